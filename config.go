@@ -1,0 +1,116 @@
+package tcpcheckreceiver
+
+import (
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+
+	"example.com/tcpcheckreceiver/internal/metadata"
+)
+
+// The defaults of the durations that a user may leave out.
+const (
+	defaultInterval     = 15 * time.Second
+	defaultInitialDelay = time.Second
+	defaultTimeout      = 10 * time.Second
+)
+
+// Config is what a user may write below the receiver's name. Pointers are nil
+// where the user wrote nothing.
+type Config struct {
+	// CollectionInterval is the time between two checks of an instance that has
+	// no interval of its own: more than 0, default 15s.
+	CollectionInterval *Duration `mapstructure:"collection_interval"`
+	// InitialDelay is the time from the start to the first checks: 0 or more,
+	// default 1s.
+	InitialDelay *Duration `mapstructure:"initial_delay"`
+	// Service is the service of every instance that has none of its own.
+	Service string `mapstructure:"service"`
+	// InitConfig is tcp_check's place for Service.
+	InitConfig InitConfig `mapstructure:"init_config"`
+	// Instances are the ports to check: at least one.
+	Instances []Instance `mapstructure:"instances"`
+
+	// MetricsBuilderConfig has the sections metrics and resource_attributes.
+	metadata.MetricsBuilderConfig `mapstructure:",squash"`
+
+	// Unknown has what the user wrote that is no option. It is always an error.
+	Unknown map[string]any `mapstructure:",remain"`
+}
+
+// InitConfig is the section of that name in a configuration of tcp_check.
+type InitConfig struct {
+	// Service is the same as Config.Service.
+	Service string `mapstructure:"service"`
+
+	// Unknown has what the user wrote that is no option. It is always an error.
+	Unknown map[string]any `mapstructure:",remain"`
+}
+
+// Instance is one port to check. Its options have the names and defaults of
+// tcp_check's, and a few more.
+type Instance struct {
+	// Name identifies the instance in metrics and logs. It is required.
+	Name string `mapstructure:"name"`
+	// Host is a host name or an IP address, with or without brackets if it is an
+	// IPv6 one. It is required unless Endpoint is set.
+	Host string `mapstructure:"host"`
+	// Port is a TCP port, 1 to 65535. It is required unless Endpoint is set.
+	Port *Integer `mapstructure:"port"`
+	// Endpoint is host and port in one, as host:port or [IPv6]:port.
+	Endpoint string `mapstructure:"endpoint"`
+	// Timeout bounds each name resolution and each connection attempt: more than
+	// 0, default 10s, or the interval where that is shorter.
+	Timeout *Duration `mapstructure:"timeout"`
+	// CollectResponseTime reports network.tcp.response_time.
+	CollectResponseTime Bool `mapstructure:"collect_response_time"`
+	// AddressFamilies are the families that must connect, of ipv4 and ipv6. By
+	// default they are those that the name resolves to and that this machine has
+	// an address for.
+	AddressFamilies []string `mapstructure:"address_families"`
+	// IPv4Only is short for AddressFamilies [ipv4].
+	IPv4Only Bool `mapstructure:"ipv4_only"`
+	// MultipleIPs checks every address of each family, not only the first.
+	MultipleIPs Bool `mapstructure:"multiple_ips"`
+	// IPCacheDuration is how long resolved addresses are used: 0 resolves at
+	// every check; unset, they are used until one fails to connect.
+	IPCacheDuration *Duration `mapstructure:"ip_cache_duration"`
+	// Tags are attributes on every point, each as key:value.
+	Tags []string `mapstructure:"tags"`
+	// Service becomes service.name of the resource.
+	Service string `mapstructure:"service"`
+	// MinCollectionInterval is the time between two checks: more than 0, default
+	// Config.CollectionInterval. Where neither is set and Timeout is longer than
+	// the default interval, it is Timeout.
+	MinCollectionInterval *Duration `mapstructure:"min_collection_interval"`
+	// EmptyDefaultHostname makes the Datadog exporter send the points without a
+	// host.
+	EmptyDefaultHostname Bool `mapstructure:"empty_default_hostname"`
+	// MetricPatterns select the metrics of this instance by name.
+	MetricPatterns MetricPatterns `mapstructure:"metric_patterns"`
+
+	// Unknown has what the user wrote that is no option. It is always an error.
+	Unknown map[string]any `mapstructure:",remain"`
+}
+
+// MetricPatterns are regular expressions (RE2) that match anywhere in the name
+// of a metric. A metric is reported if one of Include matches, or there is none,
+// and none of Exclude does.
+type MetricPatterns struct {
+	Include []string `mapstructure:"include"`
+	Exclude []string `mapstructure:"exclude"`
+
+	// Unknown has what the user wrote that is no option. It is always an error.
+	Unknown map[string]any `mapstructure:",remain"`
+}
+
+func createDefaultConfig() component.Config {
+	c := &Config{MetricsBuilderConfig: metadata.NewDefaultMetricsBuilderConfig()}
+	// What becomes of the points that are equal once the user has taken
+	// attributes away: an instance connects if every address does, and is as
+	// slow as the slowest.
+	c.Metrics.NetworkTCPCanConnect.AggregationStrategy = metadata.AggregationStrategyMin
+	c.Metrics.NetworkTCPResponseTime.AggregationStrategy = metadata.AggregationStrategyMax
+	c.Metrics.NetworkTCPResolveTime.AggregationStrategy = metadata.AggregationStrategyMax
+	return c
+}

@@ -1,0 +1,135 @@
+package tcpcheckreceiver
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"example.com/tcpcheckreceiver/receiver/target"
+)
+
+// address returns what the user wrote for the target, for messages.
+func (i *Instance) address() string {
+	if i.Endpoint != "" {
+		return i.Endpoint
+	}
+	_, port := i.hostPort()
+	return fmt.Sprintf("%s:%d", i.Host, port)
+}
+
+// checkTarget checks host and port, wherever they are written.
+func (v *instanceValidator) checkTarget() {
+	if v.instance.Endpoint != "" {
+		v.checkEndpoint()
+		return
+	}
+	if v.instance.Host == "" {
+		v.add(v.place("host"), "there is none; write host and port, or endpoint")
+	} else {
+		v.checkHost(v.place("host"), v.instance.Host, v.instance.Host)
+	}
+	if v.instance.Port == nil {
+		v.add(v.place("port"), "there is none; write host and port, or endpoint")
+	} else if port := *v.instance.Port; port < 1 || port > 65535 {
+		v.add(v.place("port"), "%d is not between 1 and 65535", port)
+	}
+}
+
+func (v *instanceValidator) checkEndpoint() {
+	place, endpoint := v.place("endpoint"), v.instance.Endpoint
+	if v.instance.Host != "" || v.instance.Port != nil {
+		v.add(place, "%q excludes host and port; write one or the other", endpoint)
+		return
+	}
+	if strings.Contains(endpoint, "://") {
+		v.add(place, "%q has a scheme; write host:port", endpoint)
+		return
+	}
+	host, port, err := net.SplitHostPort(endpoint)
+	switch {
+	case err != nil && isIPv6(endpoint):
+		v.add(place, "%q is an IPv6 address; write [address]:port", endpoint)
+	case err != nil:
+		v.add(place, "%q is not host:port", endpoint)
+	case host == "":
+		v.add(place, "%q has no host; write host:port", endpoint)
+	default:
+		v.checkHost(place, host, endpoint)
+		if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 {
+			v.add(place, "%q has a port that is not between 1 and 65535", endpoint)
+		}
+	}
+}
+
+// checkHost checks a host that is all or part of what the user wrote at place.
+func (v *instanceValidator) checkHost(place, host, written string) {
+	if reason := hostProblem(host); reason != "" {
+		v.add(place, "%q %s", written, reason)
+		return
+	}
+	literal, err := netip.ParseAddr(unbracket(host))
+	if err != nil {
+		return
+	}
+	family := target.FamilyOf(literal)
+	asked := v.instance.families()
+	switch {
+	case len(asked) == 0 || slices.Equal(asked, []target.Family{family}):
+	case bool(v.instance.IPv4Only):
+		v.add(place, "%q is an %s address, but ipv4_only is true", written, family)
+	default:
+		v.add(place, "%q is an %s address, but address_families asks for %s", written, family, family.Other())
+	}
+}
+
+// hostProblem says what is wrong with a host, or returns an empty text. A host is
+// an IP literal, with or without brackets if it is IPv6, or a name of labels as
+// in RFC 1035, section 2.3.4, in which underscores are in use as well.
+func hostProblem(host string) string {
+	if literal, err := netip.ParseAddr(unbracket(host)); err == nil {
+		switch {
+		case unbracket(host) != host && literal.Is4():
+			return "has brackets around an IPv4 address"
+		case literal.IsMulticast():
+			return "is a multicast address, to which TCP cannot connect"
+		}
+		return ""
+	}
+	name := strings.TrimSuffix(host, ".")
+	switch {
+	case strings.Contains(host, "://"):
+		return "has a scheme; write the host alone"
+	case strings.ContainsAny(host, " \t\r\n"):
+		return "has white space in it"
+	case strings.Contains(host, "/"):
+		return "has a path; write the host alone"
+	case hasPort.MatchString(host):
+		return "has a port in it; write it as port"
+	case strings.ContainsAny(host, ":[]"):
+		return "is not an IPv6 address"
+	case strings.ContainsFunc(host, func(r rune) bool { return r > 127 }):
+		return "is not ASCII; write an internationalised name in its xn-- form"
+	case numericName.MatchString(name):
+		return "is not an IPv4 address"
+	case len(name) > 253:
+		return "is longer than the 253 characters of a host name"
+	case !hostName.MatchString(name):
+		return "is not a host name"
+	}
+	return ""
+}
+
+func isIPv6(text string) bool {
+	addr, err := netip.ParseAddr(text)
+	return err == nil && addr.Is6()
+}
+
+var (
+	hasPort     = regexp.MustCompile(`^([^:]+|\[.*\]):\d*$`)
+	numericName = regexp.MustCompile(`^([^.]*\.)*\d+$`) // no top-level domain is a number (RFC 3696, section 2)
+	hostName    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$`)
+)

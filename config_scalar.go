@@ -1,0 +1,100 @@
+package tcpcheckreceiver
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The types here decode single values, since confmap would read a bare number
+// as nanoseconds and cut 80.5 to 80 without a word. Their methods implement
+// mapstructure's Unmarshaler.
+
+// Duration is a time.Duration that a user may also write as a bare number of
+// seconds.
+type Duration time.Duration
+
+// UnmarshalMapstructure accepts a number, in seconds, or a text such as "1m30s"
+// or "10". It returns an error for anything else, or for more than time.Duration
+// can hold (292 years).
+func (d *Duration) UnmarshalMapstructure(value any) error {
+	if text, ok := value.(string); ok {
+		if parsed, err := time.ParseDuration(text); err == nil {
+			*d = Duration(parsed)
+			return nil
+		}
+	}
+	seconds, ok := toFloat(value)
+	if !ok {
+		return fmt.Errorf("%s is not a duration, such as 10s, or a number of seconds", quote(value))
+	}
+	if nanoseconds := seconds * float64(time.Second); math.Abs(nanoseconds) < math.MaxInt64 {
+		*d = Duration(math.Round(nanoseconds))
+		return nil
+	}
+	return fmt.Errorf("%s seconds are more than a duration can hold", quote(value))
+}
+
+// Integer is a whole number.
+type Integer int64
+
+// UnmarshalMapstructure accepts a whole number, also as a text. It returns an
+// error for anything else.
+func (i *Integer) UnmarshalMapstructure(value any) error {
+	number, ok := toFloat(value)
+	if !ok || number != math.Trunc(number) || math.Abs(number) > 1<<53 {
+		return fmt.Errorf("%s is not a whole number", quote(value))
+	}
+	*i = Integer(number)
+	return nil
+}
+
+// Bool is a bool that a user may also write in the other words of YAML 1.1,
+// which the Datadog Agent accepts and the collector's YAML takes for text.
+type Bool bool
+
+// UnmarshalMapstructure accepts a bool, or one of the texts true, yes, on,
+// false, no and off in any case. It returns an error for anything else.
+func (b *Bool) UnmarshalMapstructure(value any) error {
+	switch strings.ToLower(fmt.Sprint(value)) {
+	case "true", "yes", "on":
+		*b = true
+	case "false", "no", "off":
+		*b = false
+	default:
+		return fmt.Errorf("%s is neither true nor false", quote(value))
+	}
+	return nil
+}
+
+// toFloat returns the number that a YAML value is, or is the text of.
+func toFloat(value any) (float64, bool) {
+	switch v := value.(type) {
+	case int:
+		return float64(v), true
+	case int64:
+		return float64(v), true
+	case uint64:
+		return float64(v), true
+	case float64:
+		return v, !math.IsNaN(v)
+	case string:
+		number, err := strconv.ParseFloat(v, 64)
+		return number, err == nil && !math.IsNaN(number)
+	}
+	return 0, false
+}
+
+// quote returns a value as an error message shows it: text in quotes, anything
+// else as it is.
+func quote(value any) string {
+	switch value.(type) {
+	case nil:
+		return "nothing"
+	case string:
+		return fmt.Sprintf("%q", value)
+	}
+	return fmt.Sprint(value)
+}

@@ -1,0 +1,144 @@
+package tcpcheckreceiver
+
+import (
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"example.com/tcpcheckreceiver/receiver/target"
+)
+
+// targets returns the instances of a valid Config in plain values, with every
+// default applied.
+func (c *Config) targets() []target.Target {
+	targets := make([]target.Target, len(c.Instances))
+	for i := range c.Instances {
+		targets[i] = c.target(&c.Instances[i])
+	}
+	return targets
+}
+
+func (c *Config) target(i *Instance) target.Target {
+	host, port := i.hostPort()
+	interval, timeout := c.timing(i)
+	t := target.Target{
+		Name:                i.Name,
+		Host:                host,
+		Port:                uint16(port),
+		Families:            i.families(),
+		MultipleIPs:         bool(i.MultipleIPs),
+		Timeout:             timeout,
+		Interval:            interval,
+		CacheDuration:       target.UntilError,
+		CollectResponseTime: bool(i.CollectResponseTime),
+		Service:             i.Service,
+		EmptyHostname:       bool(i.EmptyDefaultHostname),
+		Metrics:             target.Patterns{Include: compile(i.MetricPatterns.Include), Exclude: compile(i.MetricPatterns.Exclude)},
+	}
+	if i.IPCacheDuration != nil {
+		t.CacheDuration = time.Duration(*i.IPCacheDuration)
+	}
+	if t.Service == "" {
+		t.Service = c.service()
+	}
+	for _, tag := range i.Tags {
+		key, value, _ := strings.Cut(tag, ":")
+		t.Tags = append(t.Tags, target.Tag{Key: key, Value: value})
+	}
+	return t
+}
+
+func (c *Config) initialDelay() time.Duration {
+	if c.InitialDelay == nil {
+		return defaultInitialDelay
+	}
+	return time.Duration(*c.InitialDelay)
+}
+
+func (c *Config) service() string {
+	if c.Service == "" {
+		return c.InitConfig.Service
+	}
+	return c.Service
+}
+
+// interval returns the interval of i and the place where the user wrote it,
+// which is empty for the default.
+func (c *Config) interval(i *Instance) (time.Duration, string) {
+	switch {
+	case i.MinCollectionInterval != nil:
+		return time.Duration(*i.MinCollectionInterval), "min_collection_interval"
+	case c.CollectionInterval != nil:
+		return time.Duration(*c.CollectionInterval), "collection_interval"
+	}
+	return defaultInterval, ""
+}
+
+// timing returns the interval and the timeout of i. A default gives way to what
+// is written: the timeout's to a shorter interval, the interval's to a longer
+// timeout.
+func (c *Config) timing(i *Instance) (interval, timeout time.Duration) {
+	interval, written := c.interval(i)
+	if i.Timeout == nil {
+		return interval, min(defaultTimeout, interval)
+	}
+	timeout = time.Duration(*i.Timeout)
+	if written == "" {
+		interval = max(interval, timeout)
+	}
+	return interval, timeout
+}
+
+// hostPort returns host and port from wherever they are written: the host
+// without brackets, and 0 for a port that is no number.
+func (i *Instance) hostPort() (host string, port int64) {
+	if i.Endpoint != "" {
+		host, digits, err := net.SplitHostPort(i.Endpoint)
+		if err != nil {
+			return "", 0
+		}
+		port, _ = strconv.ParseInt(digits, 10, 64)
+		return host, port
+	}
+	if i.Port != nil {
+		port = int64(*i.Port)
+	}
+	return unbracket(i.Host), port
+}
+
+// unbracket takes the brackets off [IPv6].
+func unbracket(host string) string {
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		if inner, ok := strings.CutSuffix(inner, "]"); ok {
+			return inner
+		}
+	}
+	return host
+}
+
+// families returns the families asked for, in the order in which they are
+// reported; none means automatic.
+func (i *Instance) families() []target.Family {
+	if i.IPv4Only {
+		return []target.Family{target.IPv4}
+	}
+	var families []target.Family
+	for _, family := range target.Families {
+		for _, name := range i.AddressFamilies {
+			if name == family.String() {
+				families = append(families, family)
+			}
+		}
+	}
+	return families
+}
+
+func compile(patterns []string) []*regexp.Regexp {
+	var compiled []*regexp.Regexp
+	for _, pattern := range patterns {
+		compiled = append(compiled, regexp.MustCompile(pattern))
+	}
+	return compiled
+}

@@ -1,0 +1,127 @@
+package tcpcheckreceiver
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-viper/mapstructure/v2"
+	"go.opentelemetry.io/collector/confmap"
+)
+
+// Unmarshal decodes what the user wrote. Where it cannot, it returns an error
+// with all that is wrong, also with those parts that it could decode.
+func (c *Config) Unmarshal(conf *confmap.Conf) error {
+	p := &problems{}
+	if err := conf.Unmarshal(c); err != nil {
+		written := conf.ToStringMap()
+		eachDecodeError("", err, func(place string, err error) { addDecodeError(p, written, place, err) })
+	}
+	c.addUnknown(p)
+	if p.err() == nil {
+		return nil
+	}
+	c.validate(p)
+	if err := confmap.Validate(c.MetricsBuilderConfig); err != nil {
+		p.add("", "%v", err)
+	}
+	return p.err()
+}
+
+// addUnknown adds a problem for each key that is no option.
+func (c *Config) addUnknown(p *problems) {
+	add := func(place, what string, unknown map[string]any, options string) {
+		for _, key := range slices.Sorted(maps.Keys(unknown)) {
+			if place != "" {
+				key = place + "." + key
+			}
+			p.add(key, "unknown option; %s has %s", what, options)
+		}
+	}
+	add("", "the receiver", c.Unknown, "collection_interval, initial_delay, service, instances, metrics, resource_attributes")
+	add("init_config", "init_config", c.InitConfig.Unknown, "service")
+	for i := range c.Instances {
+		instance := &c.Instances[i]
+		place := fmt.Sprintf("instances[%d]", i)
+		add(place, "an instance", instance.Unknown, "name, host, port, endpoint, timeout, collect_response_time, "+
+			"address_families, ipv4_only, multiple_ips, ip_cache_duration, tags, service, min_collection_interval, "+
+			"empty_default_hostname, metric_patterns")
+		add(place+".metric_patterns", "metric_patterns", instance.MetricPatterns.Unknown, "include, exclude")
+	}
+}
+
+// eachDecodeError calls found for each error in the tree that confmap made of
+// what its nested decoders returned, with the place below place where it is.
+func eachDecodeError(place string, err error, found func(string, error)) {
+	switch e := err.(type) { //nolint:errorlint // the tree itself is walked, level by level
+	case *mapstructure.DecodeError:
+		// A generated section's own decoder names its type instead of a place.
+		if name := e.Name(); name != "" && !strings.HasPrefix(name, "metadata.") {
+			place = strings.TrimPrefix(place+"."+name, ".")
+		}
+		eachDecodeError(place, e.Unwrap(), found)
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			eachDecodeError(place, inner, found)
+		}
+	case interface{ Unwrap() error }:
+		eachDecodeError(place, e.Unwrap(), found)
+	default:
+		found(place, err)
+	}
+}
+
+// addDecodeError adds the problem of a value of a wrong type. The scalars of
+// this package, and the generated sections, say themselves what is wrong.
+func addDecodeError(p *problems, written map[string]any, place string, err error) {
+	option := placeIndex.ReplaceAllString(place[strings.LastIndex(place, ".")+1:], "[]")
+	if shape, ok := shapes[option]; ok {
+		p.add(place, "%s is not %s", quote(valueAt(written, place)), shape)
+		return
+	}
+	p.add(place, "%v", err)
+}
+
+// shapes says what is expected of the options that confmap decodes.
+var shapes = map[string]string{
+	"instances":          "a list of instances",
+	"instances[]":        "an instance, which is a mapping of options",
+	"name":               "a text; write it in quotes",
+	"host":               "a text; write it in quotes",
+	"endpoint":           "a text such as localhost:443",
+	"service":            "a text; write it in quotes",
+	"address_families":   "a list of address families",
+	"address_families[]": "an address family; they are ipv4 and ipv6",
+	"tags":               "a list of tags",
+	"tags[]":             "a tag; write key:value, without a space or in quotes",
+	"init_config":        "a mapping of options",
+	"metric_patterns":    "a mapping of include and exclude",
+	"include":            "a list of regular expressions",
+	"include[]":          "a regular expression; write it in quotes",
+	"exclude":            "a list of regular expressions",
+	"exclude[]":          "a regular expression; write it in quotes",
+}
+
+var placeIndex = regexp.MustCompile(`\[(\d+)\]`)
+
+// valueAt returns what the user wrote at place, or nil if there is nothing.
+func valueAt(written any, place string) any {
+	for _, step := range strings.Split(placeIndex.ReplaceAllString(place, ".$1"), ".") {
+		switch v := written.(type) {
+		case map[string]any:
+			written = v[step]
+		case []any:
+			i, err := strconv.Atoi(step)
+			if err != nil || i >= len(v) {
+				return nil
+			}
+			written = v[i]
+		default:
+			return written // a single value was taken for a list of one
+		}
+	}
+	return written
+}

@@ -1,0 +1,84 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"syscall"
+)
+
+// ErrorType says why a check failed, in the words of the error.type attribute.
+// The zero value means that it did not fail.
+type ErrorType string
+
+// The reasons for a failed check.
+const (
+	ConnectionRefused  ErrorType = "connection_refused"  // the host answered that nothing listens
+	Timeout            ErrorType = "timeout"             // no answer within the timeout
+	ConnectionReset    ErrorType = "connection_reset"    // the peer broke off the handshake
+	HostUnreachable    ErrorType = "host_unreachable"    // a router or the neighbour discovery says so
+	NetworkUnreachable ErrorType = "network_unreachable" // no route, here or at a router
+	PermissionDenied   ErrorType = "permission_denied"   // a local rule or route forbids it
+	NoAddress          ErrorType = "no_address"          // the name exists, without an address of the family
+	DNSNotFound        ErrorType = "dns_not_found"       // the name does not exist
+	DNSTimeout         ErrorType = "dns_timeout"         // name resolution had no answer within the timeout
+	DNSFailure         ErrorType = "dns_failure"         // name resolution was answered by an error
+	Other              ErrorType = "other"               // anything else; the log has the words
+)
+
+// ErrorTypes are all reasons, in the order above.
+var ErrorTypes = []ErrorType{
+	ConnectionRefused, Timeout, ConnectionReset, HostUnreachable, NetworkUnreachable, PermissionDenied,
+	NoAddress, DNSNotFound, DNSTimeout, DNSFailure, Other,
+}
+
+// connectErrorType names the reason for a failed connection attempt.
+func connectErrorType(err error) ErrorType {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		if errorType, ok := errnoTypes[errno]; ok {
+			return errorType
+		}
+	}
+	if isTimeout(err) {
+		return Timeout
+	}
+	return Other
+}
+
+// lookupErrorType names the reason for a failed name resolution. DNSNotFound
+// then means that this family has no address: Go's resolver does not tell a
+// name that does not exist from one without an address of the family asked for.
+func lookupErrorType(err error) ErrorType {
+	var dnsError *net.DNSError
+	var addrError *net.AddrError // a hosts file has the name, but not in this family
+	switch {
+	case errors.As(err, &dnsError) && dnsError.IsNotFound, errors.As(err, &addrError):
+		return DNSNotFound
+	case isTimeout(err):
+		return DNSTimeout
+	}
+	return DNSFailure
+}
+
+func isTimeout(err error) bool {
+	var netError net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &netError) && netError.Timeout()
+}
+
+// isLocalFault reports whether a connection attempt failed for a want of this
+// machine, which says nothing about the target: connect(2) gave one of the
+// errors in localFaults, or another call than connect failed at all.
+func isLocalFault(err error) bool {
+	var zoneError *unknownZoneError
+	if errors.As(err, &zoneError) {
+		return true
+	}
+	var call *os.SyscallError
+	if errors.As(err, &call) && !connectCalls[call.Syscall] {
+		return true
+	}
+	var errno syscall.Errno
+	return errors.As(err, &errno) && localFaults[errno]
+}

@@ -1,0 +1,99 @@
+// Package receiver runs the checks: a collection of the targets of each
+// interval, again and again, until it is shut down.
+package receiver
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/consumer"
+	collector "go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/collector/scraper"
+	"go.opentelemetry.io/collector/scraper/scraperhelper"
+
+	"example.com/tcpcheckreceiver/internal/metadata"
+	"example.com/tcpcheckreceiver/receiver/scrape"
+	"example.com/tcpcheckreceiver/receiver/target"
+)
+
+// New returns a receiver that checks targets, each at its own interval and for
+// the first time after initialDelay, and gives the metrics to next.
+func New(set collector.Settings, metrics metadata.MetricsBuilderConfig, targets []target.Target, initialDelay time.Duration, next consumer.Metrics) (collector.Metrics, error) {
+	r := &metricsReceiver{}
+	var running context.Context
+	running, r.cancel = context.WithCancel(context.Background())
+	for _, group := range byInterval(targets) {
+		controller, err := newController(running, set, metrics, group, initialDelay, next)
+		if err != nil {
+			r.cancel()
+			return nil, err
+		}
+		r.controllers = append(r.controllers, controller)
+	}
+	return r, nil
+}
+
+// byInterval groups targets by their interval, in the order of first occurrence.
+func byInterval(targets []target.Target) [][]target.Target {
+	var groups [][]target.Target
+	index := make(map[time.Duration]int)
+	for _, t := range targets {
+		i, ok := index[t.Interval]
+		if !ok {
+			i = len(groups)
+			index[t.Interval] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], t)
+	}
+	return groups
+}
+
+// newController returns a controller for targets of one interval. Their checks
+// end when running does.
+func newController(running context.Context, set collector.Settings, metrics metadata.MetricsBuilderConfig, targets []target.Target, initialDelay time.Duration, next consumer.Metrics) (collector.Metrics, error) {
+	s, err := scraper.NewMetrics(scrape.New(running, set, metrics, targets).ScrapeMetrics)
+	if err != nil {
+		return nil, err
+	}
+	config := scraperhelper.NewDefaultControllerConfig()
+	config.CollectionInterval = targets[0].Interval
+	config.InitialDelay = initialDelay
+	return scraperhelper.NewMetricsController(&config, set, next, scraperhelper.AddMetricsScraper(metadata.Type, s))
+}
+
+// metricsReceiver is a controller for each distinct interval.
+type metricsReceiver struct {
+	// cancel ends the checks under way. The controllers' Shutdown waits for
+	// them, and would wait for the timeout of a silent target.
+	cancel      context.CancelFunc
+	controllers []collector.Metrics
+}
+
+// Start starts all controllers, or none if one fails.
+func (r *metricsReceiver) Start(ctx context.Context, host component.Host) error {
+	for i, controller := range r.controllers {
+		if err := controller.Start(ctx, host); err != nil {
+			r.cancel()
+			return errors.Join(err, shutDown(ctx, r.controllers[:i]))
+		}
+	}
+	return nil
+}
+
+// Shutdown ends all checks at once. What a collection has found until then is
+// still given to the next consumer.
+func (r *metricsReceiver) Shutdown(ctx context.Context) error {
+	r.cancel()
+	return shutDown(ctx, r.controllers)
+}
+
+func shutDown(ctx context.Context, controllers []collector.Metrics) error {
+	var errs []error
+	for _, controller := range controllers {
+		errs = append(errs, controller.Shutdown(ctx))
+	}
+	return errors.Join(errs...)
+}
