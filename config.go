@@ -31,11 +31,16 @@ type Config struct {
 	// Instances are the ports to check: at least one.
 	Instances []Instance `mapstructure:"instances"`
 
-	// MetricsBuilderConfig has the sections metrics and resource_attributes.
-	metadata.MetricsBuilderConfig `mapstructure:",squash"`
+	// Metrics says which metrics there are and with which attributes.
+	Metrics metadata.MetricsConfig `mapstructure:"metrics"`
+	// ResourceAttributes says which attributes the resource has.
+	ResourceAttributes metadata.ResourceAttributesConfig `mapstructure:"resource_attributes"`
 
 	// Unknown has what the user wrote that is no option. It is always an error.
 	Unknown map[string]any `mapstructure:",remain"`
+
+	// undecoded is what Unmarshal could not decode.
+	undecoded problems
 }
 
 // InitConfig is the section of that name in a configuration of tcp_check.
@@ -105,7 +110,7 @@ type MetricPatterns struct {
 }
 
 func createDefaultConfig() component.Config {
-	c := &Config{MetricsBuilderConfig: metadata.NewDefaultMetricsBuilderConfig()}
+	c := &Config{Metrics: metadata.DefaultMetricsConfig(), ResourceAttributes: metadata.DefaultResourceAttributesConfig()}
 	// What becomes of the points that are equal once the user has taken
 	// attributes away: an instance connects if every address does, and is as
 	// slow as the slowest.

@@ -27,6 +27,9 @@ func (v *instanceValidator) checkTarget() {
 		v.checkEndpoint()
 		return
 	}
+	if v.has(v.place("endpoint")) {
+		return // whatever it was meant to be
+	}
 	if v.instance.Host == "" {
 		v.add(v.place("host"), "there is none; write host and port, or endpoint")
 	} else {

@@ -3,6 +3,8 @@ package tcpcheckreceiver
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -38,6 +40,11 @@ func (p *problems) has(place string) bool {
 		place = place[:max(0, strings.LastIndexAny(place, ".["))]
 	}
 	return false
+}
+
+// clone returns a copy to which more problems may be added.
+func (p *problems) clone() *problems {
+	return &problems{errs: slices.Clone(p.errs), places: maps.Clone(p.places)}
 }
 
 // err returns an error that has a line for each problem, or nil without any.

@@ -3,6 +3,7 @@ package tcpcheckreceiver
 import (
 	"net"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -126,10 +127,8 @@ func (i *Instance) families() []target.Family {
 	}
 	var families []target.Family
 	for _, family := range target.Families {
-		for _, name := range i.AddressFamilies {
-			if name == family.String() {
-				families = append(families, family)
-			}
+		if slices.Contains(i.AddressFamilies, family.String()) {
+			families = append(families, family)
 		}
 	}
 	return families

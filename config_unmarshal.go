@@ -1,6 +1,7 @@
 package tcpcheckreceiver
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -12,33 +13,21 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 )
 
-// Unmarshal decodes what the user wrote. Where it cannot, it returns an error
-// with all that is wrong, also with those parts that it could decode.
+// Unmarshal decodes what the user wrote. What it cannot decode is for Validate to
+// report, together with all else that is wrong: it returns no error.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
-	p := &problems{}
 	if err := conf.Unmarshal(c); err != nil {
 		written := conf.ToStringMap()
-		eachDecodeError("", err, func(place string, err error) { addDecodeError(p, written, place, err) })
+		eachDecodeError("", err, func(place string, err error) { addDecodeError(&c.undecoded, written, place, err) })
 	}
-	c.addUnknown(p)
-	if p.err() == nil {
-		return nil
-	}
-	c.validate(p)
-	if err := confmap.Validate(c.MetricsBuilderConfig); err != nil {
-		p.add("", "%v", err)
-	}
-	return p.err()
+	return nil
 }
 
 // addUnknown adds a problem for each key that is no option.
 func (c *Config) addUnknown(p *problems) {
 	add := func(place, what string, unknown map[string]any, options string) {
 		for _, key := range slices.Sorted(maps.Keys(unknown)) {
-			if place != "" {
-				key = place + "." + key
-			}
-			p.add(key, "unknown option; %s has %s", what, options)
+			p.add(strings.TrimPrefix(place+"."+key, "."), "unknown option, with the value %s; %s has %s", quote(unknown[key]), what, options)
 		}
 	}
 	add("", "the receiver", c.Unknown, "collection_interval, initial_delay, service, instances, metrics, resource_attributes")
@@ -75,34 +64,45 @@ func eachDecodeError(place string, err error, found func(string, error)) {
 }
 
 // addDecodeError adds the problem of a value of a wrong type. The scalars of
-// this package, and the generated sections, say themselves what is wrong.
+// this package say themselves what is wrong, and so does a generated section of
+// the keys that it does not know.
 func addDecodeError(p *problems, written map[string]any, place string, err error) {
+	value := valueAt(written, place)
 	option := placeIndex.ReplaceAllString(place[strings.LastIndex(place, ".")+1:], "[]")
-	if shape, ok := shapes[option]; ok {
-		p.add(place, "%s is not %s", quote(valueAt(written, place)), shape)
-		return
+	_, isMapping := value.(map[string]any)
+	var typeError *mapstructure.UnconvertibleTypeError
+	if shape, ok := shapes[option]; ok && !(isMapping && generated[option]) {
+		p.add(place, "%s is not %s", quote(value), shape)
+	} else if errors.As(err, &typeError) {
+		p.add(place, "%s is not a %s", quote(typeError.Value), typeError.Expected.Kind())
+	} else {
+		p.add(place, "%v", err)
 	}
-	p.add(place, "%v", err)
 }
+
+// generated are the sections whose decoders mdatagen wrote.
+var generated = map[string]bool{"metrics": true, "resource_attributes": true}
 
 // shapes says what is expected of the options that confmap decodes.
 var shapes = map[string]string{
-	"instances":          "a list of instances",
-	"instances[]":        "an instance, which is a mapping of options",
-	"name":               "a text; write it in quotes",
-	"host":               "a text; write it in quotes",
-	"endpoint":           "a text such as localhost:443",
-	"service":            "a text; write it in quotes",
-	"address_families":   "a list of address families",
-	"address_families[]": "an address family; they are ipv4 and ipv6",
-	"tags":               "a list of tags",
-	"tags[]":             "a tag; write key:value, without a space or in quotes",
-	"init_config":        "a mapping of options",
-	"metric_patterns":    "a mapping of include and exclude",
-	"include":            "a list of regular expressions",
-	"include[]":          "a regular expression; write it in quotes",
-	"exclude":            "a list of regular expressions",
-	"exclude[]":          "a regular expression; write it in quotes",
+	"instances":           "a list of instances",
+	"instances[]":         "an instance, which is a mapping of options",
+	"name":                "a text; write it in quotes",
+	"host":                "a text; write it in quotes",
+	"endpoint":            "a text such as localhost:443",
+	"service":             "a text; write it in quotes",
+	"address_families":    "a list of address families",
+	"address_families[]":  "an address family; they are ipv4 and ipv6",
+	"tags":                "a list of tags",
+	"tags[]":              "a tag; write key:value, without a space or in quotes",
+	"init_config":         "a mapping of options",
+	"metrics":             "a mapping of metrics",
+	"resource_attributes": "a mapping of attributes",
+	"metric_patterns":     "a mapping of include and exclude",
+	"include":             "a list of regular expressions",
+	"include[]":           "a regular expression; write it in quotes",
+	"exclude":             "a list of regular expressions",
+	"exclude[]":           "a regular expression; write it in quotes",
 }
 
 var placeIndex = regexp.MustCompile(`\[(\d+)\]`)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,12 +15,8 @@ import (
 // Validate returns an error that has a line for each thing that is wrong, with
 // its place and its value, or nil.
 func (c *Config) Validate() error {
-	p := &problems{}
-	c.validate(p)
-	return p.err()
-}
-
-func (c *Config) validate(p *problems) {
+	p := c.undecoded.clone()
+	c.addUnknown(p)
 	checkPositive(p, "collection_interval", c.CollectionInterval)
 	checkNotNegative(p, "initial_delay", c.InitialDelay)
 	if c.Service != "" && c.InitConfig.Service != "" {
@@ -33,6 +30,7 @@ func (c *Config) validate(p *problems) {
 		v.validate()
 	}
 	c.checkDuplicates(p)
+	return p.err()
 }
 
 func checkPositive(p *problems, place string, d *Duration) {
@@ -66,7 +64,7 @@ func (c *Config) checkDuplicates(p *problems) {
 		}
 		tags := strings.Join(slices.Sorted(slices.Values(instance.Tags)), "\x00")
 		for _, family := range families {
-			key := strings.Join([]string{instance.Name, host, fmt.Sprint(port), family.String(), service, tags}, "\x00")
+			key := strings.Join([]string{instance.Name, host, strconv.FormatInt(port, 10), family.String(), service, tags}, "\x00")
 			if j, ok := first[key]; ok {
 				p.add(fmt.Sprintf("instances[%d]", i), "it has the name, target, service and tags of instances[%d] (%q, %s), so nothing would tell them apart", j, instance.Name, instance.address())
 				break
@@ -84,19 +82,22 @@ type instanceValidator struct {
 	instance *Instance
 }
 
-// place returns the place of an option, and with numbers that of an element of
-// its list.
-func (v *instanceValidator) place(option string, element ...int) string {
-	place := fmt.Sprintf("instances[%d].%s", v.index, option)
-	for _, n := range element {
-		place += fmt.Sprintf("[%d]", n)
-	}
-	return place
+// place returns the place of an option.
+func (v *instanceValidator) place(option string) string {
+	return fmt.Sprintf("instances[%d].%s", v.index, option)
+}
+
+// element returns the place of the element n of the list that an option is.
+func (v *instanceValidator) element(option string, n int) string {
+	return fmt.Sprintf("%s[%d]", v.place(option), n)
 }
 
 func (v *instanceValidator) validate() {
-	if strings.TrimSpace(v.instance.Name) == "" {
-		v.add(v.place("name"), "%q is empty; every instance needs a name", v.instance.Name)
+	switch name := v.instance.Name; {
+	case name == "":
+		v.add(v.place("name"), "there is none; every instance needs a name")
+	case strings.TrimSpace(name) == "":
+		v.add(v.place("name"), "%q is blank; every instance needs a name", name)
 	}
 	v.checkTarget()
 	v.checkFamilies()
@@ -114,9 +115,9 @@ func (v *instanceValidator) checkFamilies() {
 	for i, name := range names {
 		switch {
 		case name != target.IPv4.String() && name != target.IPv6.String():
-			v.add(v.place("address_families", i), "%q is no address family; they are ipv4 and ipv6", name)
+			v.add(v.element("address_families", i), "%q is no address family; they are ipv4 and ipv6", name)
 		case slices.Contains(names[:i], name):
-			v.add(v.place("address_families", i), "%q is there twice", name)
+			v.add(v.element("address_families", i), "%q is there twice", name)
 		}
 	}
 	if bool(v.instance.IPv4Only) && slices.Contains(names, target.IPv6.String()) {
@@ -139,19 +140,18 @@ func (v *instanceValidator) checkTags() {
 	first := make(map[string]int, len(v.instance.Tags))
 	for i, tag := range v.instance.Tags {
 		key, value, _ := strings.Cut(tag, ":")
-		place := func() string { return v.place("tags", i) }
 		if key == "" {
-			v.add(place(), "%q has no key; write key:value", tag)
+			v.add(v.element("tags", i), "%q has no key; write key:value", tag)
 			continue
 		}
 		if value == "" {
-			v.add(place(), "%q has no value; write key:value", tag)
+			v.add(v.element("tags", i), "%q has no value; write key:value", tag)
 		}
 		if attribute, ok := attributes[label(key)]; ok {
-			v.add(place(), "%q is named like the attribute %s of the receiver", tag, attribute)
+			v.add(v.element("tags", i), "%q is named like the attribute %s of the receiver", tag, attribute)
 		}
 		if j, ok := first[key]; ok {
-			v.add(place(), "%q has the key of tags[%d], %q", tag, j, v.instance.Tags[j])
+			v.add(v.element("tags", i), "%q has the key of tags[%d], %q", tag, j, v.instance.Tags[j])
 			continue
 		}
 		first[key] = i
@@ -161,7 +161,7 @@ func (v *instanceValidator) checkTags() {
 func (v *instanceValidator) checkPatterns(option string, patterns []string) {
 	for i, pattern := range patterns {
 		if _, err := regexp.Compile(pattern); err != nil {
-			v.add(v.place(option, i), "%q is not a regular expression: %v", pattern, err)
+			v.add(v.element(option, i), "%q is not a regular expression: %v", pattern, err)
 		}
 	}
 }

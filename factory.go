@@ -2,6 +2,7 @@ package tcpcheckreceiver
 
 import (
 	"context"
+	"fmt"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
@@ -17,6 +18,14 @@ func NewFactory() collector.Factory {
 }
 
 func createMetrics(_ context.Context, set collector.Settings, config component.Config, next consumer.Metrics) (collector.Metrics, error) {
-	c := config.(*Config)
-	return receiver.New(set, c.MetricsBuilderConfig, c.targets(), c.initialDelay(), next)
+	c, ok := config.(*Config)
+	if !ok {
+		return nil, fmt.Errorf("%T is not a configuration of the %s receiver", config, metadata.Type)
+	}
+	// Whoever made this Config may not have validated it.
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	metrics := metadata.MetricsBuilderConfig{Metrics: c.Metrics, ResourceAttributes: c.ResourceAttributes}
+	return receiver.New(set, metrics, c.targets(), c.initialDelay(), next)
 }

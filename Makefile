@@ -1,0 +1,61 @@
+# make run    build a collector and check real ports with it
+# make test   all tests that need no special rights
+# The other targets are described in CONTRIBUTING.md.
+
+GO ?= go
+TOOL = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
+COLLECTOR = build/collector/tcpcheck-collector
+SOURCES = $(shell find . -name '*.go' -not -name '*_test.go' -not -path './build/*' -not -path './e2e/*')
+FUZZTIME ?= 10s
+
+.DEFAULT_GOAL = test
+.PHONY: run collector test unit e2e fuzz generate generated lint vet tidy clean
+
+run: $(COLLECTOR)
+	$(COLLECTOR) --config examples/quickstart.yaml
+
+collector: $(COLLECTOR)
+
+$(COLLECTOR): builder-config.yaml go.mod go.sum $(SOURCES)
+	mkdir -p build
+	$(TOOL) builder --config builder-config.yaml
+
+test: unit fuzz e2e
+
+unit:
+	$(GO) test -race ./...
+
+# The collector as a process. Tests that need root skip with a reason.
+e2e: $(COLLECTOR)
+	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) test -race -count=1 ./...
+
+fuzz:
+	$(GO) test -run '^$$' -fuzz FuzzConfig -fuzztime $(FUZZTIME) .
+
+# The generator names a package after its folder, so it is given a path that
+# ends in the package's name, whatever the checkout is called.
+generate:
+	mkdir -p build
+	ln -sfn .. build/tcpcheckreceiver
+	$(TOOL) mdatagen build/tcpcheckreceiver/metadata.yaml
+
+# Fails if the generated files are not those that metadata.yaml asks for.
+generated: generate
+	git diff --exit-code -- documentation.md '*generated_*' internal/metadata
+	test -z "$$(git ls-files --others --exclude-standard -- documentation.md '*generated_*' internal/metadata)"
+
+lint:
+	$(TOOL) golangci-lint run ./...
+	cd e2e && $(TOOL) golangci-lint run ./...
+
+vet:
+	for os in linux darwin windows; do GOOS=$$os $(GO) vet ./... || exit; done
+	cd e2e && $(GO) vet ./...
+
+tidy:
+	$(GO) mod tidy
+	cd e2e && $(GO) mod tidy
+	cd tools && $(GO) mod tidy
+
+clean:
+	rm -rf build

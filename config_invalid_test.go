@@ -1,0 +1,645 @@
+package tcpcheckreceiver
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Every mistake that a user can make, and the sentence that it earns.
+func TestInvalidConfig(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		yaml string
+		want string
+	}{
+		{
+			name: "nothing at all",
+			yaml: "{}",
+			want: "instances: there are none, so there is nothing to check",
+		},
+		{
+			name: "no instances",
+			yaml: "instances: []",
+			want: "instances: there are none, so there is nothing to check",
+		},
+		{
+			name: "instances without a value",
+			yaml: "instances:",
+			want: "instances: there are none, so there is nothing to check",
+		},
+		{
+			name: "instances is a text",
+			yaml: "instances: localhost:80",
+			want: `instances: "localhost:80" is not a list of instances`,
+		},
+		{
+			name: "instances is a mapping",
+			yaml: "instances: {name: a, host: h, port: 1}",
+			want: "instances: map[host:h name:a port:1] is not a list of instances",
+		},
+		{
+			name: "an instance is a text",
+			yaml: "instances: [localhost:80]",
+			want: `instances[0]: "localhost:80" is not an instance, which is a mapping of options`,
+		},
+		{
+			name: "an instance is a list",
+			yaml: "instances: [[a]]",
+			want: "instances[0]: [a] is not an instance, which is a mapping of options",
+		},
+		{
+			name: "an instance has nothing",
+			yaml: "instances: [{}]",
+			want: `instances[0].name: there is none; every instance needs a name
+instances[0].host: there is none; write host and port, or endpoint
+instances[0].port: there is none; write host and port, or endpoint`,
+		},
+		{
+			name: "an instance is nothing",
+			yaml: "instances: [~]",
+			want: `instances[0].name: there is none; every instance needs a name
+instances[0].host: there is none; write host and port, or endpoint
+instances[0].port: there is none; write host and port, or endpoint`,
+		},
+		{
+			name: "unknown option of the receiver",
+			yaml: `timeout: 5s
+instances: [{name: a, host: h, port: 1}]`,
+			want: `timeout: unknown option, with the value "5s"; the receiver has collection_interval, initial_delay, service, instances, metrics, resource_attributes`,
+		},
+		{
+			name: "unknown option of an instance",
+			yaml: "instances: [{name: a, host: h, port: 1, prot: 80}]",
+			want: "instances[0].prot: unknown option, with the value 80; an instance has name, host, port, endpoint, timeout, collect_response_time, address_families, ipv4_only, multiple_ips, ip_cache_duration, tags, service, min_collection_interval, empty_default_hostname, metric_patterns",
+		},
+		{
+			name: "option in capitals",
+			yaml: "instances: [{name: a, host: h, port: 1, Tags: []}]",
+			want: "instances[0].Tags: unknown option, with the value []; an instance has name, host, port, endpoint, timeout, collect_response_time, address_families, ipv4_only, multiple_ips, ip_cache_duration, tags, service, min_collection_interval, empty_default_hostname, metric_patterns",
+		},
+		{
+			name: "unknown option of init_config",
+			yaml: `init_config: {proxy: x}
+instances: [{name: a, host: h, port: 1}]`,
+			want: `init_config.proxy: unknown option, with the value "x"; init_config has service`,
+		},
+		{
+			name: "unknown option of metric_patterns",
+			yaml: "instances: [{name: a, host: h, port: 1, metric_patterns: {includes: []}}]",
+			want: "instances[0].metric_patterns.includes: unknown option, with the value []; metric_patterns has include, exclude",
+		},
+		{
+			name: "init_config is a text",
+			yaml: `init_config: x
+instances: [{name: a, host: h, port: 1}]`,
+			want: `init_config: "x" is not a mapping of options`,
+		},
+		{
+			name: "service at both places of the receiver",
+			yaml: `service: a
+init_config: {service: b}
+instances: [{name: a, host: h, port: 1}]`,
+			want: `init_config.service: "b" is written as service already, as "a"; write one of them`,
+		},
+		{
+			name: "no name",
+			yaml: "instances: [{host: h, port: 1}]",
+			want: "instances[0].name: there is none; every instance needs a name",
+		},
+		{
+			name: "blank name",
+			yaml: "instances: [{name: ' ', host: h, port: 1}]",
+			want: `instances[0].name: " " is blank; every instance needs a name`,
+		},
+		{
+			name: "name is a number",
+			yaml: "instances: [{name: 5, host: h, port: 1}]",
+			want: "instances[0].name: 5 is not a text; write it in quotes",
+		},
+		{
+			name: "name is a list",
+			yaml: "instances: [{name: [a], host: h, port: 1}]",
+			want: "instances[0].name: [a] is not a text; write it in quotes",
+		},
+		{
+			name: "no host",
+			yaml: "instances: [{name: a, port: 1}]",
+			want: "instances[0].host: there is none; write host and port, or endpoint",
+		},
+		{
+			name: "no port",
+			yaml: "instances: [{name: a, host: h}]",
+			want: "instances[0].port: there is none; write host and port, or endpoint",
+		},
+		{
+			name: "port zero",
+			yaml: "instances: [{name: a, host: h, port: 0}]",
+			want: "instances[0].port: 0 is not between 1 and 65535",
+		},
+		{
+			name: "port negative",
+			yaml: "instances: [{name: a, host: h, port: -1}]",
+			want: "instances[0].port: -1 is not between 1 and 65535",
+		},
+		{
+			name: "port too large",
+			yaml: "instances: [{name: a, host: h, port: 70000}]",
+			want: "instances[0].port: 70000 is not between 1 and 65535",
+		},
+		{
+			name: "port fractional",
+			yaml: "instances: [{name: a, host: h, port: 80.5}]",
+			want: "instances[0].port: 80.5 is not a whole number",
+		},
+		{
+			name: "port is a name",
+			yaml: "instances: [{name: a, host: h, port: http}]",
+			want: `instances[0].port: "http" is not a whole number`,
+		},
+		{
+			name: "port is a list",
+			yaml: "instances: [{name: a, host: h, port: [80]}]",
+			want: "instances[0].port: [80] is not a whole number",
+		},
+		{
+			name: "host with a scheme",
+			yaml: "instances: [{name: a, host: 'https://example.com', port: 1}]",
+			want: `instances[0].host: "https://example.com" has a scheme; write the host alone`,
+		},
+		{
+			name: "host with a port",
+			yaml: "instances: [{name: a, host: 'example.com:80', port: 1}]",
+			want: `instances[0].host: "example.com:80" has a port in it; write it as port`,
+		},
+		{
+			name: "IPv6 host with a port",
+			yaml: "instances: [{name: a, host: '[::1]:80', port: 1}]",
+			want: `instances[0].host: "[::1]:80" has a port in it; write it as port`,
+		},
+		{
+			name: "host with a path",
+			yaml: "instances: [{name: a, host: example.com/x, port: 1}]",
+			want: `instances[0].host: "example.com/x" has a path; write the host alone`,
+		},
+		{
+			name: "host with a space",
+			yaml: "instances: [{name: a, host: 'example com', port: 1}]",
+			want: `instances[0].host: "example com" has white space in it`,
+		},
+		{
+			name: "host with an empty label",
+			yaml: "instances: [{name: a, host: example..com, port: 1}]",
+			want: `instances[0].host: "example..com" is not a host name`,
+		},
+		{
+			name: "host with a label too long",
+			yaml: "instances: [{name: a, host: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, port: 1}]",
+			want: `instances[0].host: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" is not a host name`,
+		},
+		{
+			name: "host too long",
+			yaml: "instances: [{name: a, host: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, port: 1}]",
+			want: `instances[0].host: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" is longer than the 253 characters of a host name`,
+		},
+		{
+			name: "host with a strange character",
+			yaml: "instances: [{name: a, host: 'a$b', port: 1}]",
+			want: `instances[0].host: "a$b" is not a host name`,
+		},
+		{
+			name: "host in another script",
+			yaml: "instances: [{name: a, host: 'bücher.example', port: 1}]",
+			want: `instances[0].host: "bücher.example" is not ASCII; write an internationalised name in its xn-- form`,
+		},
+		{
+			name: "host is half an IPv6 address",
+			yaml: "instances: [{name: a, host: '::1::', port: 1}]",
+			want: `instances[0].host: "::1::" is not an IPv6 address`,
+		},
+		{
+			name: "host has one bracket",
+			yaml: "instances: [{name: a, host: '[::1', port: 1}]",
+			want: `instances[0].host: "[::1" is not an IPv6 address`,
+		},
+		{
+			name: "IPv4 address in brackets",
+			yaml: "instances: [{name: a, host: '[127.0.0.1]', port: 1}]",
+			want: `instances[0].host: "[127.0.0.1]" has brackets around an IPv4 address`,
+		},
+		{
+			name: "IPv4 address out of range",
+			yaml: "instances: [{name: a, host: 256.0.0.1, port: 1}]",
+			want: `instances[0].host: "256.0.0.1" is not an IPv4 address`,
+		},
+		{
+			name: "IPv4 address in short form",
+			yaml: "instances: [{name: a, host: 127.1, port: 1}]",
+			want: "instances[0].host: 127.1 is not a text; write it in quotes",
+		},
+		{
+			name: "IPv4 address with a zone",
+			yaml: "instances: [{name: a, host: '127.0.0.1%eth0', port: 1}]",
+			want: `instances[0].host: "127.0.0.1%eth0" is not a host name`,
+		},
+		{
+			name: "IPv6 address with an empty zone",
+			yaml: "instances: [{name: a, host: 'fe80::1%', port: 1}]",
+			want: `instances[0].host: "fe80::1%" is not an IPv6 address`,
+		},
+		{
+			name: "multicast address",
+			yaml: "instances: [{name: a, host: 224.0.0.1, port: 1}]",
+			want: `instances[0].host: "224.0.0.1" is a multicast address, to which TCP cannot connect`,
+		},
+		{
+			name: "endpoint and host",
+			yaml: "instances: [{name: a, endpoint: 'h:1', host: h}]",
+			want: `instances[0].endpoint: "h:1" excludes host and port; write one or the other`,
+		},
+		{
+			name: "endpoint and port",
+			yaml: "instances: [{name: a, endpoint: 'h:1', port: 1}]",
+			want: `instances[0].endpoint: "h:1" excludes host and port; write one or the other`,
+		},
+		{
+			name: "endpoint without a port",
+			yaml: "instances: [{name: a, endpoint: h}]",
+			want: `instances[0].endpoint: "h" is not host:port`,
+		},
+		{
+			name: "endpoint without a host",
+			yaml: "instances: [{name: a, endpoint: ':80'}]",
+			want: `instances[0].endpoint: ":80" has no host; write host:port`,
+		},
+		{
+			name: "endpoint with a scheme",
+			yaml: "instances: [{name: a, endpoint: 'tcp://h:80'}]",
+			want: `instances[0].endpoint: "tcp://h:80" has a scheme; write host:port`,
+		},
+		{
+			name: "endpoint with an empty port",
+			yaml: "instances: [{name: a, endpoint: 'h:'}]",
+			want: `instances[0].endpoint: "h:" has a port that is not between 1 and 65535`,
+		},
+		{
+			name: "endpoint with a port too large",
+			yaml: "instances: [{name: a, endpoint: 'h:65536'}]",
+			want: `instances[0].endpoint: "h:65536" has a port that is not between 1 and 65535`,
+		},
+		{
+			name: "endpoint with a service name",
+			yaml: "instances: [{name: a, endpoint: 'h:http'}]",
+			want: `instances[0].endpoint: "h:http" has a port that is not between 1 and 65535`,
+		},
+		{
+			name: "endpoint with a bare IPv6 address",
+			yaml: "instances: [{name: a, endpoint: '::1:80'}]",
+			want: `instances[0].endpoint: "::1:80" is an IPv6 address; write [address]:port`,
+		},
+		{
+			name: "endpoint with a host that is none",
+			yaml: "instances: [{name: a, endpoint: 'a b:80'}]",
+			want: `instances[0].endpoint: "a b:80" has white space in it`,
+		},
+		{
+			name: "endpoint is a number",
+			yaml: "instances: [{name: a, endpoint: 80}]",
+			want: "instances[0].endpoint: 80 is not a text such as localhost:443",
+		},
+		{
+			name: "IPv6 address with ipv4_only",
+			yaml: "instances: [{name: a, host: '::1', port: 1, ipv4_only: true}]",
+			want: `instances[0].host: "::1" is an ipv6 address, but ipv4_only is true`,
+		},
+		{
+			name: "IPv4 address with ipv6",
+			yaml: "instances: [{name: a, host: 127.0.0.1, port: 1, address_families: [ipv6]}]",
+			want: `instances[0].host: "127.0.0.1" is an ipv4 address, but address_families asks for ipv6`,
+		},
+		{
+			name: "IPv4 address with both families",
+			yaml: "instances: [{name: a, host: 127.0.0.1, port: 1, address_families: [ipv4, ipv6]}]",
+			want: `instances[0].host: "127.0.0.1" is an ipv4 address, but address_families asks for ipv6`,
+		},
+		{
+			name: "IPv6 endpoint with ipv4",
+			yaml: "instances: [{name: a, endpoint: '[::1]:80', address_families: [ipv4]}]",
+			want: `instances[0].endpoint: "[::1]:80" is an ipv6 address, but address_families asks for ipv4`,
+		},
+		{
+			name: "IPv4-mapped address with ipv6",
+			yaml: "instances: [{name: a, host: '::ffff:127.0.0.1', port: 1, address_families: [ipv6]}]",
+			want: `instances[0].host: "::ffff:127.0.0.1" is an ipv4 address, but address_families asks for ipv6`,
+		},
+		{
+			name: "ipv4_only with ipv6",
+			yaml: "instances: [{name: a, host: h, port: 1, ipv4_only: true, address_families: [ipv6]}]",
+			want: "instances[0].ipv4_only: true contradicts address_families, which asks for ipv6",
+		},
+		{
+			name: "ipv4_only with both families",
+			yaml: "instances: [{name: a, host: h, port: 1, ipv4_only: true, address_families: [ipv4, ipv6]}]",
+			want: "instances[0].ipv4_only: true contradicts address_families, which asks for ipv6",
+		},
+		{
+			name: "unknown family",
+			yaml: "instances: [{name: a, host: h, port: 1, address_families: [ipv5]}]",
+			want: `instances[0].address_families[0]: "ipv5" is no address family; they are ipv4 and ipv6`,
+		},
+		{
+			name: "family in capitals",
+			yaml: "instances: [{name: a, host: h, port: 1, address_families: [IPv4]}]",
+			want: `instances[0].address_families[0]: "IPv4" is no address family; they are ipv4 and ipv6`,
+		},
+		{
+			name: "family twice",
+			yaml: "instances: [{name: a, host: h, port: 1, address_families: [ipv4, ipv4]}]",
+			want: `instances[0].address_families[1]: "ipv4" is there twice`,
+		},
+		{
+			name: "no family",
+			yaml: "instances: [{name: a, host: h, port: 1, address_families: []}]",
+			want: "instances[0].address_families: [] asks for no family; leave the option out for the families that the host has",
+		},
+		{
+			name: "family is a number",
+			yaml: "instances: [{name: a, host: h, port: 1, address_families: [4]}]",
+			want: "instances[0].address_families[0]: 4 is not an address family; they are ipv4 and ipv6",
+		},
+		{
+			name: "families are a mapping",
+			yaml: "instances: [{name: a, host: h, port: 1, address_families: {ipv4: true}}]",
+			want: "instances[0].address_families: map[ipv4:true] is not a list of address families",
+		},
+		{
+			name: "ipv4_only is a number",
+			yaml: "instances: [{name: a, host: h, port: 1, ipv4_only: 1}]",
+			want: "instances[0].ipv4_only: 1 is neither true nor false",
+		},
+		{
+			name: "multiple_ips is a text",
+			yaml: "instances: [{name: a, host: h, port: 1, multiple_ips: maybe}]",
+			want: `instances[0].multiple_ips: "maybe" is neither true nor false`,
+		},
+		{
+			name: "collect_response_time is a list",
+			yaml: "instances: [{name: a, host: h, port: 1, collect_response_time: [true]}]",
+			want: "instances[0].collect_response_time: [true] is neither true nor false",
+		},
+		{
+			name: "empty_default_hostname is a text",
+			yaml: "instances: [{name: a, host: h, port: 1, empty_default_hostname: ''}]",
+			want: `instances[0].empty_default_hostname: "" is neither true nor false`,
+		},
+		{
+			name: "timeout zero",
+			yaml: "instances: [{name: a, host: h, port: 1, timeout: 0}]",
+			want: "instances[0].timeout: 0s is not more than 0",
+		},
+		{
+			name: "timeout negative",
+			yaml: "instances: [{name: a, host: h, port: 1, timeout: -1}]",
+			want: "instances[0].timeout: -1s is not more than 0",
+		},
+		{
+			name: "timeout without a unit that exists",
+			yaml: "instances: [{name: a, host: h, port: 1, timeout: 5 sec}]",
+			want: `instances[0].timeout: "5 sec" is not a duration, such as 10s, or a number of seconds`,
+		},
+		{
+			name: "timeout is a list",
+			yaml: "instances: [{name: a, host: h, port: 1, timeout: [5]}]",
+			want: "instances[0].timeout: [5] is not a duration, such as 10s, or a number of seconds",
+		},
+		{
+			name: "timeout is a bool",
+			yaml: "instances: [{name: a, host: h, port: 1, timeout: true}]",
+			want: "instances[0].timeout: true is not a duration, such as 10s, or a number of seconds",
+		},
+		{
+			name: "timeout beyond all time",
+			yaml: "instances: [{name: a, host: h, port: 1, timeout: 1e30}]",
+			want: "instances[0].timeout: 1e+30 seconds are more than a duration can hold",
+		},
+		{
+			name: "timeout is not a number",
+			yaml: "instances: [{name: a, host: h, port: 1, timeout: .nan}]",
+			want: "instances[0].timeout: NaN is not a duration, such as 10s, or a number of seconds",
+		},
+		{
+			name: "timeout longer than the instance's interval",
+			yaml: "instances: [{name: a, host: h, port: 1, timeout: 20, min_collection_interval: 15}]",
+			want: "instances[0].timeout: 20s is longer than the interval of 15s (min_collection_interval)",
+		},
+		{
+			name: "timeout longer than the receiver's interval",
+			yaml: `collection_interval: 5s
+instances: [{name: a, host: h, port: 1, timeout: 5.5}]`,
+			want: "instances[0].timeout: 5.5s is longer than the interval of 5s (collection_interval)",
+		},
+		{
+			name: "interval zero",
+			yaml: "instances: [{name: a, host: h, port: 1, min_collection_interval: 0}]",
+			want: "instances[0].min_collection_interval: 0s is not more than 0",
+		},
+		{
+			name: "interval negative",
+			yaml: "instances: [{name: a, host: h, port: 1, min_collection_interval: -15s}]",
+			want: "instances[0].min_collection_interval: -15s is not more than 0",
+		},
+		{
+			name: "cache duration negative",
+			yaml: "instances: [{name: a, host: h, port: 1, ip_cache_duration: -1s}]",
+			want: "instances[0].ip_cache_duration: -1s is less than 0",
+		},
+		{
+			name: "cache duration is a text",
+			yaml: "instances: [{name: a, host: h, port: 1, ip_cache_duration: never}]",
+			want: `instances[0].ip_cache_duration: "never" is not a duration, such as 10s, or a number of seconds`,
+		},
+		{
+			name: "receiver's interval zero",
+			yaml: `collection_interval: 0
+instances: [{name: a, host: h, port: 1}]`,
+			want: "collection_interval: 0s is not more than 0",
+		},
+		{
+			name: "receiver's interval negative",
+			yaml: `collection_interval: -15s
+instances: [{name: a, host: h, port: 1}]`,
+			want: "collection_interval: -15s is not more than 0",
+		},
+		{
+			name: "receiver's interval is a text",
+			yaml: `collection_interval: often
+instances: [{name: a, host: h, port: 1}]`,
+			want: `collection_interval: "often" is not a duration, such as 10s, or a number of seconds`,
+		},
+		{
+			name: "initial delay negative",
+			yaml: `initial_delay: -1s
+instances: [{name: a, host: h, port: 1}]`,
+			want: "initial_delay: -1s is less than 0",
+		},
+		{
+			name: "tags are a mapping",
+			yaml: "instances: [{name: a, host: h, port: 1, tags: {env: prod}}]",
+			want: "instances[0].tags: map[env:prod] is not a list of tags",
+		},
+		{
+			name: "tag is a mapping",
+			yaml: "instances: [{name: a, host: h, port: 1, tags: [env: prod]}]",
+			want: "instances[0].tags[0]: map[env:prod] is not a tag; write key:value, without a space or in quotes",
+		},
+		{
+			name: "tag is a number",
+			yaml: "instances: [{name: a, host: h, port: 1, tags: [5]}]",
+			want: "instances[0].tags[0]: 5 is not a tag; write key:value, without a space or in quotes",
+		},
+		{
+			name: "tag without a value",
+			yaml: "instances: [{name: a, host: h, port: 1, tags: ['env:']}]",
+			want: `instances[0].tags[0]: "env:" has no value; write key:value`,
+		},
+		{
+			name: "tag without a colon",
+			yaml: "instances: [{name: a, host: h, port: 1, tags: [prod]}]",
+			want: `instances[0].tags[0]: "prod" has no value; write key:value`,
+		},
+		{
+			name: "tag without a key",
+			yaml: "instances: [{name: a, host: h, port: 1, tags: [':prod']}]",
+			want: `instances[0].tags[0]: ":prod" has no key; write key:value`,
+		},
+		{
+			name: "tag twice",
+			yaml: "instances: [{name: a, host: h, port: 1, tags: ['env:prod', 'env:prod']}]",
+			want: `instances[0].tags[1]: "env:prod" has the key of tags[0], "env:prod"`,
+		},
+		{
+			name: "tag with two values",
+			yaml: "instances: [{name: a, host: h, port: 1, tags: ['env:prod', 'a:b', 'env:test']}]",
+			want: `instances[0].tags[2]: "env:test" has the key of tags[0], "env:prod"`,
+		},
+		{
+			name: "tag named like an attribute",
+			yaml: "instances: [{name: a, host: h, port: 1, tags: ['server.port:80']}]",
+			want: `instances[0].tags[0]: "server.port:80" is named like the attribute server.port of the receiver`,
+		},
+		{
+			name: "tag named like an opt-in attribute",
+			yaml: "instances: [{name: a, host: h, port: 1, tags: ['url:x']}]",
+			want: `instances[0].tags[0]: "url:x" is named like the attribute url of the receiver`,
+		},
+		{
+			name: "tag with an attribute's label",
+			yaml: "instances: [{name: a, host: h, port: 1, tags: ['network_type:x']}]",
+			want: `instances[0].tags[0]: "network_type:x" is named like the attribute network.type of the receiver`,
+		},
+		{
+			name: "pattern to include is none",
+			yaml: "instances: [{name: a, host: h, port: 1, metric_patterns: {include: ['(']}}]",
+			want: "instances[0].metric_patterns.include[0]: \"(\" is not a regular expression: error parsing regexp: missing closing ): `(`",
+		},
+		{
+			name: "pattern to exclude is none",
+			yaml: "instances: [{name: a, host: h, port: 1, metric_patterns: {exclude: ['a', '(?=x)']}}]",
+			want: "instances[0].metric_patterns.exclude[1]: \"(?=x)\" is not a regular expression: error parsing regexp: invalid or unsupported Perl syntax: `(?=`",
+		},
+		{
+			name: "pattern is a number",
+			yaml: "instances: [{name: a, host: h, port: 1, metric_patterns: {include: [5]}}]",
+			want: "instances[0].metric_patterns.include[0]: 5 is not a regular expression; write it in quotes",
+		},
+		{
+			name: "patterns are a mapping",
+			yaml: "instances: [{name: a, host: h, port: 1, metric_patterns: {include: {a: b}}}]",
+			want: "instances[0].metric_patterns.include: map[a:b] is not a list of regular expressions",
+		},
+		{
+			name: "metric_patterns is a list",
+			yaml: "instances: [{name: a, host: h, port: 1, metric_patterns: [a]}]",
+			want: "instances[0].metric_patterns: [a] is not a mapping of include and exclude",
+		},
+		{
+			name: "same instance twice",
+			yaml: "instances: [{name: a, host: h, port: 1}, {name: a, endpoint: 'h:1'}]",
+			want: `instances[1]: it has the name, target, service and tags of instances[0] ("a", h:1), so nothing would tell them apart`,
+		},
+		{
+			name: "same instance twice in one family",
+			yaml: "instances: [{name: a, host: h, port: 1, ipv4_only: true}, {name: b, host: h, port: 1}, {name: a, host: h, port: 1, tags: ['a:b']}, {name: a, host: h, port: 1}]",
+			want: `instances[3]: it has the name, target, service and tags of instances[0] ("a", h:1), so nothing would tell them apart`,
+		},
+		{
+			name: "same instance with tags in another order",
+			yaml: "instances: [{name: a, host: h, port: 1, tags: ['a:b', 'c:d']}, {name: a, host: h, port: 1, tags: ['c:d', 'a:b']}]",
+			want: `instances[1]: it has the name, target, service and tags of instances[0] ("a", h:1), so nothing would tell them apart`,
+		},
+		{
+			name: "service is a list",
+			yaml: "instances: [{name: a, host: h, port: 1, service: [a]}]",
+			want: "instances[0].service: [a] is not a text; write it in quotes",
+		},
+		{
+			name: "unknown metric",
+			yaml: `instances: [{name: a, host: h, port: 1}]
+metrics: {network.tcp.can_conect: {enabled: true}}`,
+			want: "metrics: has invalid keys: network.tcp.can_conect",
+		},
+		{
+			name: "unknown setting of a metric",
+			yaml: `instances: [{name: a, host: h, port: 1}]
+metrics: {network.tcp.can_connect: {enabld: true}}`,
+			want: "metrics.network.tcp.can_connect: has invalid keys: enabld",
+		},
+		{
+			name: "metric enabled by a text",
+			yaml: `instances: [{name: a, host: h, port: 1}]
+metrics: {network.tcp.can_connect: {enabled: maybe}}`,
+			want: `metrics.network.tcp.can_connect.enabled: "maybe" is not a bool`,
+		},
+		{
+			name: "metric with an attribute that it has not",
+			yaml: `instances: [{name: a, host: h, port: 1}]
+metrics: {network.tcp.can_connect: {attributes: [colour]}}`,
+			want: "metrics::network.tcp.can_connect: metric network.tcp.can_connect doesn't have an attribute colour, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address, instance, target_host, port, address]",
+		},
+		{
+			name: "metric with an unknown strategy",
+			yaml: `instances: [{name: a, host: h, port: 1}]
+metrics: {network.tcp.can_connect: {aggregation_strategy: median}}`,
+			want: `metrics::network.tcp.can_connect: invalid aggregation strategy "median", valid strategies: [sum, avg, min, max]`,
+		},
+		{
+			name: "metrics is a list",
+			yaml: `instances: [{name: a, host: h, port: 1}]
+metrics: [a]`,
+			want: "metrics: [a] is not a mapping of metrics",
+		},
+		{
+			name: "mistakes of every kind at once",
+			yaml: `collection_interval: 15
+colour: red
+instances:
+  - {name: web, host: 'https://example.com', port: 70000, timeout: 20s}
+  - {host: '::1', ipv4_only: yes, port: many, tags: [prod]}
+metrics: {network.tcp.can_connect: {aggregation_strategy: median}}`,
+			want: `instances[1].port: "many" is not a whole number
+colour: unknown option, with the value "red"; the receiver has collection_interval, initial_delay, service, instances, metrics, resource_attributes
+instances[0].host: "https://example.com" has a scheme; write the host alone
+instances[0].port: 70000 is not between 1 and 65535
+instances[0].timeout: 20s is longer than the interval of 15s (collection_interval)
+instances[1].name: there is none; every instance needs a name
+instances[1].host: "::1" is an ipv6 address, but ipv4_only is true
+instances[1].tags[0]: "prod" has no value; write key:value
+metrics::network.tcp.can_connect: invalid aggregation strategy "median", valid strategies: [sum, avg, min, max]`,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := load(t, test.yaml)
+			require.EqualError(t, err, test.want)
+		})
+	}
+}

@@ -1,0 +1,251 @@
+package tcpcheckreceiver
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/receiver/receivertest"
+
+	"example.com/tcpcheckreceiver/internal/metadata"
+	"example.com/tcpcheckreceiver/receiver/target"
+)
+
+// load decodes and validates a configuration as the collector does.
+func load(t *testing.T, yaml string) (*Config, error) {
+	t.Helper()
+	retrieved, err := confmap.NewRetrievedFromYAML([]byte(yaml))
+	require.NoError(t, err)
+	conf, err := retrieved.AsConf()
+	require.NoError(t, err)
+	config := defaultConfig(t)
+	require.NoError(t, conf.Unmarshal(config))
+	return config, confmap.Validate(config)
+}
+
+func defaultConfig(t *testing.T) *Config {
+	t.Helper()
+	config, ok := createDefaultConfig().(*Config)
+	require.True(t, ok)
+	return config
+}
+
+func readTestdata(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", name))
+	require.NoError(t, err)
+	return string(text)
+}
+
+func TestValidConfig(t *testing.T) {
+	defaults := target.Target{
+		Port: 1, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: target.UntilError,
+	}
+	with := func(change func(*target.Target)) []target.Target {
+		changed := defaults
+		changed.Name, changed.Host = "a", "h"
+		change(&changed)
+		return []target.Target{changed}
+	}
+	for _, test := range []struct {
+		name string
+		yaml string
+		want []target.Target
+	}{
+		{
+			name: "only what is required",
+			yaml: "instances: [{name: a, host: h, port: 1}]",
+			want: with(func(*target.Target) {}),
+		},
+		{
+			name: "options without a value are as if left out",
+			yaml: "{service: , init_config: , collection_interval: , instances: [{name: a, host: h, port: 1, endpoint: , timeout: , tags: , address_families: , ipv4_only: , ip_cache_duration: , metric_patterns: }]}",
+			want: with(func(*target.Target) {}),
+		},
+		{
+			name: "qiita's instances as pasted",
+			yaml: readTestdata(t, "qiita.yaml"),
+			want: []target.Target{
+				{Name: "qiita-sample-ec2-1", Host: "localhost", Port: 1000, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: target.UntilError, CollectResponseTime: true},
+				{Name: "qiita-sample-ec2-2", Host: "localhost", Port: 2000, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: target.UntilError, CollectResponseTime: true},
+			},
+		},
+		{
+			name: "tcp_check's file as pasted, with every option",
+			yaml: readTestdata(t, "tcp_check.yaml"),
+			want: []target.Target{
+				{
+					Name: "My first service", Host: "db.example.com", Port: 5432, Families: []target.Family{target.IPv4},
+					MultipleIPs: true, Timeout: 2500 * time.Millisecond, Interval: 30 * time.Second, CacheDuration: 2 * time.Minute,
+					CollectResponseTime: true,
+					Tags:                []target.Tag{{Key: "env", Value: "prod"}, {Key: "url_of", Value: "http://db.example.com:5432"}},
+					Service:             "checkout", EmptyHostname: true,
+					Metrics: target.Patterns{
+						Include: []*regexp.Regexp{regexp.MustCompile(`^network\.`)},
+						Exclude: []*regexp.Regexp{regexp.MustCompile(`errors$`)},
+					},
+				},
+				{Name: "My second service", Host: "::1", Port: 22, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: target.UntilError, Service: "payments"},
+			},
+		},
+		{
+			name: "every option of the receiver",
+			yaml: readTestdata(t, "all_options.yaml"),
+			want: []target.Target{
+				{
+					Name: "every option", Host: "db.example.com", Port: 5432, Families: []target.Family{target.IPv4, target.IPv6},
+					MultipleIPs: true, Timeout: time.Minute, Interval: 90 * time.Second, CacheDuration: 0,
+					CollectResponseTime: true,
+					Tags:                []target.Tag{{Key: "env", Value: "prod"}, {Key: "note", Value: "a:b"}},
+					Service:             "checkout", EmptyHostname: true,
+					Metrics: target.Patterns{
+						Include: []*regexp.Regexp{regexp.MustCompile(`^network\.tcp\.`)},
+						Exclude: []*regexp.Regexp{regexp.MustCompile(`time$`)},
+					},
+				},
+				{Name: "IPv6 literal with a zone", Host: "fe80::1%eth0", Port: 22, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: target.UntilError, Service: "payments"},
+				{Name: "only what is required", Host: "localhost", Port: 443, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: target.UntilError, Service: "payments"},
+			},
+		},
+		{
+			name: "a shorter interval shortens the default timeout",
+			yaml: "{collection_interval: 5, instances: [{name: a, host: h, port: 1}]}",
+			want: with(func(t *target.Target) { t.Interval, t.Timeout = 5*time.Second, 5*time.Second }),
+		},
+		{
+			name: "a longer timeout lengthens the default interval",
+			yaml: "instances: [{name: a, host: h, port: 1, timeout: 20}]",
+			want: with(func(t *target.Target) { t.Interval, t.Timeout = 20*time.Second, 20*time.Second }),
+		},
+		{
+			name: "a timeout as long as the interval",
+			yaml: "instances: [{name: a, host: h, port: 1, timeout: 1.5, min_collection_interval: 1500ms}]",
+			want: with(func(t *target.Target) { t.Interval, t.Timeout = 1500*time.Millisecond, 1500*time.Millisecond }),
+		},
+		{
+			name: "a number in quotes is seconds too",
+			yaml: "instances: [{name: a, host: h, port: 1, ip_cache_duration: '120'}]",
+			want: with(func(t *target.Target) { t.CacheDuration = 2 * time.Minute }),
+		},
+		{
+			name: "ipv4_only with the family that it means",
+			yaml: "instances: [{name: a, host: h, port: 1, ipv4_only: true, address_families: [ipv4]}]",
+			want: with(func(t *target.Target) { t.Families = []target.Family{target.IPv4} }),
+		},
+		{
+			name: "a single family without a list",
+			yaml: "instances: [{name: a, host: h, port: 1, address_families: ipv6}]",
+			want: with(func(t *target.Target) { t.Families = []target.Family{target.IPv6} }),
+		},
+		{
+			name: "a literal of the family asked for",
+			yaml: "instances: [{name: a, host: '::1', port: 1, address_families: [ipv6]}]",
+			want: with(func(t *target.Target) { t.Host, t.Families = "::1", []target.Family{target.IPv6} }),
+		},
+		{
+			name: "the same target over each family with a timeout of its own",
+			yaml: "instances: [{name: a, host: h, port: 1, ipv4_only: true}, {name: a, host: h, port: 1, address_families: [ipv6], timeout: 3}]",
+			want: append(
+				with(func(t *target.Target) { t.Families = []target.Family{target.IPv4} }),
+				with(func(t *target.Target) { t.Families, t.Timeout = []target.Family{target.IPv6}, 3*time.Second })...),
+		},
+		{
+			name: "the same target with other tags",
+			yaml: "instances: [{name: a, host: h, port: 1, tags: ['team:x']}, {name: a, host: h, port: 1, tags: ['team:y']}]",
+			want: append(
+				with(func(t *target.Target) { t.Tags = []target.Tag{{Key: "team", Value: "x"}} }),
+				with(func(t *target.Target) { t.Tags = []target.Tag{{Key: "team", Value: "y"}} })...),
+		},
+		{
+			name: "names with an underscore, a trailing dot and digits",
+			yaml: "instances: [{name: a, host: _x.1a.example., port: 1}]",
+			want: with(func(t *target.Target) { t.Host = "_x.1a.example." }),
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			config, err := load(t, test.yaml)
+			require.NoError(t, err)
+			assert.Equal(t, test.want, config.targets())
+		})
+	}
+}
+
+func TestInitialDelay(t *testing.T) {
+	for yaml, want := range map[string]time.Duration{
+		"instances: [{name: a, host: h, port: 1}]":                       time.Second,
+		"{initial_delay: 0, instances: [{name: a, host: h, port: 1}]}":   0,
+		"{initial_delay: 0.5, instances: [{name: a, host: h, port: 1}]}": 500 * time.Millisecond,
+	} {
+		config, err := load(t, yaml)
+		require.NoError(t, err)
+		assert.Equal(t, want, config.initialDelay(), yaml)
+	}
+}
+
+func TestMetricsSection(t *testing.T) {
+	config, err := load(t, readTestdata(t, "all_options.yaml"))
+	require.NoError(t, err)
+	assert.Equal(t, "max", config.Metrics.NetworkTCPCanConnect.AggregationStrategy)
+	assert.Len(t, config.Metrics.NetworkTCPCanConnect.EnabledAttributes, 3)
+	assert.True(t, config.Metrics.NetworkTCPResolveTime.Enabled)
+
+	defaults := defaultConfig(t)
+	assert.Equal(t, "min", defaults.Metrics.NetworkTCPCanConnect.AggregationStrategy)
+	assert.Equal(t, "max", defaults.Metrics.NetworkTCPResponseTime.AggregationStrategy)
+	assert.Equal(t, "sum", defaults.Metrics.NetworkTCPErrors.AggregationStrategy)
+	assert.False(t, defaults.Metrics.NetworkTCPResolveTime.Enabled)
+}
+
+// Whoever decodes a configuration without validating it, as some receivers that
+// start others may, must not get a receiver out of it.
+func TestCreateRefusesInvalidConfig(t *testing.T) {
+	config := defaultConfig(t)
+	require.NoError(t, confmap.NewFromStringMap(map[string]any{"instances": []any{map[string]any{"port": "many"}}}).Unmarshal(config))
+	_, err := createMetrics(context.Background(), receivertest.NewNopSettings(metadata.Type), config, consumertest.NewNop())
+	require.ErrorContains(t, err, `instances[0].port: "many" is not a whole number`)
+
+	_, err = createMetrics(context.Background(), receivertest.NewNopSettings(metadata.Type), nil, consumertest.NewNop())
+	require.EqualError(t, err, "<nil> is not a configuration of the tcpcheck receiver")
+}
+
+// FuzzConfig: no input panics, and what is valid gives targets that can run.
+func FuzzConfig(f *testing.F) {
+	for _, name := range []string{"tcp_check.yaml", "qiita.yaml", "all_options.yaml"} {
+		text, err := os.ReadFile(filepath.Join("testdata", name))
+		require.NoError(f, err)
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		retrieved, err := confmap.NewRetrievedFromYAML(text)
+		if err != nil {
+			t.Skip("not YAML")
+		}
+		conf, err := retrieved.AsConf()
+		if err != nil {
+			t.Skip("not a mapping")
+		}
+		config := defaultConfig(t)
+		require.NoError(t, conf.Unmarshal(config))
+		if confmap.Validate(config) != nil {
+			return
+		}
+		for _, target := range config.targets() {
+			require.NotEmpty(t, target.Name)
+			require.NotEmpty(t, target.Host)
+			require.NotZero(t, target.Port)
+			require.Positive(t, target.Timeout)
+			require.LessOrEqual(t, target.Timeout, target.Interval)
+			require.GreaterOrEqual(t, config.initialDelay(), time.Duration(0))
+		}
+		receiver, err := createMetrics(context.Background(), receivertest.NewNopSettings(metadata.Type), config, consumertest.NewNop())
+		require.NoError(t, err)
+		require.NoError(t, receiver.Shutdown(context.Background()))
+	})
+}
