@@ -96,7 +96,7 @@ func localFaults(outcomes []probe.Outcome) error {
 	if unchecked == 0 {
 		return nil
 	}
-	err := fmt.Errorf("%d addresses could not be checked, by a fault of this machine and not of theirs: %w", unchecked, errors.Join(reasons...))
+	err := fmt.Errorf("a fault of this machine, and not of its targets, left addresses unchecked (%d): %w", unchecked, errors.Join(reasons...))
 	return scrapererror.NewPartialScrapeError(err, unchecked)
 }
 

@@ -1,0 +1,52 @@
+// Package testnet makes the peers that tests check.
+package testnet
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Listen returns a listener on address that accepts and closes connections until
+// the test ends. The network is that of net.Listen: "tcp" on ":0" serves both
+// families.
+func Listen(t testing.TB, network, address string) netip.AddrPort {
+	t.Helper()
+	listener, err := net.Listen(network, address) //nolint:noctx // it lives as long as the test
+	require.NoError(t, err)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = listener.Close()
+		<-done
+	})
+	return addrPort(t, listener.Addr())
+}
+
+// ClosedPort returns an address of host at which nothing listens: a port that
+// was free just now.
+func ClosedPort(t testing.TB, host string) netip.AddrPort {
+	t.Helper()
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0")) //nolint:noctx // it is closed at once
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	return addrPort(t, listener.Addr())
+}
+
+func addrPort(t testing.TB, addr net.Addr) netip.AddrPort {
+	t.Helper()
+	parsed, err := netip.ParseAddrPort(addr.String())
+	require.NoError(t, err)
+	return netip.AddrPortFrom(parsed.Addr().Unmap(), parsed.Port())
+}

@@ -1,0 +1,80 @@
+//go:build unix
+
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// dialError is what net.Dialer makes of an error of a system call.
+func dialError(call string, errno syscall.Errno) error {
+	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError(call, errno)}
+}
+
+func TestConnectErrorType(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		err   error
+		want  ErrorType
+		local bool
+	}{
+		{name: "refused", err: dialError("connect", syscall.ECONNREFUSED), want: ConnectionRefused},
+		{name: "the kernel's timeout", err: dialError("connect", syscall.ETIMEDOUT), want: Timeout},
+		{name: "the dialer's timeout", err: &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, want: Timeout},
+		{name: "a deadline", err: fmt.Errorf("dial: %w", context.DeadlineExceeded), want: Timeout},
+		{name: "reset during the handshake", err: dialError("connect", syscall.ECONNRESET), want: ConnectionReset},
+		{name: "aborted", err: dialError("connect", syscall.ECONNABORTED), want: ConnectionReset},
+		{name: "host unreachable", err: dialError("connect", syscall.EHOSTUNREACH), want: HostUnreachable},
+		{name: "host down", err: dialError("connect", syscall.EHOSTDOWN), want: HostUnreachable},
+		{name: "network unreachable", err: dialError("connect", syscall.ENETUNREACH), want: NetworkUnreachable},
+		{name: "network down", err: dialError("connect", syscall.ENETDOWN), want: NetworkUnreachable},
+		{name: "prohibited by a route", err: dialError("connect", syscall.EACCES), want: PermissionDenied},
+		{name: "dropped by a rule on output", err: dialError("connect", syscall.EPERM), want: PermissionDenied},
+		{name: "anything else", err: dialError("connect", syscall.EINVAL), want: Other},
+		{name: "no error of the system", err: errors.New("strange"), want: Other},
+
+		{name: "no descriptor", err: dialError("socket", syscall.EMFILE), local: true},
+		{name: "no descriptor in the system", err: dialError("socket", syscall.ENFILE), local: true},
+		{name: "no memory", err: dialError("socket", syscall.ENOMEM), local: true},
+		{name: "no buffers", err: dialError("connect", syscall.ENOBUFS), local: true},
+		{name: "no ephemeral port", err: dialError("connect", syscall.EADDRNOTAVAIL), local: true},
+		{name: "no family", err: dialError("socket", syscall.EAFNOSUPPORT), local: true},
+		{name: "sockets are forbidden", err: dialError("socket", syscall.EPERM), local: true},
+		{name: "no zone", err: &unknownZoneError{address: netip.MustParseAddr("fe80::1%none"), err: errors.New("no such interface")}, local: true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			assert.Equal(t, test.local, isLocalFault(test.err))
+			if !test.local {
+				assert.Equal(t, test.want, connectErrorType(test.err))
+			}
+		})
+	}
+}
+
+func TestLookupErrorType(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		err  error
+		want ErrorType
+	}{
+		{name: "not found", err: &net.DNSError{IsNotFound: true}, want: DNSNotFound},
+		{name: "a hosts file has the other family only", err: &net.AddrError{Err: "no suitable address found"}, want: DNSNotFound},
+		{name: "timeout", err: &net.DNSError{IsTimeout: true}, want: DNSTimeout},
+		{name: "deadline", err: context.DeadlineExceeded, want: DNSTimeout},
+		{name: "server failure", err: &net.DNSError{IsTemporary: true}, want: DNSFailure},
+		{name: "anything else", err: errors.New("strange"), want: DNSFailure},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			assert.Equal(t, test.want, lookupErrorType(test.err))
+		})
+	}
+}

@@ -1,0 +1,133 @@
+package probe
+
+import (
+	"context"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"example.com/tcpcheckreceiver/internal/testnet"
+	"example.com/tcpcheckreceiver/receiver/target"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func literal(address netip.AddrPort) *target.Target {
+	return &target.Target{Host: address.Addr().String(), Port: address.Port(), Timeout: 10 * time.Second, CacheDuration: target.UntilError}
+}
+
+// What a check of an IP literal finds.
+func TestCheckLiteral(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		address   func(t *testing.T) netip.AddrPort
+		timeout   time.Duration
+		family    target.Family
+		errorType ErrorType
+	}{
+		{
+			name:    "IPv4 listener",
+			address: func(t *testing.T) netip.AddrPort { return testnet.Listen(t, "tcp4", "127.0.0.1:0") },
+			family:  target.IPv4,
+		},
+		{
+			name:    "IPv6 listener",
+			address: func(t *testing.T) netip.AddrPort { return testnet.Listen(t, "tcp6", "[::1]:0") },
+			family:  target.IPv6,
+		},
+		{
+			name:      "closed IPv4 port",
+			address:   func(t *testing.T) netip.AddrPort { return testnet.ClosedPort(t, "127.0.0.1") },
+			family:    target.IPv4,
+			errorType: ConnectionRefused,
+		},
+		{
+			name:      "closed IPv6 port",
+			address:   func(t *testing.T) netip.AddrPort { return testnet.ClosedPort(t, "::1") },
+			family:    target.IPv6,
+			errorType: ConnectionRefused,
+		},
+		{
+			name: "IPv6 address of an IPv4-only listener",
+			address: func(t *testing.T) netip.AddrPort {
+				return netip.AddrPortFrom(netip.IPv6Loopback(), testnet.Listen(t, "tcp4", "0.0.0.0:0").Port())
+			},
+			family:    target.IPv6,
+			errorType: ConnectionRefused,
+		},
+		{
+			name: "IPv4 address of a listener on both families",
+			address: func(t *testing.T) netip.AddrPort {
+				return netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), testnet.Listen(t, "tcp", "[::]:0").Port())
+			},
+			family: target.IPv4,
+		},
+		{
+			name:      "full accept queue",
+			address:   func(t *testing.T) netip.AddrPort { return testnet.BlackHole(t) },
+			timeout:   20 * time.Millisecond,
+			family:    target.IPv4,
+			errorType: Timeout,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			address := test.address(t)
+			checked := literal(address)
+			if test.timeout > 0 {
+				checked.Timeout = test.timeout
+			}
+			outcome, err := New(checked, nil).Check(context.Background(), HostAddresses{})
+			require.NoError(t, err)
+			assert.Empty(t, outcome.Lookups)
+			require.Len(t, outcome.Results, 1)
+			result := outcome.Results[0]
+			assert.Equal(t, test.family, result.Family)
+			assert.Equal(t, address.Addr(), result.Address)
+			assert.False(t, result.LocalFault)
+			assert.Equal(t, test.errorType, result.ErrorType, "%v", result.Err)
+			assert.Equal(t, test.errorType == "", result.Connected())
+			assert.Equal(t, result.Connected(), result.HandshakeTime > 0)
+		})
+	}
+}
+
+// An IPv4-mapped address is dialled over IPv4, and is reported so.
+func TestCheckMappedAddress(t *testing.T) {
+	address := testnet.Listen(t, "tcp4", "127.0.0.1:0")
+	checked := literal(address)
+	checked.Host = "::ffff:127.0.0.1"
+	outcome, err := New(checked, nil).Check(context.Background(), HostAddresses{})
+	require.NoError(t, err)
+	require.Len(t, outcome.Results, 1)
+	assert.True(t, outcome.Results[0].Connected())
+	assert.Equal(t, target.IPv4, outcome.Results[0].Family)
+	assert.Equal(t, address.Addr(), outcome.Results[0].Address)
+}
+
+func TestCheckUnknownZone(t *testing.T) {
+	checked := literal(netip.MustParseAddrPort("[fe80::1%nosuchif]:80"))
+	outcome, err := New(checked, nil).Check(context.Background(), HostAddresses{})
+	require.NoError(t, err)
+	require.Len(t, outcome.Results, 1)
+	assert.True(t, outcome.Results[0].LocalFault)
+	assert.Empty(t, outcome.Results[0].ErrorType)
+	assert.ErrorContains(t, outcome.Results[0].Err, `fe80::1%nosuchif: this machine has no interface "nosuchif"`)
+}
+
+// A check that is ended says nothing, and leaves nothing behind.
+func TestCheckEnded(t *testing.T) {
+	silent := testnet.BlackHole(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	checking := make(chan error)
+	go func() {
+		outcome, err := New(literal(silent), nil).Check(ctx, HostAddresses{})
+		assert.Empty(t, outcome)
+		checking <- err
+	}()
+	cancel()
+	assert.ErrorIs(t, <-checking, context.Canceled)
+}

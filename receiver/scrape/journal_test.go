@@ -1,0 +1,155 @@
+package scrape
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"example.com/tcpcheckreceiver/internal/metadata"
+	"example.com/tcpcheckreceiver/receiver/probe"
+	"example.com/tcpcheckreceiver/receiver/target"
+)
+
+func compile(patterns ...string) []*regexp.Regexp {
+	var compiled []*regexp.Regexp
+	for _, pattern := range patterns {
+		compiled = append(compiled, regexp.MustCompile(pattern))
+	}
+	return compiled
+}
+
+var (
+	v4    = netip.MustParseAddr("192.0.2.1")
+	other = netip.MustParseAddr("192.0.2.2")
+	v6    = netip.MustParseAddr("2001:db8::1")
+)
+
+func connected(address netip.Addr) probe.Result {
+	return probe.Result{Family: target.FamilyOf(address), Address: address}
+}
+
+func failed(address netip.Addr, errorType probe.ErrorType) probe.Result {
+	return probe.Result{Family: target.FamilyOf(address), Address: address, Err: errors.New("it failed"), ErrorType: errorType}
+}
+
+// What is logged at each of a series of checks.
+func TestJournal(t *testing.T) {
+	local := probe.Result{Family: target.IPv4, Address: v4, Err: errors.New("too many open files"), LocalFault: true}
+	hintIPv4 := "The service listens on ipv4 only. To serve both families, bind it to [::] as well. If it is meant to be so, ask only for that family: address_families: [ipv4], or ipv4_only: true."
+	for _, test := range []struct {
+		name   string
+		checks [][]probe.Result
+		want   [][]string // per check
+	}{
+		{
+			name:   "up and up again",
+			checks: [][]probe.Result{{connected(v4)}, {connected(v4)}},
+			want:   [][]string{nil, nil},
+		},
+		{
+			name:   "down at first, and while it lasts",
+			checks: [][]probe.Result{{failed(v4, probe.Timeout)}, {failed(v4, probe.Timeout)}, {failed(v4, probe.ConnectionRefused)}},
+			want:   [][]string{{"warn Cannot connect web ipv4 192.0.2.1 timeout"}, nil, nil},
+		},
+		{
+			name:   "up, down, up",
+			checks: [][]probe.Result{{connected(v4)}, {failed(v4, probe.Timeout)}, {connected(v4)}},
+			want:   [][]string{nil, {"warn Cannot connect web ipv4 192.0.2.1 timeout, up since 0"}, {"info Connection restored web ipv4 192.0.2.1, down since 1"}},
+		},
+		{
+			name:   "each address on its own",
+			checks: [][]probe.Result{{connected(v4), failed(other, probe.Timeout)}, {failed(v4, probe.Timeout), connected(other)}},
+			want: [][]string{
+				{"warn Cannot connect web ipv4 192.0.2.2 timeout"},
+				{"warn Cannot connect web ipv4 192.0.2.1 timeout, up since 0", "info Connection restored web ipv4 192.0.2.2, down since 0"},
+			},
+		},
+		{
+			name:   "one family refuses",
+			checks: [][]probe.Result{{connected(v4), failed(v6, probe.ConnectionRefused)}, {connected(v4), failed(v6, probe.ConnectionRefused)}},
+			want:   [][]string{{"warn Cannot connect web ipv6 2001:db8::1 connection_refused, hint: " + hintIPv4}, nil},
+		},
+		{
+			name:   "one family is silent",
+			checks: [][]probe.Result{{failed(v4, probe.Timeout), connected(v6)}},
+			want: [][]string{{"warn Cannot connect web ipv4 192.0.2.1 timeout, hint: The host is reached over ipv6 only: look at its ipv4 address in DNS, its route and its firewall." +
+				" If it is meant to be so, ask only for that family: address_families: [ipv6]."}},
+		},
+		{
+			name:   "a name that never resolved",
+			checks: [][]probe.Result{{{Err: errors.New("no such host"), ErrorType: probe.DNSNotFound}}, {connected(v4)}},
+			want:   [][]string{{"warn Cannot connect web dns_not_found"}, {"info No longer checked web, down since 0"}},
+		},
+		{
+			name:   "an address that is gone",
+			checks: [][]probe.Result{{failed(v4, probe.Timeout)}, {connected(other)}, {connected(v4)}},
+			want:   [][]string{{"warn Cannot connect web ipv4 192.0.2.1 timeout"}, {"info No longer checked web ipv4 192.0.2.1, down since 0"}, nil},
+		},
+		{
+			name:   "rotating addresses that connect",
+			checks: [][]probe.Result{{connected(v4)}, {connected(other)}, {connected(v4)}},
+			want:   [][]string{nil, nil, nil},
+		},
+		{
+			name:   "a fault of this machine changes nothing",
+			checks: [][]probe.Result{{connected(v4)}, {local}, {connected(v4)}, {failed(v4, probe.Timeout)}, {local}, {failed(v4, probe.Timeout)}},
+			want:   [][]string{nil, nil, nil, {"warn Cannot connect web ipv4 192.0.2.1 timeout, up since 0"}, nil, nil},
+		},
+		{
+			name:   "a check that was ended changes nothing",
+			checks: [][]probe.Result{{failed(v4, probe.Timeout)}, {}, {failed(v4, probe.Timeout)}},
+			want:   [][]string{{"warn Cannot connect web ipv4 192.0.2.1 timeout"}, nil, nil},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			core, logs := observer.New(zapcore.DebugLevel)
+			j := newJournal(zap.New(core), []target.Target{{Name: "web", Host: "web.example", Port: 443}})
+			for n, results := range test.checks {
+				j.observe(0, results, time.Unix(int64(n), 0))
+				var lines []string
+				for _, entry := range logs.TakeAll() {
+					lines = append(lines, logLine(t, entry))
+				}
+				assert.Equal(t, test.want[n], lines, "check %d", n)
+			}
+		})
+	}
+}
+
+func logLine(t *testing.T, entry observer.LoggedEntry) string {
+	t.Helper()
+	fields := entry.ContextMap()
+	require.Equal(t, "web.example:443", fields["endpoint"])
+	line := fmt.Sprintf("%s %s %s", entry.Level, entry.Message, fields["tcpcheck.instance"])
+	for _, key := range []string{"network.type", "network.peer.address", "error.type"} {
+		if value, ok := fields[key]; ok {
+			line += fmt.Sprintf(" %v", value)
+		}
+	}
+	for _, key := range []string{"up_since", "down_since"} {
+		if since, ok := fields[key].(time.Time); ok {
+			line += fmt.Sprintf(", %s since %d", key[:len(key)-len("_since")], since.Unix())
+		}
+	}
+	if hint, ok := fields["hint"]; ok {
+		line += fmt.Sprintf(", hint: %s", hint)
+	}
+	return line
+}
+
+// Every reason that probe knows is a value of the error.type attribute.
+func TestErrorTypesAreInTheContract(t *testing.T) {
+	for _, errorType := range probe.ErrorTypes {
+		assert.Contains(t, metadata.MapAttributeErrorType, string(errorType))
+	}
+	assert.Len(t, metadata.MapAttributeErrorType, len(probe.ErrorTypes))
+}

@@ -1,0 +1,298 @@
+package scrape
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/receiver/receivertest"
+	"go.opentelemetry.io/collector/scraper/scrapererror"
+	"go.uber.org/goleak"
+
+	"example.com/tcpcheckreceiver/internal/metadata"
+	"example.com/tcpcheckreceiver/internal/testnet"
+	"example.com/tcpcheckreceiver/receiver/target"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func newTarget(name string, address netip.AddrPort) target.Target {
+	return target.Target{
+		Name: name, Host: address.Addr().String(), Port: address.Port(),
+		Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: target.UntilError,
+	}
+}
+
+// defaultMetrics are the metrics with the receiver's default strategies.
+func defaultMetrics() metadata.MetricsBuilderConfig {
+	config := metadata.NewDefaultMetricsBuilderConfig()
+	config.Metrics.NetworkTCPCanConnect.AggregationStrategy = metadata.AggregationStrategyMin
+	config.Metrics.NetworkTCPResponseTime.AggregationStrategy = metadata.AggregationStrategyMax
+	return config
+}
+
+func newScraper(config metadata.MetricsBuilderConfig, targets ...target.Target) *Scraper {
+	return New(context.Background(), receivertest.NewNopSettings(metadata.Type), config, targets)
+}
+
+// points returns a line for each point: "resource metric{attributes} value",
+// sorted, but for a response time, which is only required to be positive.
+func points(t *testing.T, metrics pmetric.Metrics) []string {
+	t.Helper()
+	var lines []string
+	for _, rm := range metrics.ResourceMetrics().All() {
+		resource := attributes(rm.Resource().Attributes().AsRaw())
+		require.Equal(t, 1, rm.ScopeMetrics().Len())
+		require.Equal(t, metadata.ScopeName, rm.ScopeMetrics().At(0).Scope().Name())
+		seen := map[string]bool{}
+		for _, metric := range rm.ScopeMetrics().At(0).Metrics().All() {
+			require.False(t, seen[metric.Name()], "%s is there twice", metric.Name())
+			seen[metric.Name()] = true
+			for _, point := range pointsOf(metric).All() {
+				value := fmt.Sprint(point.IntValue())
+				if point.ValueType() == pmetric.NumberDataPointValueTypeDouble {
+					assert.Positive(t, point.DoubleValue())
+					value = "s"
+				}
+				lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s %s%s %s", resource, strings.TrimPrefix(metric.Name(), "network.tcp."), attributes(point.Attributes().AsRaw()), value)))
+			}
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func attributes(raw map[string]any) string {
+	var parts []string
+	for _, key := range slices.Sorted(maps.Keys(raw)) {
+		parts = append(parts, fmt.Sprintf("%s=%v", key, raw[key]))
+	}
+	return "{" + strings.Join(parts, " ") + "}"
+}
+
+func scrape(t *testing.T, s *Scraper) pmetric.Metrics {
+	t.Helper()
+	metrics, err := s.ScrapeMetrics(context.Background())
+	require.NoError(t, err)
+	return metrics
+}
+
+func TestScrape(t *testing.T) {
+	up := testnet.Listen(t, "tcp4", "127.0.0.1:0")
+	up6 := testnet.Listen(t, "tcp6", "[::1]:0")
+	closed := testnet.ClosedPort(t, "127.0.0.1")
+	line := func(format string, addresses ...netip.AddrPort) string {
+		for i, address := range addresses {
+			format = strings.ReplaceAll(format, fmt.Sprintf("$%d", i+1), fmt.Sprint(address.Port()))
+		}
+		return format
+	}
+	for _, test := range []struct {
+		name    string
+		config  func(*metadata.MetricsConfig)
+		targets []target.Target
+		want    []string
+	}{
+		{
+			name:    "an address that connects",
+			targets: []target.Target{newTarget("web", up)},
+			want: []string{
+				line("{} can_connect{network.peer.address=127.0.0.1 network.type=ipv4 server.address=127.0.0.1 server.port=$1 tcpcheck.instance=web} 1", up),
+			},
+		},
+		{
+			name: "an address that connects, with its response time",
+			targets: []target.Target{func() target.Target {
+				t := newTarget("web", up6)
+				t.CollectResponseTime = true
+				return t
+			}()},
+			want: []string{
+				line("{} can_connect{network.peer.address=::1 network.type=ipv6 server.address=::1 server.port=$1 tcpcheck.instance=web} 1", up6),
+				line("{} response_time{network.peer.address=::1 network.type=ipv6 server.address=::1 server.port=$1 tcpcheck.instance=web} s", up6),
+			},
+		},
+		{
+			name: "an address that refuses has no response time",
+			targets: []target.Target{func() target.Target {
+				t := newTarget("web", closed)
+				t.CollectResponseTime = true
+				return t
+			}()},
+			want: []string{
+				line("{} can_connect{network.peer.address=127.0.0.1 network.type=ipv4 server.address=127.0.0.1 server.port=$1 tcpcheck.instance=web} 0", closed),
+				line("{} errors{error.type=connection_refused network.type=ipv4 server.address=127.0.0.1 server.port=$1 tcpcheck.instance=web} 1", closed),
+			},
+		},
+		{
+			name: "services and hostnames make resources, tags go onto every point",
+			targets: []target.Target{
+				func() target.Target {
+					t := newTarget("a", closed)
+					t.Service, t.Tags = "payments", []target.Tag{{Key: "env", Value: "prod"}}
+					return t
+				}(),
+				func() target.Target {
+					t := newTarget("b", up)
+					t.Service, t.EmptyHostname = "payments", true
+					return t
+				}(),
+				func() target.Target {
+					t := newTarget("c", up)
+					t.Service, t.Tags = "payments", []target.Tag{{Key: "env", Value: "test"}}
+					return t
+				}(),
+			},
+			want: []string{
+				line("{datadog.host.name= service.name=payments} can_connect{network.peer.address=127.0.0.1 network.type=ipv4 server.address=127.0.0.1 server.port=$1 tcpcheck.instance=b} 1", up),
+				line("{service.name=payments} can_connect{env=prod network.peer.address=127.0.0.1 network.type=ipv4 server.address=127.0.0.1 server.port=$1 tcpcheck.instance=a} 0", closed),
+				line("{service.name=payments} can_connect{env=test network.peer.address=127.0.0.1 network.type=ipv4 server.address=127.0.0.1 server.port=$1 tcpcheck.instance=c} 1", up),
+				line("{service.name=payments} errors{env=prod error.type=connection_refused network.type=ipv4 server.address=127.0.0.1 server.port=$1 tcpcheck.instance=a} 1", closed),
+			},
+		},
+		{
+			name: "tcp_check's tags in place of ours",
+			config: func(c *metadata.MetricsConfig) {
+				c.NetworkTCPCanConnect.EnabledAttributes = []metadata.NetworkTCPCanConnectMetricAttributeKey{"instance", "target_host", "port", "address"}
+				c.NetworkTCPResponseTime.EnabledAttributes = []metadata.NetworkTCPResponseTimeMetricAttributeKey{"instance", "url", "address"}
+			},
+			targets: []target.Target{func() target.Target {
+				t := newTarget("My web-server (1)", up)
+				t.CollectResponseTime = true
+				return t
+			}()},
+			want: []string{
+				line("{} can_connect{address=127.0.0.1 instance=My_web_server_1 port=$1 target_host=127.0.0.1} 1", up),
+				line("{} response_time{address=127.0.0.1 instance=My web-server (1) url=127.0.0.1:$1} s", up),
+			},
+		},
+		{
+			name: "targets that the chosen attributes no longer tell apart are merged",
+			config: func(c *metadata.MetricsConfig) {
+				c.NetworkTCPCanConnect.EnabledAttributes = []metadata.NetworkTCPCanConnectMetricAttributeKey{"server.address"}
+				c.NetworkTCPErrors.EnabledAttributes = []metadata.NetworkTCPErrorsMetricAttributeKey{"error.type"}
+			},
+			targets: []target.Target{newTarget("a", up), newTarget("b", closed), newTarget("c", closed), newTarget("d", up6)},
+			want: []string{
+				"{} can_connect{server.address=127.0.0.1} 0",
+				"{} can_connect{server.address=::1} 1",
+				"{} errors{error.type=connection_refused} 2",
+			},
+		},
+		{
+			name: "any address that connects is enough with max",
+			config: func(c *metadata.MetricsConfig) {
+				c.NetworkTCPCanConnect.EnabledAttributes = []metadata.NetworkTCPCanConnectMetricAttributeKey{"tcpcheck.instance"}
+				c.NetworkTCPCanConnect.AggregationStrategy = metadata.AggregationStrategyMax
+				c.NetworkTCPErrors.Enabled = false
+			},
+			targets: []target.Target{newTarget("a", up), newTarget("a", closed)},
+			want:    []string{"{} can_connect{tcpcheck.instance=a} 1"},
+		},
+		{
+			name: "metric patterns",
+			targets: []target.Target{func() target.Target {
+				t := newTarget("web", closed)
+				t.Metrics = target.Patterns{Exclude: compile("errors$")}
+				return t
+			}()},
+			want: []string{
+				line("{} can_connect{network.peer.address=127.0.0.1 network.type=ipv4 server.address=127.0.0.1 server.port=$1 tcpcheck.instance=web} 0", closed),
+			},
+		},
+		{
+			name:    "all metrics disabled",
+			targets: []target.Target{newTarget("web", closed)},
+			config: func(c *metadata.MetricsConfig) {
+				c.NetworkTCPCanConnect.Enabled, c.NetworkTCPErrors.Enabled, c.NetworkTCPResponseTime.Enabled = false, false, false
+			},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			config := defaultMetrics()
+			if test.config != nil {
+				test.config(&config.Metrics)
+			}
+			assert.Equal(t, test.want, points(t, scrape(t, newScraper(config, test.targets...))))
+		})
+	}
+}
+
+func TestErrorsAreCumulative(t *testing.T) {
+	s := newScraper(defaultMetrics(), newTarget("web", testnet.ClosedPort(t, "127.0.0.1")))
+	for n := range int64(3) {
+		for _, metric := range scrape(t, s).ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
+			if metric.Name() != "network.tcp.errors" {
+				continue
+			}
+			assert.Equal(t, pmetric.AggregationTemporalityCumulative, metric.Sum().AggregationTemporality())
+			assert.True(t, metric.Sum().IsMonotonic())
+			assert.Equal(t, n+1, metric.Sum().DataPoints().At(0).IntValue())
+		}
+	}
+}
+
+func TestPointsShareATimestamp(t *testing.T) {
+	metrics := scrape(t, newScraper(defaultMetrics(),
+		newTarget("a", testnet.Listen(t, "tcp4", "127.0.0.1:0")), newTarget("b", testnet.ClosedPort(t, "::1"))))
+	timestamps := map[string]bool{}
+	for _, metric := range metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
+		for _, point := range pointsOf(metric).All() {
+			timestamps[point.Timestamp().String()] = true
+		}
+	}
+	assert.Len(t, timestamps, 1)
+}
+
+// What this machine was unable to check is no point and a partial scrape error.
+func TestLocalFault(t *testing.T) {
+	up := testnet.Listen(t, "tcp4", "127.0.0.1:0")
+	s := newScraper(defaultMetrics(), newTarget("a", netip.MustParseAddrPort("[fe80::1%nosuchif]:80")), newTarget("b", up))
+	metrics, err := s.ScrapeMetrics(context.Background())
+	assert.Equal(t, []string{
+		fmt.Sprintf("{} can_connect{network.peer.address=127.0.0.1 network.type=ipv4 server.address=127.0.0.1 server.port=%d tcpcheck.instance=b} 1", up.Port()),
+	}, points(t, metrics))
+	assert.True(t, scrapererror.IsPartialScrapeError(err))
+	assert.EqualError(t, err, "a fault of this machine, and not of its targets, left addresses unchecked (1): no such network interface")
+}
+
+// A collection that is ended gives the points of the checks that were done.
+func TestScrapeEnded(t *testing.T) {
+	running, cancel := context.WithCancel(context.Background())
+	silent := newTarget("silent", testnet.BlackHole(t))
+	s := New(running, receivertest.NewNopSettings(metadata.Type), defaultMetrics(), []target.Target{silent})
+	scraping := make(chan error)
+	go func() {
+		metrics, err := s.ScrapeMetrics(context.Background())
+		assert.Zero(t, metrics.DataPointCount())
+		scraping <- err
+	}()
+	cancel()
+	assert.NoError(t, <-scraping)
+}
+
+func TestNormalizeTag(t *testing.T) {
+	for text, want := range map[string]string{
+		"web":             "web",
+		"My web-server":   "My_web_server",
+		"a,b+c*d-e/f":     "a_b_c_d_e_f",
+		"(a)[b]{c}":       "a_b_c",
+		"a  -  b":         "a_b",
+		"a__b":            "a_b",
+		"a_._b":           "a.b",
+		"a - . - b.c":     "a.b.c",
+		"_a_":             "a",
+		"tab\tnewline\nx": "tab_newline_x",
+		"---":             "",
+	} {
+		assert.Equal(t, want, normalizeTag(text), "%q", text)
+	}
+}
