@@ -69,13 +69,17 @@ func eachDecodeError(place string, err error, found func(string, error)) {
 func addDecodeError(p *problems, written map[string]any, place string, err error) {
 	value := valueAt(written, place)
 	option := placeIndex.ReplaceAllString(place[strings.LastIndex(place, ".")+1:], "[]")
-	_, isMapping := value.(map[string]any)
+	shape, ok := shapes[option]
+	if _, isMapping := value.(map[string]any); isMapping && generated[option] {
+		ok = false // it has the right shape, so the fault is in a key
+	}
 	var typeError *mapstructure.UnconvertibleTypeError
-	if shape, ok := shapes[option]; ok && !(isMapping && generated[option]) {
+	switch {
+	case ok:
 		p.add(place, "%s is not %s", quote(value), shape)
-	} else if errors.As(err, &typeError) {
+	case errors.As(err, &typeError):
 		p.add(place, "%s is not a %s", quote(typeError.Value), typeError.Expected.Kind())
-	} else {
+	default:
 		p.add(place, "%v", err)
 	}
 }

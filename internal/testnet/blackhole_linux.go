@@ -25,7 +25,7 @@ func BlackHole(t testing.TB) netip.AddrPort {
 	require.True(t, ok)
 	address := netip.AddrPortFrom(netip.AddrFrom4(inet4.Addr), uint16(inet4.Port))
 
-	filler, err := net.Dial("tcp", address.String()) //nolint:noctx // loopback answers at once
+	filler, err := net.Dial("tcp", address.String())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = filler.Close() })
 	return address

@@ -14,7 +14,7 @@ import (
 // families.
 func Listen(t testing.TB, network, address string) netip.AddrPort {
 	t.Helper()
-	listener, err := net.Listen(network, address) //nolint:noctx // it lives as long as the test
+	listener, err := net.Listen(network, address)
 	require.NoError(t, err)
 	done := make(chan struct{})
 	go func() {
@@ -38,7 +38,7 @@ func Listen(t testing.TB, network, address string) netip.AddrPort {
 // was free just now.
 func ClosedPort(t testing.TB, host string) netip.AddrPort {
 	t.Helper()
-	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0")) //nolint:noctx // it is closed at once
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	require.NoError(t, err)
 	require.NoError(t, listener.Close())
 	return addrPort(t, listener.Addr())

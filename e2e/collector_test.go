@@ -1,0 +1,241 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// patience bounds every wait for an event that is certain to come.
+const patience = time.Minute
+
+// binary returns the collector that the builder made, of which the environment
+// variable COLLECTOR has the path.
+func binary(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv("COLLECTOR")
+	require.NotEmpty(t, path, "COLLECTOR is to name the collector's binary; run the tests by make e2e")
+	return path
+}
+
+// collector is a running collector.
+type collector struct {
+	t       *testing.T
+	process *exec.Cmd
+	output  *output
+	exited  chan error
+}
+
+// start runs the collector with a configuration file and returns once it says
+// that it is ready. It is stopped at the end of the test.
+func start(t *testing.T, config string) *collector {
+	t.Helper()
+	return startCommand(t, exec.Command(binary(t), "--config", config))
+}
+
+// startCommand is start for a command that becomes the collector.
+func startCommand(t *testing.T, process *exec.Cmd) *collector {
+	t.Helper()
+	c := &collector{t: t, process: process, output: newOutput(), exited: make(chan error, 1)}
+	process.Stdout, process.Stderr = c.output, c.output
+	require.NoError(t, process.Start())
+	go func() { c.exited <- process.Wait() }()
+	t.Cleanup(func() {
+		if process.ProcessState == nil {
+			c.stop()
+		}
+		if t.Failed() {
+			t.Logf("the collector's output:\n%s", c.output)
+		}
+	})
+	c.await("Everything is ready")
+	return c
+}
+
+// await returns once the output has a line with all of texts, and returns it.
+func (c *collector) await(texts ...string) string {
+	c.t.Helper()
+	deadline := time.After(patience)
+	for {
+		line, changed := c.output.find(texts...)
+		if line != "" {
+			return line
+		}
+		select {
+		case <-changed:
+		case err := <-c.exited:
+			c.exited <- err
+			if line, _ := c.output.find(texts...); line != "" {
+				return line
+			}
+			require.FailNow(c.t, "the collector ended", "%v, before %q:\n%s", err, texts, c.output)
+		case <-deadline:
+			require.FailNow(c.t, "waited in vain", "for %q", texts)
+		}
+	}
+}
+
+// stop ends the collector as an operator does, and returns how long that took.
+func (c *collector) stop() time.Duration {
+	c.t.Helper()
+	began := time.Now()
+	require.NoError(c.t, c.process.Process.Signal(syscall.SIGTERM))
+	select {
+	case err := <-c.exited:
+		require.NoError(c.t, err)
+	case <-time.After(patience):
+		_ = c.process.Process.Kill()
+		require.FailNow(c.t, "the collector does not end")
+	}
+	return time.Since(began)
+}
+
+// output is what a process writes, line by line.
+type output struct {
+	mu      sync.Mutex
+	text    bytes.Buffer
+	changed chan struct{} // closed at the next write
+}
+
+func newOutput() *output { return &output{changed: make(chan struct{})} }
+
+func (o *output) Write(text []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	close(o.changed)
+	o.changed = make(chan struct{})
+	return o.text.Write(text)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// find returns the first line with all of texts, or else a channel that is closed
+// when there is more to look at.
+func (o *output) find(texts ...string) (string, <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for line := range strings.Lines(o.text.String()) {
+		if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(line, text) }) {
+			return strings.TrimSuffix(line, "\n"), nil
+		}
+	}
+	return "", o.changed
+}
+
+// samples reads a Prometheus page and returns its samples by
+// "name{label=value ...}", without the scope's labels.
+func samples(t *testing.T, address string) (map[string]float64, error) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+address+"/metrics", http.NoBody)
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { assert.NoError(t, response.Body.Close()) }()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(response.Body)
+	require.NoError(t, err)
+	found := make(map[string]float64)
+	for name, family := range families {
+		for _, metric := range family.GetMetric() {
+			labels := make(map[string]string)
+			for _, label := range metric.GetLabel() {
+				if !strings.HasPrefix(label.GetName(), "otel_scope_") {
+					labels[label.GetName()] = label.GetValue()
+				}
+			}
+			var parts []string
+			for _, key := range slices.Sorted(maps.Keys(labels)) {
+				parts = append(parts, key+"="+labels[key])
+			}
+			value := metric.GetGauge().GetValue() + metric.GetCounter().GetValue() // one of them is nil
+			found[name+"{"+strings.Join(parts, " ")+"}"] = value
+		}
+	}
+	return found, nil
+}
+
+// awaitSamples reads the page until it has a sample of that name, and returns
+// all of them.
+func awaitSamples(t *testing.T, address, name string) map[string]float64 {
+	t.Helper()
+	var found map[string]float64
+	require.Eventually(t, func() bool {
+		var err error
+		found, err = samples(t, address)
+		return err == nil && slices.ContainsFunc(slices.Collect(maps.Keys(found)), func(key string) bool { return strings.HasPrefix(key, name+"{") })
+	}, patience, 50*time.Millisecond)
+	return found
+}
+
+// only returns the samples of one name, without it.
+func only(found map[string]float64, name string) map[string]float64 {
+	selected := make(map[string]float64)
+	for key, value := range found {
+		if labels, ok := strings.CutPrefix(key, name); ok && strings.HasPrefix(labels, "{") {
+			selected[labels] = value
+		}
+	}
+	return selected
+}
+
+// pipeline writes a configuration of a receiver and a Prometheus page, and
+// returns the file and the page's address.
+func pipeline(t *testing.T, receiver string) (file, page string) {
+	t.Helper()
+	page = freeAddress(t)
+	file = filepath.Join(t.TempDir(), "collector.yaml")
+	text := fmt.Sprintf(`
+receivers:
+  tcpcheck:
+%s
+exporters:
+  prometheus:
+    endpoint: %s
+    without_scope_info: true
+service:
+  telemetry:
+    metrics:
+      level: none
+  pipelines:
+    metrics:
+      receivers: [tcpcheck]
+      exporters: [prometheus]
+`, indent(receiver, "    "), page)
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	return file, page
+}
+
+func indent(text, by string) string {
+	return by + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n"+by)
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, listener.Close()) }()
+	return listener.Addr().String()
+}

@@ -1,0 +1,210 @@
+// Package e2e tests the receiver in a real collector.
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/tcpcheckreceiver/internal/testnet"
+)
+
+const (
+	canConnect   = "network_tcp_can_connect"
+	responseTime = "network_tcp_response_time_seconds"
+	errorsTotal  = "network_tcp_errors_total"
+)
+
+// The story of the README: three ports, each over both families.
+func TestQuickstart(t *testing.T) {
+	c := start(t, "../examples/quickstart.yaml")
+	found := awaitSamples(t, "localhost:9464", canConnect)
+	series := func(instance, family, address string, port int) string {
+		return fmt.Sprintf("{network_peer_address=%s network_type=%s server_address=%s server_port=%d tcpcheck_instance=%s}", address, family, address, port, instance)
+	}
+	assert.Equal(t, map[string]float64{
+		series("bound to IPv4 only", "ipv4", "127.0.0.1", 4317): 1,
+		series("bound to IPv4 only", "ipv6", "::1", 4317):       0,
+		series("bound to both", "ipv4", "127.0.0.1", 4318):      1,
+		series("bound to both", "ipv6", "::1", 4318):            1,
+		series("closed", "ipv4", "127.0.0.1", 4319):             0,
+		series("closed", "ipv6", "::1", 4319):                   0,
+	}, only(found, canConnect))
+
+	times := only(found, responseTime)
+	assert.ElementsMatch(t, []string{
+		series("bound to IPv4 only", "ipv4", "127.0.0.1", 4317),
+		series("bound to both", "ipv4", "127.0.0.1", 4318),
+		series("bound to both", "ipv6", "::1", 4318),
+	}, slices.Collect(maps.Keys(times)))
+	for _, seconds := range times {
+		assert.Positive(t, seconds)
+	}
+	for name := range found {
+		assert.NotContains(t, name, "_ratio")
+	}
+	c.await("network.tcp.can_connect{tcpcheck.instance=bound to IPv4 only,", "network.type=ipv6", "} 0")
+	c.await("Cannot connect", `"tcpcheck.instance": "bound to IPv4 only"`, `"error.type": "connection_refused"`)
+}
+
+// A name that has both families in the hosts file.
+func TestHostsFile(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to mount a hosts file of its own")
+	}
+	ipv4Only := testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
+	both := testnet.Listen(t, "tcp", "[::]:0").Port()
+	ipv6Only := testnet.Listen(t, "tcp6", "[::]:0").Port()
+	neither := testnet.ClosedPort(t, "127.0.0.1").Port()
+	config, page := pipeline(t, fmt.Sprintf(`
+instances:
+  - {name: bound to IPv4, host: localhost, port: %[1]d, collect_response_time: true}
+  - {name: bound to both, host: localhost, port: %[2]d}
+  - {name: bound to IPv6, host: localhost, port: %[3]d}
+  - {name: bound to neither, host: localhost, port: %[4]d}
+  - {name: IPv4 asked for, host: localhost, port: %[1]d, ipv4_only: true}
+  - {name: IPv6 asked for, host: localhost, port: %[1]d, address_families: [ipv6]}
+  - {name: name of one family, host: four.test, port: %[2]d}
+  - {name: name of one family and both asked for, host: four.test, port: %[2]d, address_families: [ipv4, ipv6]}
+  - {name: name of the other family, host: six.test, port: %[2]d}
+`, ipv4Only, both, ipv6Only, neither))
+	c := startCommand(t, withHosts(t, "127.0.0.1 localhost four.test\n::1 localhost six.test\n", binary(t), "--config", config))
+
+	found := awaitSamples(t, page, canConnect)
+	series := func(instance, host, family, address string, port uint16) string {
+		if address != "" {
+			address = "network_peer_address=" + address + " "
+		}
+		return fmt.Sprintf("{%snetwork_type=%s server_address=%s server_port=%d tcpcheck_instance=%s}", address, family, host, port, instance)
+	}
+	assert.Equal(t, map[string]float64{
+		series("bound to IPv4", "localhost", "ipv4", "127.0.0.1", ipv4Only):                     1,
+		series("bound to IPv4", "localhost", "ipv6", "::1", ipv4Only):                           0,
+		series("bound to both", "localhost", "ipv4", "127.0.0.1", both):                         1,
+		series("bound to both", "localhost", "ipv6", "::1", both):                               1,
+		series("bound to IPv6", "localhost", "ipv4", "127.0.0.1", ipv6Only):                     0,
+		series("bound to IPv6", "localhost", "ipv6", "::1", ipv6Only):                           1,
+		series("bound to neither", "localhost", "ipv4", "127.0.0.1", neither):                   0,
+		series("bound to neither", "localhost", "ipv6", "::1", neither):                         0,
+		series("IPv4 asked for", "localhost", "ipv4", "127.0.0.1", ipv4Only):                    1,
+		series("IPv6 asked for", "localhost", "ipv6", "::1", ipv4Only):                          0,
+		series("name of one family", "four.test", "ipv4", "127.0.0.1", both):                    1,
+		series("name of one family and both asked for", "four.test", "ipv4", "127.0.0.1", both): 1,
+		series("name of one family and both asked for", "four.test", "ipv6", "", both):          0,
+		series("name of the other family", "six.test", "ipv6", "::1", both):                     1,
+	}, only(found, canConnect))
+	failure := func(errorType, family, host, instance string, port uint16) string {
+		return fmt.Sprintf("{error_type=%s network_type=%s server_address=%s server_port=%d tcpcheck_instance=%s}", errorType, family, host, port, instance)
+	}
+	assert.Equal(t, map[string]float64{
+		failure("connection_refused", "ipv6", "localhost", "bound to IPv4", ipv4Only):             1,
+		failure("connection_refused", "ipv4", "localhost", "bound to IPv6", ipv6Only):             1,
+		failure("connection_refused", "ipv4", "localhost", "bound to neither", neither):           1,
+		failure("connection_refused", "ipv6", "localhost", "bound to neither", neither):           1,
+		failure("connection_refused", "ipv6", "localhost", "IPv6 asked for", ipv4Only):            1,
+		failure("no_address", "ipv6", "four.test", "name of one family and both asked for", both): 1,
+	}, only(found, errorsTotal))
+	assert.Len(t, only(found, responseTime), 1)
+
+	c.await("Cannot connect", `"tcpcheck.instance": "bound to IPv4"`, "The service listens on ipv4 only", "[::]")
+	c.await("Cannot connect", `"tcpcheck.instance": "bound to IPv6"`, "The service listens on ipv6 only", "0.0.0.0")
+}
+
+// withHosts returns a command that runs in a mount namespace of its own, in which
+// the hosts file has this text.
+func withHosts(t *testing.T, text string, command ...string) *exec.Cmd {
+	t.Helper()
+	hosts := filepath.Join(t.TempDir(), "hosts")
+	require.NoError(t, os.WriteFile(hosts, []byte(text), 0o600))
+	script := `mount --bind "$1" /etc/hosts && shift && exec "$@"`
+	return exec.Command("unshare", append([]string{"--mount", "sh", "-c", script, "sh", hosts}, command...)...)
+}
+
+// A check of ports 1000 and 2000 of localhost, as someone once pasted it.
+func TestQiitaInstances(t *testing.T) {
+	text, err := os.ReadFile("../testdata/qiita.yaml")
+	require.NoError(t, err)
+	config, page := pipeline(t, string(text))
+	start(t, config)
+	found := only(awaitSamples(t, page, canConnect), canConnect)
+	for _, instance := range []string{"qiita-sample-ec2-1", "qiita-sample-ec2-2"} {
+		assert.True(t, slices.ContainsFunc(slices.Collect(maps.Keys(found)), func(key string) bool {
+			return strings.Contains(key, "tcpcheck_instance="+instance)
+		}), "%s in %v", instance, found)
+	}
+}
+
+// The options that come from the environment: a text keeps its digits, a number
+// is one.
+func TestEnvironment(t *testing.T) {
+	up := testnet.Listen(t, "tcp4", "127.0.0.1:0")
+	t.Setenv("TCPCHECK_NAME", "0123")
+	t.Setenv("TCPCHECK_PORT", fmt.Sprint(up.Port()))
+	t.Setenv("TCPCHECK_TIMEOUT", "10")
+	config, page := pipeline(t, "instances: [{name: '${env:TCPCHECK_NAME}', host: 127.0.0.1, port: '${env:TCPCHECK_PORT}', timeout: '${env:TCPCHECK_TIMEOUT}'}]")
+	start(t, config)
+	assert.Equal(t, map[string]float64{
+		fmt.Sprintf("{network_peer_address=127.0.0.1 network_type=ipv4 server_address=127.0.0.1 server_port=%d tcpcheck_instance=0123}", up.Port()): 1,
+	}, only(awaitSamples(t, page, canConnect), canConnect))
+}
+
+// Shutdown does not wait for a target that never answers.
+func TestShutdownWithASilentTarget(t *testing.T) {
+	silent := testnet.BlackHole(t)
+	up := netip.AddrPortFrom(silent.Addr(), testnet.Listen(t, "tcp4", "127.0.0.1:0").Port())
+	config, page := pipeline(t, fmt.Sprintf(`
+collection_interval: 10s
+initial_delay: 0
+instances:
+  - {name: silent, endpoint: %q, timeout: 10s}
+  - {name: up, endpoint: %q, timeout: 1s, min_collection_interval: 1s}
+`, silent, up))
+	c := start(t, config)
+	awaitSamples(t, page, canConnect) // the other target's: the silent one's check is under way
+	t.Logf("the process took %v to end, with a check under way whose timeout is 10s", c.stop())
+	assert.NotContains(t, c.output.String(), "silent")
+}
+
+// All mistakes at once, each with its place, and nothing starts.
+func TestValidate(t *testing.T) {
+	config, _ := pipeline(t, `
+collection_interval: 15
+instances:
+  - {name: web, host: "https://example.com", port: 70000}
+  - {name: db, host: "::1", port: 5432, ipv4_only: true, timeout: 20s, tag: "env:prod"}
+`)
+	for _, args := range [][]string{{"validate", "--config", config}, {"--config", config}} {
+		output, err := exec.Command(binary(t), args...).CombinedOutput()
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit, "%s", output)
+		for _, sentence := range []string{
+			`instances[0].host: "https://example.com" has a scheme; write the host alone`,
+			`instances[0].port: 70000 is not between 1 and 65535`,
+			`instances[1].host: "::1" is an ipv6 address, but ipv4_only is true`,
+			`instances[1].timeout: 20s is longer than the interval of 15s (collection_interval)`,
+			`instances[1].tag: unknown option, with the value "env:prod"; an instance has name, host`,
+		} {
+			assert.Contains(t, string(output), sentence)
+		}
+	}
+}
+
+// Every configuration in the repository is valid.
+func TestExamplesAreValid(t *testing.T) {
+	examples, err := filepath.Glob("../examples/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, examples)
+	for _, example := range examples {
+		output, err := exec.Command(binary(t), "validate", "--config", example).CombinedOutput()
+		assert.NoError(t, err, "%s: %s", example, output)
+	}
+}
