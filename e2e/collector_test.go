@@ -177,15 +177,15 @@ func samples(t *testing.T, address string) (map[string]float64, error) {
 	return found, nil
 }
 
-// awaitSamples reads the page until it has a sample of that name, and returns
-// all of them.
-func awaitSamples(t *testing.T, address, name string) map[string]float64 {
+// awaitSamples reads the page until it has the result of a check, and returns
+// all its samples.
+func awaitSamples(t *testing.T, address string) map[string]float64 {
 	t.Helper()
 	var found map[string]float64
 	require.Eventually(t, func() bool {
 		var err error
 		found, err = samples(t, address)
-		return err == nil && slices.ContainsFunc(slices.Collect(maps.Keys(found)), func(key string) bool { return strings.HasPrefix(key, name+"{") })
+		return err == nil && slices.ContainsFunc(slices.Collect(maps.Keys(found)), func(key string) bool { return strings.HasPrefix(key, canConnect+"{") })
 	}, patience, 50*time.Millisecond)
 	return found
 }
