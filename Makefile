@@ -20,7 +20,10 @@ $(COLLECTOR): builder-config.yaml go.mod go.sum $(SOURCES)
 	mkdir -p build
 	$(TOOL) builder --config builder-config.yaml
 
-test: unit fuzz e2e
+# The builds wait for downloads, so they run side by side.
+test:
+	$(MAKE) --jobs=2 --output-sync=target collector unit
+	$(MAKE) fuzz e2e
 
 unit:
 	$(GO) test -race ./...
@@ -30,7 +33,7 @@ e2e: $(COLLECTOR)
 	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) test -race -count=1 ./...
 
 fuzz:
-	$(GO) test -run '^$$' -fuzz FuzzConfig -fuzztime $(FUZZTIME) .
+	$(GO) test -run '^$$' -fuzz FuzzConfig -fuzztime $(FUZZTIME) -fuzzminimizetime 10x .
 
 # The generator names a package after its folder, so it is given a path that
 # ends in the package's name, whatever the checkout is called.

@@ -4,7 +4,6 @@ package probe
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -34,8 +33,13 @@ type Result struct {
 	// this family: its resolution failed, in a family that was not asked for,
 	// while the other one has addresses.
 	Speculative bool
-	// HandshakeTime is how long the TCP handshake took, if it was made.
+	// HandshakeTime is how long the TCP handshake took, if it was made: from the
+	// SYN to the SYN-ACK as the kernel measured it where it tells (Linux), by the
+	// clock around the dial elsewhere.
 	HandshakeTime time.Duration
+	// SYNRetransmits is how many SYNs were sent again, or -1 where that is not
+	// known: if nothing was dialled, or this system does not tell.
+	SYNRetransmits int
 }
 
 // Connected reports whether the TCP connection was made.
@@ -57,18 +61,21 @@ type Outcome struct {
 // to the next: the addresses that the host resolved to. Its checks must not
 // overlap.
 type Probe struct {
-	target   *target.Target
-	resolver *net.Resolver
-	names    nameCache
+	target    *target.Target
+	resolver  *resolver
+	connector connector
+	names     nameCache
 }
 
-// New returns a Probe of t that resolves names by resolver, or by
-// net.DefaultResolver if that is nil.
-func New(t *target.Target, resolver *net.Resolver) *Probe {
-	if resolver == nil {
-		resolver = net.DefaultResolver
+// New returns a Probe of each target. They resolve names as net.DefaultResolver
+// does.
+func New(targets []target.Target) []*Probe {
+	resolver, connector := newResolver(nil), newConnector()
+	probes := make([]*Probe, len(targets))
+	for i := range targets {
+		probes[i] = &Probe{target: &targets[i], resolver: resolver, connector: connector}
 	}
-	return &Probe{target: t, resolver: resolver}
+	return probes
 }
 
 // Check resolves the target's host where that is due and dials its addresses,
@@ -95,18 +102,28 @@ func (p *Probe) connect(ctx context.Context, results []Result) {
 	var dials sync.WaitGroup
 	for i := range results {
 		result := &results[i]
+		result.SYNRetransmits = unknownRetransmits
 		if result.Err != nil {
 			continue
 		}
-		dials.Go(func() {
-			result.HandshakeTime, result.Err = connect(ctx, netip.AddrPortFrom(result.Address, p.target.Port), p.target.Timeout)
-			if result.Err == nil {
-				return
-			}
-			if result.LocalFault = isLocalFault(result.Err); !result.LocalFault {
-				result.ErrorType = connectErrorType(result.Err)
-			}
-		})
+		dials.Go(func() { p.dial(ctx, result) })
 	}
 	dials.Wait()
+}
+
+// dial dials the address of result and completes it.
+func (p *Probe) dial(ctx context.Context, result *Result) {
+	if result.Err = descriptors().Acquire(ctx, dialDescriptors); result.Err != nil {
+		return // ctx ended
+	}
+	defer descriptors().Release(dialDescriptors)
+	handshake, err := p.connector.connect(ctx, netip.AddrPortFrom(result.Address, p.target.Port), p.target.Timeout)
+	result.Err, result.HandshakeTime, result.SYNRetransmits = err, handshake.time, handshake.retransmits
+	switch {
+	case err == nil:
+	case isLocalFault(err):
+		result.LocalFault, result.SYNRetransmits = true, unknownRetransmits
+	default:
+		result.ErrorType = connectErrorType(err)
+	}
 }

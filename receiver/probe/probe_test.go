@@ -16,9 +16,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func literal(address netip.AddrPort) *target.Target {
-	return &target.Target{Host: address.Addr().String(), Port: address.Port(), Timeout: 10 * time.Second, CacheDuration: target.UntilError}
+func literal(address netip.AddrPort) target.Target {
+	return target.Target{Host: address.Addr().String(), Port: address.Port(), Timeout: 10 * time.Second, CacheDuration: target.UntilError}
 }
+
+func newProbe(checked target.Target) *Probe { return New([]target.Target{checked})[0] }
 
 // What a check of an IP literal finds.
 func TestCheckLiteral(t *testing.T) {
@@ -80,7 +82,7 @@ func TestCheckLiteral(t *testing.T) {
 			if test.timeout > 0 {
 				checked.Timeout = test.timeout
 			}
-			outcome, err := New(checked, nil).Check(context.Background(), HostAddresses{})
+			outcome, err := newProbe(checked).Check(context.Background(), HostAddresses{})
 			require.NoError(t, err)
 			assert.Empty(t, outcome.Lookups)
 			require.Len(t, outcome.Results, 1)
@@ -100,7 +102,7 @@ func TestCheckMappedAddress(t *testing.T) {
 	address := testnet.Listen(t, "tcp4", "127.0.0.1:0")
 	checked := literal(address)
 	checked.Host = "::ffff:127.0.0.1"
-	outcome, err := New(checked, nil).Check(context.Background(), HostAddresses{})
+	outcome, err := newProbe(checked).Check(context.Background(), HostAddresses{})
 	require.NoError(t, err)
 	require.Len(t, outcome.Results, 1)
 	assert.True(t, outcome.Results[0].Connected())
@@ -110,7 +112,7 @@ func TestCheckMappedAddress(t *testing.T) {
 
 func TestCheckUnknownZone(t *testing.T) {
 	checked := literal(netip.MustParseAddrPort("[fe80::1%nosuchif]:80"))
-	outcome, err := New(checked, nil).Check(context.Background(), HostAddresses{})
+	outcome, err := newProbe(checked).Check(context.Background(), HostAddresses{})
 	require.NoError(t, err)
 	require.Len(t, outcome.Results, 1)
 	assert.True(t, outcome.Results[0].LocalFault)
@@ -124,7 +126,7 @@ func TestCheckEnded(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	checking := make(chan error)
 	go func() {
-		outcome, err := New(literal(silent), nil).Check(ctx, HostAddresses{})
+		outcome, err := newProbe(literal(silent)).Check(ctx, HostAddresses{})
 		assert.Empty(t, outcome)
 		checking <- err
 	}()

@@ -2,7 +2,6 @@ package probe
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
@@ -29,7 +28,9 @@ type answer struct {
 	addresses []netip.Addr // those to check
 	err       error        // nil if and only if there are addresses
 	errorType ErrorType
-	time      time.Duration
+	// localFault says that this machine was unable to ask, and err why.
+	localFault bool
+	time       time.Duration
 }
 
 func (a *answer) found() bool    { return a.err == nil }
@@ -107,28 +108,11 @@ func (p *Probe) lookUp(ctx context.Context) []answer {
 	return answers
 }
 
-// lookUpFamily asks the resolver for the addresses of one family.
+// lookUpFamily asks the resolver for the addresses of one family, and returns
+// those that are to be checked.
 func (p *Probe) lookUpFamily(ctx context.Context, family target.Family) answer {
-	ctx, cancel := context.WithTimeout(ctx, p.target.Timeout)
-	defer cancel()
-	network := map[target.Family]string{target.IPv4: "ip4", target.IPv6: "ip6"}[family]
-	start := time.Now()
-	found, err := p.resolver.LookupNetIP(ctx, network, p.target.Host)
-	a := answer{family: family, time: time.Since(start), err: err}
-	if err != nil {
-		a.errorType = lookupErrorType(err)
-		return a
-	}
-	for _, addr := range found {
-		if addr = addr.Unmap(); !slices.Contains(a.addresses, addr) {
-			a.addresses = append(a.addresses, addr)
-		}
-	}
-	if len(a.addresses) == 0 {
-		a.err, a.errorType = fmt.Errorf("lookup %s: no %s address", p.target.Host, family), DNSNotFound
-		return a
-	}
-	if !p.target.MultipleIPs {
+	a := p.resolver.lookUp(ctx, family, p.target.Host, p.target.Timeout)
+	if a.found() && !p.target.MultipleIPs {
 		a.addresses = a.addresses[:1]
 	}
 	return a
@@ -169,7 +153,7 @@ func (p *Probe) automatic(answers []answer, host HostAddresses) []Result {
 		case len(p.names.last[a.family]) > 0 || a.found():
 			results = append(results, p.familyResults(a)...)
 		case found:
-			results = append(results, Result{Family: a.family, Err: a.err, ErrorType: a.errorType, Speculative: true})
+			results = append(results, Result{Family: a.family, Err: a.err, ErrorType: a.errorType, LocalFault: a.localFault, Speculative: true})
 		}
 	}
 	if len(results) > 0 {
@@ -181,7 +165,7 @@ func (p *Probe) automatic(answers []answer, host HostAddresses) []Result {
 	if reason.notFound() {
 		reason = answers[1]
 	}
-	return []Result{{Err: reason.err, ErrorType: reason.errorType}}
+	return []Result{{Err: reason.err, ErrorType: reason.errorType, LocalFault: reason.localFault}}
 }
 
 // familyResults returns a result for each address of a, and where it has none, a
@@ -199,7 +183,7 @@ func (p *Probe) familyResults(a answer) []Result {
 	}
 	results := make([]Result, len(addresses))
 	for i, addr := range addresses {
-		results[i] = Result{Family: a.family, Address: addr, Err: a.err, ErrorType: a.errorType}
+		results[i] = Result{Family: a.family, Address: addr, Err: a.err, ErrorType: a.errorType, LocalFault: a.localFault}
 	}
 	return results
 }

@@ -173,7 +173,7 @@ func TestAnswersToResults(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			p := New(&target.Target{Families: test.families}, nil)
+			p := newProbe(target.Target{Families: test.families})
 			p.names.last = test.last
 			if len(test.families) > 0 {
 				assert.Equal(t, test.want, p.required(test.answers))
@@ -185,7 +185,7 @@ func TestAnswersToResults(t *testing.T) {
 }
 
 func TestAFamilyThatIsGoneIsForgotten(t *testing.T) {
-	p := New(&target.Target{}, nil)
+	p := newProbe(target.Target{})
 	p.automatic([]answer{found(target.IPv4, v4), found(target.IPv6, v6)}, HostAddresses{})
 	p.automatic([]answer{found(target.IPv4, v4), notFound(target.IPv6)}, HostAddresses{})
 	assert.Equal(t, []Result{{Family: target.IPv4, Address: v4, Err: errNotFound, ErrorType: DNSNotFound}},

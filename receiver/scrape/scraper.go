@@ -29,16 +29,12 @@ type Scraper struct {
 
 // New returns a Scraper of targets whose checks end when running does.
 func New(running context.Context, set collector.Settings, metrics metadata.MetricsBuilderConfig, targets []target.Target) *Scraper {
-	s := &Scraper{
+	return &Scraper{
 		running:  running,
-		probes:   make([]*probe.Probe, len(targets)),
+		probes:   probe.New(targets),
 		recorder: newRecorder(set, metrics, targets),
 		journal:  newJournal(set.Logger, targets),
 	}
-	for i := range targets {
-		s.probes[i] = probe.New(&targets[i], nil)
-	}
-	return s
 }
 
 // ScrapeMetrics makes one collection: it checks all targets at the same time

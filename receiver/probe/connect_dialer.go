@@ -1,0 +1,32 @@
+package probe
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// dialer is the portable connector. Its times are those of the wall clock around
+// the dial, so they hold the time that this machine took to schedule it.
+type dialer struct{}
+
+func (dialer) connect(ctx context.Context, address netip.AddrPort, timeout time.Duration) (handshake, error) {
+	none := handshake{retransmits: unknownRetransmits}
+	// The dialer would drop a zone that it does not know.
+	if _, err := zoneIndex(address.Addr()); err != nil {
+		return none, err
+	}
+	start := time.Now()
+	conn, err := (&net.Dialer{Timeout: timeout, KeepAlive: -1}).DialContext(ctx, "tcp", address.String())
+	elapsed := time.Since(start)
+	if err != nil {
+		if ctx.Err() != nil {
+			return none, ctx.Err()
+		}
+		return none, err
+	}
+	// The connection was made, whatever closing says.
+	_ = conn.Close()
+	return handshake{time: elapsed, retransmits: unknownRetransmits}, nil
+}

@@ -1,0 +1,170 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func newConnector() connector { return kernel{} }
+
+// kernel is the connector that asks the kernel what happened and when, instead
+// of the clock when it came to hear of it: under load, this machine notices an
+// answer long after it arrived.
+type kernel struct{}
+
+func (kernel) connect(ctx context.Context, address netip.AddrPort, timeout time.Duration) (handshake, error) {
+	sockaddr, domain, err := toSockaddr(address)
+	if err != nil {
+		return handshake{}, err
+	}
+	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	if err != nil {
+		return handshake{}, dialFailure(address, os.NewSyscallError("socket", err))
+	}
+	a := attempt{address: address, start: time.Now()}
+	if err := unix.Connect(fd, sockaddr); err != nil && !errors.Is(err, unix.EINPROGRESS) && !errors.Is(err, unix.EINTR) {
+		_ = unix.Close(fd)
+		return handshake{}, a.failure("connect", err)
+	}
+	// On loopback, all has happened by now.
+	if a.ask(fd); a.pending {
+		a.wait(ctx, fd, timeout)
+	} else {
+		_ = unix.Close(fd)
+	}
+	return a.handshake, a.err
+}
+
+// attempt is one attempt to connect, and what is known of it.
+type attempt struct {
+	address   netip.AddrPort
+	start     time.Time // when the SYN was sent
+	pending   bool      // there is no answer yet
+	handshake handshake
+	err       error
+}
+
+// ask asks the kernel for the state of the attempt.
+func (a *attempt) ask(fd int) {
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		a.pending, a.err = false, a.failure("getsockopt", err)
+		return
+	}
+	elapsed := time.Since(a.start)
+	a.handshake = handshake{retransmits: int(info.Total_retrans)}
+	switch info.State {
+	case unix.BPF_TCP_SYN_SENT, unix.BPF_TCP_SYN_RECV:
+		a.pending = true
+		return
+	case unix.BPF_TCP_CLOSE:
+		// A reset in answer to the SYN is ECONNREFUSED. The other two come
+		// after the handshake (tcp_reset in the kernel's tcp_input.c), when
+		// the connection was made.
+		errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+		if err != nil {
+			a.pending, a.err = false, a.failure("getsockopt", err)
+			return
+		}
+		if errno := unix.Errno(errno); errno != unix.ECONNRESET && errno != unix.EPIPE {
+			a.pending, a.err = false, a.failure("connect", errno)
+			return
+		}
+	}
+	a.pending = false
+	if isSelf(fd) {
+		a.err = a.failure("connect", unix.ECONNREFUSED)
+		return
+	}
+	a.handshake.time = time.Duration(info.Rtt) * time.Microsecond
+	if info.Total_retrans > 0 {
+		// The wait for the lost SYNs was real, and is not in the round-trip
+		// time. It ended when the answer came (tcpi_last_ack_recv, in ms), not
+		// when we ask.
+		a.handshake.time = elapsed - time.Duration(info.Last_ack_recv)*time.Millisecond
+	}
+}
+
+// isSelf reports whether the socket connected to itself, by the simultaneous open
+// of RFC 9293, section 3.5: nothing listens on the port then, which the kernel
+// had just chosen as the local one.
+func isSelf(fd int) bool {
+	local, err := unix.Getsockname(fd)
+	if err != nil {
+		return false
+	}
+	peer, err := unix.Getpeername(fd)
+	if err != nil {
+		return false // it is closed already, by a peer
+	}
+	switch l := local.(type) {
+	case *unix.SockaddrInet4:
+		p, ok := peer.(*unix.SockaddrInet4)
+		return ok && l.Port == p.Port && l.Addr == p.Addr
+	case *unix.SockaddrInet6:
+		p, ok := peer.(*unix.SockaddrInet6)
+		return ok && l.Port == p.Port && l.Addr == p.Addr
+	}
+	return false
+}
+
+// wait waits for the answer, in the runtime's poller, and closes fd.
+func (a *attempt) wait(ctx context.Context, fd int, timeout time.Duration) {
+	file := os.NewFile(uintptr(fd), "")
+	defer func() { _ = file.Close() }()
+	raw, err := file.SyscallConn()
+	if err == nil {
+		err = file.SetWriteDeadline(a.start.Add(timeout))
+	}
+	if err != nil {
+		a.err = dialFailure(a.address, os.NewSyscallError("epoll_ctl", err))
+		return
+	}
+	stop := context.AfterFunc(ctx, func() { _ = file.SetWriteDeadline(a.start) })
+	defer stop()
+
+	err = raw.Write(func(fd uintptr) bool {
+		a.ask(int(fd))
+		return !a.pending
+	})
+	if ctx.Err() != nil {
+		a.err = ctx.Err()
+		return
+	}
+	if err != nil {
+		// Time is up. Whether the answer is there is the kernel's to say: the
+		// poller may not have come to tell.
+		if err := raw.Control(func(fd uintptr) { a.ask(int(fd)) }); err != nil {
+			a.err = dialFailure(a.address, os.NewSyscallError("epoll_wait", err))
+			return
+		}
+	}
+	if a.pending || a.err == nil && a.handshake.time > timeout {
+		a.handshake.time = 0
+		a.err = dialFailure(a.address, os.ErrDeadlineExceeded)
+	}
+}
+
+func (a *attempt) failure(call string, err error) error {
+	return dialFailure(a.address, os.NewSyscallError(call, err))
+}
+
+// dialFailure is the error that net.Dialer would return.
+func dialFailure(address netip.AddrPort, err error) error {
+	return &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(address), Err: err}
+}
+
+// toSockaddr returns address as the kernel takes it, with its domain.
+func toSockaddr(address netip.AddrPort) (unix.Sockaddr, int, error) {
+	if address.Addr().Is4() {
+		return &unix.SockaddrInet4{Port: int(address.Port()), Addr: address.Addr().As4()}, unix.AF_INET, nil
+	}
+	zone, err := zoneIndex(address.Addr())
+	return &unix.SockaddrInet6{Port: int(address.Port()), Addr: address.Addr().As16(), ZoneId: zone}, unix.AF_INET6, err
+}
