@@ -117,5 +117,6 @@ func createDefaultConfig() component.Config {
 	c.Metrics.NetworkTCPCanConnect.AggregationStrategy = metadata.AggregationStrategyMin
 	c.Metrics.NetworkTCPResponseTime.AggregationStrategy = metadata.AggregationStrategyMax
 	c.Metrics.NetworkTCPResolveTime.AggregationStrategy = metadata.AggregationStrategyMax
+	c.Metrics.NetworkTCPSynRetransmits.AggregationStrategy = metadata.AggregationStrategySum
 	return c
 }

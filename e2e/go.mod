@@ -1,6 +1,6 @@
 module example.com/tcpcheckreceiver/e2e
 
-go 1.25.0
+go 1.26.0
 
 require (
 	example.com/tcpcheckreceiver v0.0.0

@@ -54,7 +54,7 @@ func TestQuickstart(t *testing.T) {
 		assert.NotContains(t, name, "_ratio")
 	}
 	c.await("network.tcp.can_connect{tcpcheck.instance=bound to IPv4 only,", "network.type=ipv6", "} 0")
-	c.await("Cannot connect", `"tcpcheck.instance": "bound to IPv4 only"`, `"error.type": "connection_refused"`)
+	c.await("Cannot connect to bound to IPv4 only ([::1]:4317) over ipv6, ::1", `"error.type": "connection_refused"`)
 }
 
 // A name that has both families in the hosts file.
@@ -116,8 +116,8 @@ instances:
 	}, only(found, errorsTotal))
 	assert.Len(t, only(found, responseTime), 1)
 
-	c.await("Cannot connect", `"tcpcheck.instance": "bound to IPv4"`, "The service listens on ipv4 only", "[::]")
-	c.await("Cannot connect", `"tcpcheck.instance": "bound to IPv6"`, "The service listens on ipv6 only", "0.0.0.0")
+	c.await("Cannot connect to bound to IPv4 (localhost:", "The service listens on ipv4 only", "[::]")
+	c.await("Cannot connect to bound to IPv6 (localhost:", "The service listens on ipv6 only", "0.0.0.0")
 }
 
 // withHosts returns a command that runs in a mount namespace of its own, in which

@@ -223,12 +223,65 @@ func (ms *NetworkTCPResponseTimeMetricConfig) Validate() error {
 	return nil
 }
 
+// NetworkTCPSynRetransmitsMetricAttributeKey specifies the key of an attribute for the network.tcp.syn_retransmits metric.
+type NetworkTCPSynRetransmitsMetricAttributeKey string
+
+const (
+	NetworkTCPSynRetransmitsMetricAttributeKeyTcpcheckInstance   NetworkTCPSynRetransmitsMetricAttributeKey = "tcpcheck.instance"
+	NetworkTCPSynRetransmitsMetricAttributeKeyServerAddress      NetworkTCPSynRetransmitsMetricAttributeKey = "server.address"
+	NetworkTCPSynRetransmitsMetricAttributeKeyServerPort         NetworkTCPSynRetransmitsMetricAttributeKey = "server.port"
+	NetworkTCPSynRetransmitsMetricAttributeKeyNetworkType        NetworkTCPSynRetransmitsMetricAttributeKey = "network.type"
+	NetworkTCPSynRetransmitsMetricAttributeKeyNetworkPeerAddress NetworkTCPSynRetransmitsMetricAttributeKey = "network.peer.address"
+)
+
+// NetworkTCPSynRetransmitsMetricConfig provides config for the network.tcp.syn_retransmits metric.
+type NetworkTCPSynRetransmitsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                       `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []NetworkTCPSynRetransmitsMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *NetworkTCPSynRetransmitsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *NetworkTCPSynRetransmitsMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case NetworkTCPSynRetransmitsMetricAttributeKeyTcpcheckInstance, NetworkTCPSynRetransmitsMetricAttributeKeyServerAddress, NetworkTCPSynRetransmitsMetricAttributeKeyServerPort, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkType, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkPeerAddress:
+		default:
+			return fmt.Errorf("metric network.tcp.syn_retransmits doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
 // MetricsConfig provides config for tcpcheck metrics.
 type MetricsConfig struct {
-	NetworkTCPCanConnect   NetworkTCPCanConnectMetricConfig   `mapstructure:"network.tcp.can_connect"`
-	NetworkTCPErrors       NetworkTCPErrorsMetricConfig       `mapstructure:"network.tcp.errors"`
-	NetworkTCPResolveTime  NetworkTCPResolveTimeMetricConfig  `mapstructure:"network.tcp.resolve_time"`
-	NetworkTCPResponseTime NetworkTCPResponseTimeMetricConfig `mapstructure:"network.tcp.response_time"`
+	NetworkTCPCanConnect     NetworkTCPCanConnectMetricConfig     `mapstructure:"network.tcp.can_connect"`
+	NetworkTCPErrors         NetworkTCPErrorsMetricConfig         `mapstructure:"network.tcp.errors"`
+	NetworkTCPResolveTime    NetworkTCPResolveTimeMetricConfig    `mapstructure:"network.tcp.resolve_time"`
+	NetworkTCPResponseTime   NetworkTCPResponseTimeMetricConfig   `mapstructure:"network.tcp.response_time"`
+	NetworkTCPSynRetransmits NetworkTCPSynRetransmitsMetricConfig `mapstructure:"network.tcp.syn_retransmits"`
 }
 
 func DefaultMetricsConfig() MetricsConfig {
@@ -252,6 +305,11 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategyAvg,
 			EnabledAttributes:   []NetworkTCPResponseTimeMetricAttributeKey{NetworkTCPResponseTimeMetricAttributeKeyTcpcheckInstance, NetworkTCPResponseTimeMetricAttributeKeyServerAddress, NetworkTCPResponseTimeMetricAttributeKeyServerPort, NetworkTCPResponseTimeMetricAttributeKeyNetworkType, NetworkTCPResponseTimeMetricAttributeKeyNetworkPeerAddress},
+		},
+		NetworkTCPSynRetransmits: NetworkTCPSynRetransmitsMetricConfig{
+			Enabled:             false,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []NetworkTCPSynRetransmitsMetricAttributeKey{NetworkTCPSynRetransmitsMetricAttributeKeyTcpcheckInstance, NetworkTCPSynRetransmitsMetricAttributeKeyServerAddress, NetworkTCPSynRetransmitsMetricAttributeKeyServerPort, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkType, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkPeerAddress},
 		},
 	}
 }

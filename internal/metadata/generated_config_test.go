@@ -46,6 +46,11 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []NetworkTCPResponseTimeMetricAttributeKey{NetworkTCPResponseTimeMetricAttributeKeyTcpcheckInstance, NetworkTCPResponseTimeMetricAttributeKeyServerAddress, NetworkTCPResponseTimeMetricAttributeKeyServerPort, NetworkTCPResponseTimeMetricAttributeKeyNetworkType, NetworkTCPResponseTimeMetricAttributeKeyNetworkPeerAddress, NetworkTCPResponseTimeMetricAttributeKeyURL, NetworkTCPResponseTimeMetricAttributeKeyInstance, NetworkTCPResponseTimeMetricAttributeKeyAddress},
 					},
+					NetworkTCPSynRetransmits: NetworkTCPSynRetransmitsMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []NetworkTCPSynRetransmitsMetricAttributeKey{NetworkTCPSynRetransmitsMetricAttributeKeyTcpcheckInstance, NetworkTCPSynRetransmitsMetricAttributeKeyServerAddress, NetworkTCPSynRetransmitsMetricAttributeKeyServerPort, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkType, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkPeerAddress},
+					},
 				},
 				ResourceAttributes: ResourceAttributesConfig{
 					DatadogHostName: ResourceAttributeConfig{Enabled: true},
@@ -77,6 +82,11 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []NetworkTCPResponseTimeMetricAttributeKey{NetworkTCPResponseTimeMetricAttributeKeyTcpcheckInstance, NetworkTCPResponseTimeMetricAttributeKeyServerAddress, NetworkTCPResponseTimeMetricAttributeKeyServerPort, NetworkTCPResponseTimeMetricAttributeKeyNetworkType, NetworkTCPResponseTimeMetricAttributeKeyNetworkPeerAddress, NetworkTCPResponseTimeMetricAttributeKeyURL, NetworkTCPResponseTimeMetricAttributeKeyInstance, NetworkTCPResponseTimeMetricAttributeKeyAddress},
 					},
+					NetworkTCPSynRetransmits: NetworkTCPSynRetransmitsMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []NetworkTCPSynRetransmitsMetricAttributeKey{NetworkTCPSynRetransmitsMetricAttributeKeyTcpcheckInstance, NetworkTCPSynRetransmitsMetricAttributeKeyServerAddress, NetworkTCPSynRetransmitsMetricAttributeKeyServerPort, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkType, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkPeerAddress},
+					},
 				},
 				ResourceAttributes: ResourceAttributesConfig{
 					DatadogHostName: ResourceAttributeConfig{Enabled: false},
@@ -88,7 +98,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(NetworkTCPCanConnectMetricConfig{}, NetworkTCPErrorsMetricConfig{}, NetworkTCPResolveTimeMetricConfig{}, NetworkTCPResponseTimeMetricConfig{}, ResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(NetworkTCPCanConnectMetricConfig{}, NetworkTCPErrorsMetricConfig{}, NetworkTCPResolveTimeMetricConfig{}, NetworkTCPResponseTimeMetricConfig{}, NetworkTCPSynRetransmitsMetricConfig{}, ResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -137,6 +147,18 @@ func TestNetworkTCPResponseTimeMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "metric network.tcp.response_time doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address, url, instance, address]")
 
 	cfg = DefaultMetricsConfig().NetworkTCPResponseTime
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestNetworkTCPSynRetransmitsMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().NetworkTCPSynRetransmits
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []NetworkTCPSynRetransmitsMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric network.tcp.syn_retransmits doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]")
+
+	cfg = DefaultMetricsConfig().NetworkTCPSynRetransmits
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }

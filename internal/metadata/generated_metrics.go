@@ -125,13 +125,18 @@ var MetricsInfo = metricsInfo{
 		Name:       "network.tcp.response_time",
 		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address", "url", "instance", "address"},
 	},
+	NetworkTCPSynRetransmits: metricInfo{
+		Name:       "network.tcp.syn_retransmits",
+		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address"},
+	},
 }
 
 type metricsInfo struct {
-	NetworkTCPCanConnect   metricInfo
-	NetworkTCPErrors       metricInfo
-	NetworkTCPResolveTime  metricInfo
-	NetworkTCPResponseTime metricInfo
+	NetworkTCPCanConnect     metricInfo
+	NetworkTCPErrors         metricInfo
+	NetworkTCPResolveTime    metricInfo
+	NetworkTCPResponseTime   metricInfo
+	NetworkTCPSynRetransmits metricInfo
 }
 
 type metricInfo struct {
@@ -563,6 +568,107 @@ func newMetricNetworkTCPResponseTime(cfg NetworkTCPResponseTimeMetricConfig) met
 	return m
 }
 
+type metricNetworkTCPSynRetransmits struct {
+	data          pmetric.Metric                       // data buffer for generated metric.
+	config        NetworkTCPSynRetransmitsMetricConfig // metric config provided by user.
+	capacity      int                                  // max observed number of data points added to the metric.
+	aggDataPoints []int64                              // slice containing number of aggregated datapoints at each index
+}
+
+// init fills network.tcp.syn_retransmits metric with initial data.
+func (m *metricNetworkTCPSynRetransmits) init() {
+	m.data.SetName("network.tcp.syn_retransmits")
+	m.data.SetDescription("SYNs that were sent again during the check. One point per address dialled, where the system tells (Linux).")
+	m.data.SetUnit("{packet}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricNetworkTCPSynRetransmits) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, NetworkTCPSynRetransmitsMetricAttributeKeyTcpcheckInstance) {
+		dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, NetworkTCPSynRetransmitsMetricAttributeKeyServerAddress) {
+		dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, NetworkTCPSynRetransmitsMetricAttributeKeyServerPort) {
+		dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkType) {
+		dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkPeerAddress) {
+		dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricNetworkTCPSynRetransmits) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricNetworkTCPSynRetransmits) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetIntValue(m.data.Gauge().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricNetworkTCPSynRetransmits(cfg NetworkTCPSynRetransmitsMetricConfig) metricNetworkTCPSynRetransmits {
+	m := metricNetworkTCPSynRetransmits{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 // MetricsBuilder provides an interface for scrapers to report metrics while taking care of all the transformations
 // required to produce metric representation defined in metadata and user config.
 type MetricsBuilder struct {
@@ -577,6 +683,7 @@ type MetricsBuilder struct {
 	metricNetworkTCPErrors         metricNetworkTCPErrors
 	metricNetworkTCPResolveTime    metricNetworkTCPResolveTime
 	metricNetworkTCPResponseTime   metricNetworkTCPResponseTime
+	metricNetworkTCPSynRetransmits metricNetworkTCPSynRetransmits
 }
 
 // MetricBuilderOption applies changes to default metrics builder.
@@ -606,6 +713,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricNetworkTCPErrors:         newMetricNetworkTCPErrors(mbc.Metrics.NetworkTCPErrors),
 		metricNetworkTCPResolveTime:    newMetricNetworkTCPResolveTime(mbc.Metrics.NetworkTCPResolveTime),
 		metricNetworkTCPResponseTime:   newMetricNetworkTCPResponseTime(mbc.Metrics.NetworkTCPResponseTime),
+		metricNetworkTCPSynRetransmits: newMetricNetworkTCPSynRetransmits(mbc.Metrics.NetworkTCPSynRetransmits),
 		resourceAttributeIncludeFilter: make(map[string]filter.Filter),
 		resourceAttributeExcludeFilter: make(map[string]filter.Filter),
 	}
@@ -695,6 +803,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricNetworkTCPErrors.emit(ils.Metrics())
 	mb.metricNetworkTCPResolveTime.emit(ils.Metrics())
 	mb.metricNetworkTCPResponseTime.emit(ils.Metrics())
+	mb.metricNetworkTCPSynRetransmits.emit(ils.Metrics())
 
 	for _, op := range options {
 		op.apply(rm)
@@ -744,6 +853,11 @@ func (mb *MetricsBuilder) RecordNetworkTCPResolveTimeDataPoint(ts pcommon.Timest
 // RecordNetworkTCPResponseTimeDataPoint adds a data point to network.tcp.response_time metric.
 func (mb *MetricsBuilder) RecordNetworkTCPResponseTimeDataPoint(ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, urlAttributeValue string, instanceAttributeValue string, addressAttributeValue string) {
 	mb.metricNetworkTCPResponseTime.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, urlAttributeValue, instanceAttributeValue, addressAttributeValue)
+}
+
+// RecordNetworkTCPSynRetransmitsDataPoint adds a data point to network.tcp.syn_retransmits metric.
+func (mb *MetricsBuilder) RecordNetworkTCPSynRetransmitsDataPoint(ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string) {
+	mb.metricNetworkTCPSynRetransmits.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue)
 }
 
 // Reset resets metrics builder to its initial state. It should be used when external metrics source is restarted,

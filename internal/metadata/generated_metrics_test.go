@@ -71,6 +71,7 @@ func TestMetricsBuilder(t *testing.T) {
 			aggMap["network.tcp.errors"] = mb.metricNetworkTCPErrors.config.AggregationStrategy
 			aggMap["network.tcp.resolve_time"] = mb.metricNetworkTCPResolveTime.config.AggregationStrategy
 			aggMap["network.tcp.response_time"] = mb.metricNetworkTCPResponseTime.config.AggregationStrategy
+			aggMap["network.tcp.syn_retransmits"] = mb.metricNetworkTCPSynRetransmits.config.AggregationStrategy
 
 			expectedWarnings := 0
 			if tt.metricsSet != testDataSetReag {
@@ -104,6 +105,12 @@ func TestMetricsBuilder(t *testing.T) {
 				mb.RecordNetworkTCPResponseTimeDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2", "url-val-2", "instance-val-2", "address-val-2")
 			}
 
+			allMetricsCount++
+			mb.RecordNetworkTCPSynRetransmitsDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordNetworkTCPSynRetransmitsDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2")
+			}
+
 			rb := mb.NewResourceBuilder()
 			rb.SetDatadogHostName("datadog.host.name-val")
 			rb.SetServiceName("service.name-val")
@@ -114,6 +121,7 @@ func TestMetricsBuilder(t *testing.T) {
 				assert.Empty(t, mb.metricNetworkTCPErrors.aggDataPoints)
 				assert.Empty(t, mb.metricNetworkTCPResolveTime.aggDataPoints)
 				assert.Empty(t, mb.metricNetworkTCPResponseTime.aggDataPoints)
+				assert.Empty(t, mb.metricNetworkTCPSynRetransmits.aggDataPoints)
 			}
 
 			if tt.expectEmpty {
@@ -392,6 +400,66 @@ func TestMetricsBuilder(t *testing.T) {
 						_, ok = dp.Attributes().Get("instance")
 						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("address")
+						assert.False(t, ok)
+					}
+				case "network.tcp.syn_retransmits":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["network.tcp.syn_retransmits"], "Found a duplicate in the metrics slice: network.tcp.syn_retransmits")
+						validatedMetrics["network.tcp.syn_retransmits"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "SYNs that were sent again during the check. One point per address dialled, where the system tells (Linux).", mi.Description())
+						assert.Equal(t, "{packet}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						tcpcheckInstanceAttrVal, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.True(t, ok)
+						assert.Equal(t, "tcpcheck.instance-val", tcpcheckInstanceAttrVal.Str())
+						serverAddressAttrVal, ok := dp.Attributes().Get("server.address")
+						assert.True(t, ok)
+						assert.Equal(t, "server.address-val", serverAddressAttrVal.Str())
+						serverPortAttrVal, ok := dp.Attributes().Get("server.port")
+						assert.True(t, ok)
+						assert.EqualValues(t, 11, serverPortAttrVal.Int())
+						networkTypeAttrVal, ok := dp.Attributes().Get("network.type")
+						assert.True(t, ok)
+						assert.Equal(t, "ipv4", networkTypeAttrVal.Str())
+						networkPeerAddressAttrVal, ok := dp.Attributes().Get("network.peer.address")
+						assert.True(t, ok)
+						assert.Equal(t, "network.peer.address-val", networkPeerAddressAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["network.tcp.syn_retransmits"], "Found a duplicate in the metrics slice: network.tcp.syn_retransmits")
+						validatedMetrics["network.tcp.syn_retransmits"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "SYNs that were sent again during the check. One point per address dialled, where the system tells (Linux).", mi.Description())
+						assert.Equal(t, "{packet}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["network.tcp.syn_retransmits"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.address")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.port")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("network.type")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("network.peer.address")
 						assert.False(t, ok)
 					}
 				}

@@ -10,12 +10,22 @@ import (
 	"example.com/tcpcheckreceiver/receiver/target"
 )
 
+// An address that changes its state so often within flapWindow is flapping: its
+// changes are then held back until it has kept a state for as long.
+const (
+	flapChanges = 6
+	flapWindow  = 10 * time.Minute
+)
+
 // journal logs when the state of an address changes, and its first result if
 // that is down. Nothing is logged again while the state lasts.
+//
+// The messages name the target, so that the collector's sampling, which drops
+// messages that are alike, does not take those of different targets for one.
 type journal struct {
 	logger  *zap.Logger
 	targets []target.Target
-	states  []map[endpoint]state // per target
+	states  []map[endpoint]*state // per target
 }
 
 // endpoint is what a state belongs to: an address, or a family of a name where
@@ -25,15 +35,21 @@ type endpoint struct {
 	address netip.Addr
 }
 
+// state is that of an endpoint since its last change.
 type state struct {
 	connected bool
 	since     time.Time
+	// changes is how many there were since window began; held says that they
+	// are too many to be logged.
+	window  time.Time
+	changes int
+	held    bool
 }
 
 func newJournal(logger *zap.Logger, targets []target.Target) *journal {
-	j := &journal{logger: logger, targets: targets, states: make([]map[endpoint]state, len(targets))}
+	j := &journal{logger: logger, targets: targets, states: make([]map[endpoint]*state, len(targets))}
 	for i := range j.states {
-		j.states[i] = make(map[endpoint]state)
+		j.states[i] = make(map[endpoint]*state)
 	}
 	return j
 }
@@ -44,45 +60,90 @@ func (j *journal) observe(i int, results []probe.Result, now time.Time) {
 	if len(results) == 0 {
 		return
 	}
-	hint := familyHint(results)
 	seen := make(map[endpoint]bool, len(results))
-	for _, result := range results {
-		e := endpoint{result.Family, result.Address}
+	for k := range results {
+		e := endpoint{results[k].Family, results[k].Address}
 		seen[e] = true
-		before, known := j.states[i][e]
-		if result.LocalFault || known && before.connected == result.Connected() {
-			continue
-		}
-		j.states[i][e] = state{connected: result.Connected(), since: now}
-		switch {
-		case !result.Connected():
-			j.logDown(i, &result, before, hint)
-		case known:
-			j.logger.Info("Connection restored", append(j.fields(i, e), zap.Time("down_since", before.since))...)
+		if !results[k].LocalFault {
+			j.observeResult(i, e, &results[k], results, now)
 		}
 	}
 	for e, s := range j.states[i] {
-		if seen[e] {
-			continue
-		}
-		delete(j.states[i], e)
-		if !s.connected {
-			j.logger.Info("No longer checked", append(j.fields(i, e), zap.Time("down_since", s.since))...)
+		if !seen[e] {
+			delete(j.states[i], e)
+			j.logGone(i, e, s)
 		}
 	}
 }
 
-// logDown logs a failed result. A zero before says that it is the first one.
-func (j *journal) logDown(i int, result *probe.Result, before state, hint string) {
-	fields := append(j.fields(i, endpoint{result.Family, result.Address}),
-		zap.String("error.type", string(result.ErrorType)), zap.Error(result.Err))
-	if !before.since.IsZero() {
-		fields = append(fields, zap.Time("up_since", before.since))
+// observeResult takes note of one of the results of a check.
+func (j *journal) observeResult(i int, e endpoint, result *probe.Result, all []probe.Result, now time.Time) {
+	s, known := j.states[i][e]
+	if !known {
+		j.states[i][e] = &state{connected: result.Connected(), since: now, window: now}
+		if !result.Connected() {
+			j.logDown(i, e, result, familyHint(all), zap.Skip())
+		}
+		return
 	}
+	if s.connected == result.Connected() {
+		if s.held && now.Sub(s.since) >= flapWindow {
+			s.held, s.changes = false, 0
+			j.logger.Info("No longer flapping: "+j.name(i, e), append(j.fields(i, e), zap.Bool("connected", s.connected), zap.Time("since", s.since))...)
+		}
+		return
+	}
+	before := s.since
+	s.change(now)
+	switch {
+	case s.held && s.changes > flapChanges:
+	case s.held:
+		j.logger.Warn("Flapping, its changes are not logged until it has kept a state for "+flapWindow.String()+": "+j.name(i, e), j.fields(i, e)...)
+	case s.connected:
+		j.logger.Info("Connected again to "+j.name(i, e), append(j.fields(i, e), zap.Time("down_since", before))...)
+	default:
+		j.logDown(i, e, result, familyHint(all), zap.Time("up_since", before))
+	}
+}
+
+// change turns the state over.
+func (s *state) change(now time.Time) {
+	if !s.held && now.Sub(s.window) >= flapWindow {
+		s.window, s.changes = now, 0
+	}
+	s.changes++
+	s.held = s.held || s.changes == flapChanges
+	s.connected, s.since = !s.connected, now
+}
+
+// logDown logs a failed result, with since when it had been up, if it had.
+func (j *journal) logDown(i int, e endpoint, result *probe.Result, hint string, upSince zap.Field) {
+	fields := append(j.fields(i, e), zap.String("error.type", string(result.ErrorType)), zap.Error(result.Err), upSince)
 	if hint != "" {
 		fields = append(fields, zap.String("hint", hint))
 	}
-	j.logger.Warn("Cannot connect", fields...)
+	j.logger.Warn("Cannot connect to "+j.name(i, e), fields...)
+}
+
+// logGone logs that an endpoint is no longer one of its target's, which ends the
+// story of one that was down.
+func (j *journal) logGone(i int, e endpoint, s *state) {
+	if !s.connected {
+		j.logger.Info("No longer an address of the target: "+j.name(i, e), append(j.fields(i, e), zap.Time("down_since", s.since))...)
+	}
+}
+
+// name names an endpoint, as in "web (localhost:443) over ipv6, ::1".
+func (j *journal) name(i int, e endpoint) string {
+	t := &j.targets[i]
+	name := t.Name + " (" + t.HostPort() + ")"
+	if e.family != 0 {
+		name += " over " + e.family.String()
+	}
+	if e.address.IsValid() {
+		name += ", " + e.address.String()
+	}
+	return name
 }
 
 func (j *journal) fields(i int, e endpoint) []zap.Field {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,41 +59,41 @@ func TestJournal(t *testing.T) {
 		{
 			name:   "down at first, and while it lasts",
 			checks: [][]probe.Result{{failed(v4, probe.Timeout)}, {failed(v4, probe.Timeout)}, {failed(v4, probe.ConnectionRefused)}},
-			want:   [][]string{{"warn Cannot connect web ipv4 192.0.2.1 timeout"}, nil, nil},
+			want:   [][]string{{"warn Cannot connect to web (web.example:443) over ipv4, 192.0.2.1: timeout"}, nil, nil},
 		},
 		{
 			name:   "up, down, up",
 			checks: [][]probe.Result{{connected(v4)}, {failed(v4, probe.Timeout)}, {connected(v4)}},
-			want:   [][]string{nil, {"warn Cannot connect web ipv4 192.0.2.1 timeout, up since 0"}, {"info Connection restored web ipv4 192.0.2.1, down since 1"}},
+			want:   [][]string{nil, {"warn Cannot connect to web (web.example:443) over ipv4, 192.0.2.1: timeout, up since 0"}, {"info Connected again to web (web.example:443) over ipv4, 192.0.2.1, down since 1"}},
 		},
 		{
 			name:   "each address on its own",
 			checks: [][]probe.Result{{connected(v4), failed(other, probe.Timeout)}, {failed(v4, probe.Timeout), connected(other)}},
 			want: [][]string{
-				{"warn Cannot connect web ipv4 192.0.2.2 timeout"},
-				{"warn Cannot connect web ipv4 192.0.2.1 timeout, up since 0", "info Connection restored web ipv4 192.0.2.2, down since 0"},
+				{"warn Cannot connect to web (web.example:443) over ipv4, 192.0.2.2: timeout"},
+				{"warn Cannot connect to web (web.example:443) over ipv4, 192.0.2.1: timeout, up since 0", "info Connected again to web (web.example:443) over ipv4, 192.0.2.2, down since 0"},
 			},
 		},
 		{
 			name:   "one family refuses",
 			checks: [][]probe.Result{{connected(v4), failed(v6, probe.ConnectionRefused)}, {connected(v4), failed(v6, probe.ConnectionRefused)}},
-			want:   [][]string{{"warn Cannot connect web ipv6 2001:db8::1 connection_refused, hint: " + hintIPv4}, nil},
+			want:   [][]string{{"warn Cannot connect to web (web.example:443) over ipv6, 2001:db8::1: connection_refused, hint: " + hintIPv4}, nil},
 		},
 		{
 			name:   "one family is silent",
 			checks: [][]probe.Result{{failed(v4, probe.Timeout), connected(v6)}},
-			want: [][]string{{"warn Cannot connect web ipv4 192.0.2.1 timeout, hint: The host is reached over ipv6 only: look at its ipv4 address in DNS, its route and its firewall." +
+			want: [][]string{{"warn Cannot connect to web (web.example:443) over ipv4, 192.0.2.1: timeout, hint: The host is reached over ipv6 only: look at its ipv4 address in DNS, its route and its firewall." +
 				" If it is meant to be so, ask only for that family: address_families: [ipv6]."}},
 		},
 		{
 			name:   "a name that never resolved",
 			checks: [][]probe.Result{{{Err: errors.New("no such host"), ErrorType: probe.DNSNotFound}}, {connected(v4)}},
-			want:   [][]string{{"warn Cannot connect web dns_not_found"}, {"info No longer checked web, down since 0"}},
+			want:   [][]string{{"warn Cannot connect to web (web.example:443): dns_not_found"}, {"info No longer an address of the target: web (web.example:443), down since 0"}},
 		},
 		{
 			name:   "an address that is gone",
 			checks: [][]probe.Result{{failed(v4, probe.Timeout)}, {connected(other)}, {connected(v4)}},
-			want:   [][]string{{"warn Cannot connect web ipv4 192.0.2.1 timeout"}, {"info No longer checked web ipv4 192.0.2.1, down since 0"}, nil},
+			want:   [][]string{{"warn Cannot connect to web (web.example:443) over ipv4, 192.0.2.1: timeout"}, {"info No longer an address of the target: web (web.example:443) over ipv4, 192.0.2.1, down since 0"}, nil},
 		},
 		{
 			name:   "rotating addresses that connect",
@@ -102,12 +103,12 @@ func TestJournal(t *testing.T) {
 		{
 			name:   "a fault of this machine changes nothing",
 			checks: [][]probe.Result{{connected(v4)}, {local}, {connected(v4)}, {failed(v4, probe.Timeout)}, {local}, {failed(v4, probe.Timeout)}},
-			want:   [][]string{nil, nil, nil, {"warn Cannot connect web ipv4 192.0.2.1 timeout, up since 0"}, nil, nil},
+			want:   [][]string{nil, nil, nil, {"warn Cannot connect to web (web.example:443) over ipv4, 192.0.2.1: timeout, up since 0"}, nil, nil},
 		},
 		{
 			name:   "a check that was ended changes nothing",
 			checks: [][]probe.Result{{failed(v4, probe.Timeout)}, {}, {failed(v4, probe.Timeout)}},
-			want:   [][]string{{"warn Cannot connect web ipv4 192.0.2.1 timeout"}, nil, nil},
+			want:   [][]string{{"warn Cannot connect to web (web.example:443) over ipv4, 192.0.2.1: timeout"}, nil, nil},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -125,25 +126,57 @@ func TestJournal(t *testing.T) {
 	}
 }
 
+// logLine returns "level message: error.type, up since check, hint: text" after
+// it has made sure that the fields say what the message says.
 func logLine(t *testing.T, entry observer.LoggedEntry) string {
 	t.Helper()
 	fields := entry.ContextMap()
+	require.Equal(t, "web", fields["tcpcheck.instance"])
 	require.Equal(t, "web.example:443", fields["endpoint"])
-	line := fmt.Sprintf("%s %s %s", entry.Level, entry.Message, fields["tcpcheck.instance"])
-	for _, key := range []string{"network.type", "network.peer.address", "error.type"} {
+	for _, key := range []string{"network.type", "network.peer.address"} {
 		if value, ok := fields[key]; ok {
-			line += fmt.Sprintf(" %v", value)
+			require.Contains(t, entry.Message, value)
 		}
 	}
-	for _, key := range []string{"up_since", "down_since"} {
+	line := fmt.Sprintf("%s %s", entry.Level, entry.Message)
+	if errorType, ok := fields["error.type"]; ok {
+		line += fmt.Sprintf(": %v", errorType)
+	}
+	for _, key := range []string{"up_since", "down_since", "since"} {
 		if since, ok := fields[key].(time.Time); ok {
-			line += fmt.Sprintf(", %s since %d", key[:len(key)-len("_since")], since.Unix())
+			line += fmt.Sprintf(", %s %d", strings.ReplaceAll(key, "_", " "), since.Unix())
 		}
 	}
 	if hint, ok := fields["hint"]; ok {
 		line += fmt.Sprintf(", hint: %s", hint)
 	}
 	return line
+}
+
+// A target that flaps is logged a few times, and once more when it has settled.
+func TestJournalOfAFlappingTarget(t *testing.T) {
+	core, logs := observer.New(zapcore.DebugLevel)
+	j := newJournal(zap.New(core), []target.Target{{Name: "web", Host: "web.example", Port: 443}})
+	result := map[bool]probe.Result{true: connected(v4), false: failed(v4, probe.Timeout)}
+	now := time.Unix(0, 0)
+	for n := range 1000 {
+		j.observe(0, []probe.Result{result[n%2 == 0]}, now)
+		now = now.Add(15 * time.Second)
+	}
+	assert.Len(t, logs.FilterLevelExact(zapcore.WarnLevel).All(), 4) // three outages, and that it flaps
+	assert.Len(t, logs.TakeAll(), flapChanges)
+
+	settled := now
+	for now.Sub(settled) <= flapWindow {
+		j.observe(0, []probe.Result{result[true]}, now)
+		now = now.Add(15 * time.Second)
+	}
+	entries := logs.TakeAll()
+	require.Len(t, entries, 1)
+	assert.Equal(t, "info No longer flapping: web (web.example:443) over ipv4, 192.0.2.1, since 15000", logLine(t, entries[0]))
+
+	j.observe(0, []probe.Result{result[false]}, now)
+	assert.Len(t, logs.TakeAll(), 1, "a later change is logged again")
 }
 
 // Every reason that probe knows is a value of the error.type attribute.

@@ -62,6 +62,7 @@ func metricsOf(c *metadata.MetricsConfig) []metric {
 		{metadata.MetricsInfo.NetworkTCPErrors.Name, &c.NetworkTCPErrors.Enabled, toStrings(c.NetworkTCPErrors.EnabledAttributes)},
 		{metadata.MetricsInfo.NetworkTCPResolveTime.Name, &c.NetworkTCPResolveTime.Enabled, toStrings(c.NetworkTCPResolveTime.EnabledAttributes)},
 		{metadata.MetricsInfo.NetworkTCPResponseTime.Name, &c.NetworkTCPResponseTime.Enabled, toStrings(c.NetworkTCPResponseTime.EnabledAttributes)},
+		{metadata.MetricsInfo.NetworkTCPSynRetransmits.Name, &c.NetworkTCPSynRetransmits.Enabled, toStrings(c.NetworkTCPSynRetransmits.EnabledAttributes)},
 	}
 }
 

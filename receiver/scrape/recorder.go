@@ -90,6 +90,7 @@ func (r *recorder) recordTarget(builder *metadata.MetricsBuilder, ts pcommon.Tim
 	port := int64(t.Port)
 	canConnect := t.Metrics.Match(metadata.MetricsInfo.NetworkTCPCanConnect.Name)
 	responseTime := t.CollectResponseTime && t.Metrics.Match(metadata.MetricsInfo.NetworkTCPResponseTime.Name)
+	retransmits := t.Metrics.Match(metadata.MetricsInfo.NetworkTCPSynRetransmits.Name)
 	for _, result := range outcome.Results {
 		family, address := networkType(result.Family), addressText(&result)
 		if canConnect && !result.LocalFault && !result.Speculative {
@@ -97,6 +98,9 @@ func (r *recorder) recordTarget(builder *metadata.MetricsBuilder, ts pcommon.Tim
 		}
 		if responseTime && result.Connected() {
 			builder.RecordNetworkTCPResponseTimeDataPoint(ts, result.HandshakeTime.Seconds(), t.Name, t.Host, port, family, address, t.HostPort(), t.Name, address)
+		}
+		if retransmits && result.SYNRetransmits >= 0 {
+			builder.RecordNetworkTCPSynRetransmitsDataPoint(ts, int64(result.SYNRetransmits), t.Name, t.Host, port, family, address)
 		}
 	}
 	if t.Metrics.Match(metadata.MetricsInfo.NetworkTCPResolveTime.Name) {
