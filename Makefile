@@ -9,7 +9,7 @@ SOURCES = $(shell find . -name '*.go' -not -name '*_test.go' -not -path './build
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL = test
-.PHONY: run collector test unit e2e fuzz generate generated lint vet tidy clean
+.PHONY: run collector test unit e2e faults fuzz generate generated lint vet tidy clean
 
 run: $(COLLECTOR)
 	$(COLLECTOR) --config examples/quickstart.yaml
@@ -30,7 +30,11 @@ unit:
 
 # The collector as a process. Tests that need root skip with a reason.
 e2e: $(COLLECTOR)
-	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) test -race -count=1 ./...
+	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) test -race -count=1 .
+
+# The table of faults, and the test peers that it is made with. Needs root.
+faults:
+	cd e2e && $(GO) test -race -count=1 ./faults ./tunpeer ./dnsserver
 
 fuzz:
 	$(GO) test -run '^$$' -fuzz FuzzConfig -fuzztime $(FUZZTIME) -fuzzminimizetime 10x .

@@ -99,6 +99,8 @@ func hostProblem(host string) string {
 			return "has brackets around an IPv4 address"
 		case literal.IsMulticast():
 			return "is a multicast address, to which TCP cannot connect"
+		case literal.Is6() && literal.IsLinkLocalUnicast() && literal.Zone() == "":
+			return "is a link-local address; write its zone as well, as in fe80::1%eth0"
 		}
 		return ""
 	}

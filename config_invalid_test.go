@@ -248,6 +248,11 @@ instances: [{name: a, host: h, port: 1}]`,
 			want: `instances[0].host: "fe80::1%" is not an IPv6 address`,
 		},
 		{
+			name: "link-local address without a zone",
+			yaml: "instances: [{name: a, endpoint: '[fe80::1]:80'}]",
+			want: `instances[0].endpoint: "[fe80::1]:80" is a link-local address; write its zone as well, as in fe80::1%eth0`,
+		},
+		{
 			name: "multicast address",
 			yaml: "instances: [{name: a, host: 224.0.0.1, port: 1}]",
 			want: `instances[0].host: "224.0.0.1" is a multicast address, to which TCP cannot connect`,

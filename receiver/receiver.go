@@ -5,6 +5,7 @@ package receiver
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -70,6 +71,7 @@ type metricsReceiver struct {
 	// them, and would wait for the timeout of a silent target.
 	cancel      context.CancelFunc
 	controllers []collector.Metrics
+	shutdown    sync.Once
 }
 
 // Start starts all controllers, or none if one fails.
@@ -84,10 +86,15 @@ func (r *metricsReceiver) Start(ctx context.Context, host component.Host) error 
 }
 
 // Shutdown ends all checks at once. What a collection has found until then is
-// still given to the next consumer.
+// still given to the next consumer. A second call does nothing: the controllers
+// would panic.
 func (r *metricsReceiver) Shutdown(ctx context.Context) error {
-	r.cancel()
-	return shutDown(ctx, r.controllers)
+	var err error
+	r.shutdown.Do(func() {
+		r.cancel()
+		err = shutDown(ctx, r.controllers)
+	})
+	return err
 }
 
 func shutDown(ctx context.Context, controllers []collector.Metrics) error {

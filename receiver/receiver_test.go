@@ -105,6 +105,7 @@ func TestShutdownWithASilentTarget(t *testing.T) {
 	require.NoError(t, r.Shutdown(context.Background()))
 	t.Logf("shutdown took %v", time.Since(began))
 	assert.NotContains(t, <-payloads, "silent")
+	require.NoError(t, r.Shutdown(context.Background()), "a second time")
 }
 
 func TestByInterval(t *testing.T) {

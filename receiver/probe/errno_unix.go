@@ -8,6 +8,7 @@ import "syscall"
 // after a connection attempt failed (socket(7), icmp(7)).
 var errnoTypes = map[syscall.Errno]ErrorType{
 	syscall.ECONNREFUSED: ConnectionRefused,
+	syscall.ENOPROTOOPT:  ConnectionRefused, // ICMP protocol unreachable: the host has no TCP
 	syscall.ETIMEDOUT:    Timeout,
 	syscall.ECONNRESET:   ConnectionReset,
 	syscall.ECONNABORTED: ConnectionReset,
@@ -16,6 +17,7 @@ var errnoTypes = map[syscall.Errno]ErrorType{
 	syscall.EHOSTDOWN:    HostUnreachable,
 	syscall.ENETUNREACH:  NetworkUnreachable,
 	syscall.ENETDOWN:     NetworkUnreachable,
+	syscall.EINVAL:       NetworkUnreachable, // a blackhole route of this machine (ip-route(8))
 	syscall.EACCES:       PermissionDenied,
 	syscall.EPERM:        PermissionDenied,
 }

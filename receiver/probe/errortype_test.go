@@ -28,6 +28,7 @@ func TestConnectErrorType(t *testing.T) {
 		local bool
 	}{
 		{name: "refused", err: dialError("connect", syscall.ECONNREFUSED), want: ConnectionRefused},
+		{name: "protocol unreachable", err: dialError("connect", syscall.ENOPROTOOPT), want: ConnectionRefused},
 		{name: "the kernel's timeout", err: dialError("connect", syscall.ETIMEDOUT), want: Timeout},
 		{name: "the dialer's timeout", err: &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, want: Timeout},
 		{name: "a deadline", err: fmt.Errorf("dial: %w", context.DeadlineExceeded), want: Timeout},
@@ -39,7 +40,8 @@ func TestConnectErrorType(t *testing.T) {
 		{name: "network down", err: dialError("connect", syscall.ENETDOWN), want: NetworkUnreachable},
 		{name: "prohibited by a route", err: dialError("connect", syscall.EACCES), want: PermissionDenied},
 		{name: "dropped by a rule on output", err: dialError("connect", syscall.EPERM), want: PermissionDenied},
-		{name: "anything else", err: dialError("connect", syscall.EINVAL), want: Other},
+		{name: "a blackhole route", err: dialError("connect", syscall.EINVAL), want: NetworkUnreachable},
+		{name: "anything else", err: dialError("connect", syscall.EIO), want: Other},
 		{name: "no error of the system", err: errors.New("strange"), want: Other},
 
 		{name: "no descriptor", err: dialError("socket", syscall.EMFILE), local: true},

@@ -1,0 +1,153 @@
+// Package dnsserver is a DNS server for tests: a real one, on the loopback
+// interface, over UDP and TCP, that answers queries for addresses exactly as
+// programmed for each name.
+package dnsserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	// portAttempts is how many ports of UDP are tried for one that is free for
+	// TCP as well.
+	portAttempts = 10
+	// tcpIdleTimeout keeps the connections of queries that are never answered
+	// for longer than any client waits.
+	tcpIdleTimeout = time.Hour
+)
+
+// Server is a running DNS server. It is made by Start or New; its methods are
+// safe for concurrent use.
+type Server struct {
+	addr    netip.AddrPort
+	zones   zones
+	servers []server
+	closed  chan struct{} // by Close, to end delays
+}
+
+// server is a server of one network.
+type server struct {
+	*dns.Server
+	ended chan error // gets what serving ended with
+}
+
+// Start starts a server on 127.0.0.1, on a free port that is the same for UDP
+// and TCP. No name exists there until it is Set. It returns an error if there
+// is no such port.
+func Start() (*Server, error) {
+	packets, listener, err := listen()
+	if err != nil {
+		return nil, fmt.Errorf("dnsserver: %w", err)
+	}
+	s := &Server{
+		addr:   packets.LocalAddr().(*net.UDPAddr).AddrPort(),
+		zones:  newZones(),
+		closed: make(chan struct{}),
+	}
+	s.serve(&dns.Server{PacketConn: packets})
+	s.serve(&dns.Server{
+		Listener:      listener,
+		IdleTimeout:   func() time.Duration { return tcpIdleTimeout },
+		MaxTCPQueries: -1, // no limit
+	})
+	return s, nil
+}
+
+// New starts a server for the time of a test, which fails if that is not
+// possible.
+func New(t testing.TB) *Server {
+	t.Helper()
+	s, err := Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// listen opens a port for UDP and TCP.
+func listen() (net.PacketConn, net.Listener, error) {
+	var failures []error
+	for range portAttempts {
+		packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			return nil, nil, err
+		}
+		listener, err := net.Listen("tcp", packets.LocalAddr().String())
+		if err == nil {
+			return packets, listener, nil
+		}
+		failures = append(failures, err, packets.Close())
+	}
+	return nil, nil, errors.Join(failures...)
+}
+
+// serve starts serving on what d listens on.
+func (s *Server) serve(d *dns.Server) {
+	started := make(chan struct{})
+	d.NotifyStartedFunc = func() { close(started) }
+	d.Handler = dns.HandlerFunc(s.handle)
+	ended := make(chan error, 1)
+	go func() { ended <- d.ActivateAndServe() }()
+	<-started // comes for every open listener
+	s.servers = append(s.servers, server{Server: d, ended: ended})
+}
+
+// Close stops the server and waits until nothing of it is left. Queries that
+// wait for a delayed answer stay unanswered. It returns an error if the server
+// had failed before or is closed already.
+func (s *Server) Close() error {
+	select {
+	case <-s.closed:
+		return errors.New("dnsserver: closed already")
+	default:
+		close(s.closed)
+	}
+	var failures []error
+	for _, server := range s.servers {
+		failures = append(failures, server.Shutdown(), <-server.ended)
+	}
+	if err := errors.Join(failures...); err != nil {
+		return fmt.Errorf("dnsserver: %w", err)
+	}
+	return nil
+}
+
+// Addr returns the address and port that the server has for UDP and TCP.
+func (s *Server) Addr() netip.AddrPort { return s.addr }
+
+// Set sets what a name has. A name is taken as fully qualified, with or without
+// the dot at the end, and regardless of case (RFC 4343). What was set for it
+// before is replaced, and rotations begin anew; the counts of Queries go on.
+func (s *Server) Set(name string, z Zone) { s.zones.set(name, z) }
+
+// Queries returns how many queries there have been for a name, taken as by Set,
+// and a type such as dns.TypeA, over UDP and TCP, answered or not. A client's
+// retries count as well, and so does a query asked again over TCP.
+func (s *Server) Queries(name string, qtype uint16) int { return s.zones.queries(name, qtype) }
+
+// Resolver returns a resolver of the Go runtime's own that asks this server
+// whenever it would ask one of the system's. It does heed what else the system
+// has configured: the hosts file, search domains, timeouts and number of
+// attempts; a name with a dot at the end is in no need of search domains.
+func (s *Server) Resolver() *net.Resolver {
+	return &net.Resolver{
+		PreferGo: true,
+		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, network, s.addr.String())
+		},
+	}
+}

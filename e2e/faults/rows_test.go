@@ -1,0 +1,613 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/tcpcheckreceiver/e2e/dnsserver"
+	"example.com/tcpcheckreceiver/e2e/tunpeer"
+	"example.com/tcpcheckreceiver/internal/testnet"
+)
+
+// row is a situation, and what is reported and logged of it. In what is expected,
+// $4 and $6 stand for the row's own addresses behind the peer.
+type row struct {
+	group     string
+	situation string
+	// set makes the situation, and returns the options of the instance. They
+	// may have $4, $6 and $name, a name that is the row's own.
+	set func(w *world, a addresses) string
+	// steps are what follows, a collection each. The first one's change is not
+	// called.
+	steps []step
+}
+
+type step struct {
+	then   string // what happens before the collection
+	change func(w *world, a addresses)
+	points []string
+	logs   []string
+}
+
+// addresses are those of a row alone.
+type addresses struct {
+	v4, v6 netip.Addr
+	name   string
+}
+
+func (a addresses) port4() netip.AddrPort { return netip.AddrPortFrom(a.v4, 80) }
+func (a addresses) port6() netip.AddrPort { return netip.AddrPortFrom(a.v6, 80) }
+
+// fill puts the addresses into a text.
+func (a addresses) fill(text string) string {
+	return strings.NewReplacer("$4", a.v4.String(), "$6", a.v6.String(), "$name", a.name).Replace(text)
+}
+
+// both are the name's records with both addresses.
+func (a addresses) both() dnsserver.Zone {
+	return dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{a.v4, a.v6}})
+}
+
+// once is the steps of a situation that lasts.
+func once(points ...string) []step { return []step{{points: points}} }
+
+func (r row) logs(messages ...string) row {
+	r.steps[0].logs = messages
+	return r
+}
+
+const (
+	dial4  = `endpoint: "$4:80"`
+	dial6  = `endpoint: "[$6]:80"`
+	down4  = "Cannot connect to x ($4:80) over ipv4, $4"
+	down6  = "Cannot connect to x ([$6]:80) over ipv6, $6"
+	named  = "host: $name, port: 80"
+	brief  = ", timeout: 300ms"
+	often  = ", timeout: 300ms, min_collection_interval: 300ms"
+	always = often + ", ip_cache_duration: 0"
+)
+
+// peer is a row in which the peer treats both addresses of the row so.
+func peer(situation string, b tunpeer.Behaviour, options string, steps []step) row {
+	return row{group: "The peer", situation: situation, steps: steps, set: func(w *world, a addresses) string {
+		w.peer.Set(a.port4(), b)
+		w.peer.Set(a.port6(), b)
+		return options
+	}}
+}
+
+// icmp is a row in which the SYN gets an ICMP error.
+func icmp(situation string, family string, icmpType, code uint8, errorType string) row {
+	options, down := dial4, down4
+	address := "$4"
+	if family == "ipv6" {
+		options, down, address = dial6, down6, "$6"
+	}
+	// The error is not to arrive while the kernel is still sending the SYN: it
+	// would take it for a transient one.
+	b := tunpeer.Behaviour{Answer: tunpeer.ICMPError, ICMPType: icmpType, ICMPCode: code, Delay: time.Millisecond}
+	r := peer(situation, b, options, once(family+" "+address+" 0", family+" "+errorType+" 1")).logs(down)
+	r.group = "ICMP"
+	return r
+}
+
+// local is a row in which this machine's network is set up by a command.
+func local(group, situation, command, undo, options string, points ...string) row {
+	return row{group: group, situation: situation, steps: once(points...), set: func(w *world, a addresses) string {
+		w.run(a.fill(command), a.fill(undo))
+		return options
+	}}
+}
+
+// dns is a row in which the row's name has these records.
+func dns(situation string, zone func(a addresses) dnsserver.Zone, options string, points ...string) row {
+	return row{group: "Name resolution", situation: situation, steps: once(points...), set: func(w *world, a addresses) string {
+		w.dns.Set(a.name, zone(a))
+		return options
+	}}
+}
+
+func answered(code dnsserver.Code) func(addresses) dnsserver.Zone {
+	return func(addresses) dnsserver.Zone { return dnsserver.Both(dnsserver.Answer{Code: code}) }
+}
+
+var rows = slices.Concat(peerRows, icmpRows, localRows, dnsRows, changingRows, ownFaultRows)
+
+var peerRows = []row{
+	peer("it accepts, over IPv4", tunpeer.Behaviour{}, dial4, once("ipv4 $4 1")),
+	peer("it accepts, over IPv6", tunpeer.Behaviour{}, dial6, once("ipv6 $6 1")),
+	peer("it accepts, and closes at once (the socket is in CLOSE_WAIT)", tunpeer.Behaviour{After: tunpeer.FINAtOnce}, dial4, once("ipv4 $4 1")),
+	peer("it accepts, and resets right behind the SYN-ACK", tunpeer.Behaviour{After: tunpeer.RSTAtOnce}, dial4, once("ipv4 $4 1")),
+	peer("it accepts, and resets in answer to the handshake's last ACK", tunpeer.Behaviour{After: tunpeer.RSTOnACK}, dial6, once("ipv6 $6 1")),
+	peer("it refuses, over IPv4", tunpeer.Behaviour{Answer: tunpeer.Refuse}, dial4, once("ipv4 $4 0", "ipv4 connection_refused 1")).logs(down4),
+	peer("it refuses, over IPv6", tunpeer.Behaviour{Answer: tunpeer.Refuse}, dial6, once("ipv6 $6 0", "ipv6 connection_refused 1")).logs(down6),
+	peer("it refuses late, within the timeout", tunpeer.Behaviour{Answer: tunpeer.Refuse, Delay: 50 * time.Millisecond}, dial4, once("ipv4 $4 0", "ipv4 connection_refused 1")).logs(down4),
+	peer("it is silent, over IPv4", tunpeer.Behaviour{Answer: tunpeer.Silence}, dial4+brief, once("ipv4 $4 0", "ipv4 timeout 1")).logs(down4),
+	peer("it is silent, over IPv6", tunpeer.Behaviour{Answer: tunpeer.Silence}, dial6+brief, once("ipv6 $6 0", "ipv6 timeout 1")).logs(down6),
+	peer("it answers late, within the timeout", tunpeer.Behaviour{Delay: 150 * time.Millisecond}, dial4, once("ipv4 $4 1")),
+	peer("it answers after the timeout", tunpeer.Behaviour{Delay: 600 * time.Millisecond}, dial4+brief, once("ipv4 $4 0", "ipv4 timeout 1")).logs(down4),
+	peer("the first SYN is lost", tunpeer.Behaviour{LoseSYNs: 1}, dial4, once("ipv4 $4 1")),
+	peer("the first three SYNs are lost", tunpeer.Behaviour{LoseSYNs: 3}, dial6, once("ipv6 $6 1")),
+	peer("all SYNs are lost", tunpeer.Behaviour{LoseSYNs: 100}, dial4+", timeout: 1500ms", once("ipv4 $4 0", "ipv4 timeout 1")).logs(down4),
+	{
+		group: "The peer", situation: "its accept queue is full",
+		set: func(w *world, _ addresses) string {
+			return fmt.Sprintf("host: 127.0.0.1, port: %d", testnet.BlackHole(w.t).Port()) + brief
+		},
+		steps: []step{{points: []string{"ipv4 127.0.0.1 0", "ipv4 timeout 1"}, logs: []string{"Cannot connect to x (127.0.0.1:$port) over ipv4, 127.0.0.1"}}},
+	},
+}
+
+var icmpRows = []row{
+	icmp("network unreachable", "ipv4", 3, 0, "network_unreachable"),
+	icmp("host unreachable", "ipv4", 3, 1, "host_unreachable"),
+	icmp("protocol unreachable", "ipv4", 3, 2, "connection_refused"),
+	icmp("port unreachable", "ipv4", 3, 3, "connection_refused"),
+	icmp("network prohibited", "ipv4", 3, 9, "network_unreachable"),
+	icmp("host prohibited", "ipv4", 3, 10, "host_unreachable"),
+	icmp("communication prohibited", "ipv4", 3, 13, "host_unreachable"),
+	icmp("ICMPv6: no route", "ipv6", 1, 0, "network_unreachable"),
+	icmp("ICMPv6: prohibited", "ipv6", 1, 1, "permission_denied"),
+	icmp("ICMPv6: address unreachable", "ipv6", 1, 3, "host_unreachable"),
+	icmp("ICMPv6: port unreachable", "ipv6", 1, 4, "connection_refused"),
+	icmp("ICMPv6: source address failed a policy", "ipv6", 1, 5, "permission_denied"),
+	icmp("ICMPv6: reject route", "ipv6", 1, 6, "permission_denied"),
+}
+
+const (
+	routes   = "Routes and interfaces of this machine"
+	firewall = "Firewall of this machine (nftables)"
+)
+
+var localRows = []row{
+	local(routes, "unreachable route, IPv4", "ip route add unreachable $4", "ip route del unreachable $4", dial4, "ipv4 $4 0", "ipv4 host_unreachable 1").logs(down4),
+	local(routes, "prohibit route, IPv4", "ip route add prohibit $4", "ip route del prohibit $4", dial4, "ipv4 $4 0", "ipv4 permission_denied 1").logs(down4),
+	local(routes, "blackhole route, IPv4", "ip route add blackhole $4", "ip route del blackhole $4", dial4, "ipv4 $4 0", "ipv4 network_unreachable 1").logs(down4),
+	local(routes, "throw route, IPv4", "ip route add throw $4", "ip route del throw $4", dial4, "ipv4 $4 0", "ipv4 network_unreachable 1").logs(down4),
+	local(routes, "unreachable route, IPv6", "ip -6 route add unreachable $6", "ip -6 route del unreachable $6", dial6, "ipv6 $6 0", "ipv6 host_unreachable 1").logs(down6),
+	local(routes, "prohibit route, IPv6", "ip -6 route add prohibit $6", "ip -6 route del prohibit $6", dial6, "ipv6 $6 0", "ipv6 permission_denied 1").logs(down6),
+	local(routes, "blackhole route, IPv6", "ip -6 route add blackhole $6", "ip -6 route del blackhole $6", dial6, "ipv6 $6 0", "ipv6 network_unreachable 1").logs(down6),
+	{
+		group: routes, situation: "no route for one family of a name",
+		set: func(w *world, a addresses) string {
+			w.dns.Set(a.name, dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{a.v4, netip.MustParseAddr("2001:db8:ffff::1")}}))
+			return named
+		},
+		steps: []step{{
+			points: []string{"ipv4 $4 1", "ipv6 2001:db8:ffff::1 0", "ipv6 network_unreachable 1"},
+			logs:   []string{"Cannot connect to x ($name:80) over ipv6, 2001:db8:ffff::1 (The host is reached over ipv4 only: look at its ipv6 address in DNS, its route and its firewall)"},
+		}},
+	},
+	{
+		group: routes, situation: "the neighbour does not answer (ARP)",
+		set: func(w *world, _ addresses) string {
+			w.run("ip link add v0 type veth peer name v1; ip link set v1 up; ip address add 192.0.2.1/24 dev v0; ip link set v0 up", "ip link del v0")
+			return "endpoint: \"192.0.2.2:80\""
+		},
+		steps: []step{{points: []string{"ipv4 192.0.2.2 0", "ipv4 host_unreachable 1"}, logs: []string{"Cannot connect to x (192.0.2.2:80) over ipv4, 192.0.2.2"}}},
+	},
+	{
+		group: routes, situation: "the interface is down",
+		set: func(w *world, _ addresses) string {
+			w.run("ip link add v0 type veth peer name v1; ip address add 192.0.2.1/24 dev v0; ip link set v0 up; ip link set v0 down", "ip link del v0")
+			return "endpoint: \"192.0.2.2:80\""
+		},
+		steps: []step{{points: []string{"ipv4 192.0.2.2 0", "ipv4 network_unreachable 1"}, logs: []string{"Cannot connect to x (192.0.2.2:80) over ipv4, 192.0.2.2"}}},
+	},
+	{
+		group: routes, situation: "the address is this machine's, and is removed and added again",
+		set: func(w *world, _ addresses) string {
+			w.run("ip address add 192.0.2.7/32 dev lo", "ip address del 192.0.2.7/32 dev lo")
+			return fmt.Sprintf("endpoint: \"192.0.2.7:%d\"", testnet.Listen(w.t, "tcp4", "0.0.0.0:0").Port()) + often
+		},
+		steps: []step{
+			{points: []string{"ipv4 192.0.2.7 1"}},
+			{
+				then:   "it is removed",
+				change: func(w *world, _ addresses) { w.shell("ip address del 192.0.2.7/32 dev lo") },
+				points: []string{"ipv4 192.0.2.7 0", "ipv4 network_unreachable 1"},
+				logs:   []string{"Cannot connect to x (192.0.2.7:$port) over ipv4, 192.0.2.7"},
+			},
+			{
+				then:   "it is back",
+				change: func(w *world, _ addresses) { w.shell("ip address add 192.0.2.7/32 dev lo") },
+				points: []string{"ipv4 192.0.2.7 1", "ipv4 network_unreachable 1"},
+				logs:   []string{"Connected again to x (192.0.2.7:$port) over ipv4, 192.0.2.7"},
+			},
+		},
+	},
+	{
+		group: routes, situation: "a link-local address with its zone",
+		set: func(w *world, _ addresses) string {
+			w.run("ip link add v0 type veth peer name v1; ip link set v0 up; ip link set v1 up; ip address add fe80::7/64 dev v0 nodad", "ip link del v0")
+			return fmt.Sprintf("endpoint: \"[fe80::7%%v0]:%d\"", testnet.Listen(w.t, "tcp6", "[fe80::7%v0]:0").Port())
+		},
+		steps: once("ipv6 fe80::7%v0 1"),
+	},
+	{
+		group: routes, situation: "the port is the one that the kernel chooses as the local one (a connection to itself)",
+		set: func(w *world, _ addresses) string {
+			w.sysctl("net.ipv4.ip_local_port_range", "40000 40000")
+			return "endpoint: \"127.0.0.1:40000\""
+		},
+		steps: []step{{points: []string{"ipv4 127.0.0.1 0", "ipv4 connection_refused 1"}, logs: []string{"Cannot connect to x (127.0.0.1:$port) over ipv4, 127.0.0.1"}}},
+	},
+	nftRow("drop on output", "type filter hook output priority 0; ip daddr $4 drop", "timeout"),
+	nftRow("drop on input", "type filter hook input priority 0; ip saddr $4 drop", "timeout"),
+	nftRow("reject with a TCP reset", "type filter hook output priority 0; ip daddr $4 tcp dport 80 reject with tcp reset", "connection_refused"),
+	nftRow("reject with port unreachable", "type filter hook output priority 0; ip daddr $4 reject with icmp port-unreachable", "connection_refused"),
+	nftRow("reject with prohibited", "type filter hook output priority 0; ip daddr $4 reject with icmp admin-prohibited", "host_unreachable"),
+}
+
+// nftRow is a row in which the peer would accept, but for a rule of this machine.
+func nftRow(situation, chain, errorType string) row {
+	return row{
+		group: firewall, situation: situation,
+		set: func(w *world, a addresses) string {
+			w.nft("chain test { " + a.fill(chain) + "; }")
+			return dial4 + ", timeout: 2500ms" // the kernel heeds an ICMP error of its own at the second SYN only
+		},
+		steps: []step{{points: []string{"ipv4 $4 0", "ipv4 " + errorType + " 1"}, logs: []string{down4}}},
+	}
+}
+
+var dnsRows = []row{
+	dns("the name has both families", addresses.both, named, "ipv4 $4 1", "ipv6 $6 1"),
+	dns("it has IPv4 only", func(a addresses) dnsserver.Zone {
+		return dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4}}}
+	}, named, "ipv4 $4 1"),
+	dns("it has IPv6 only", func(a addresses) dnsserver.Zone {
+		return dnsserver.Zone{AAAA: dnsserver.Answer{Addrs: []netip.Addr{a.v6}}}
+	}, named, "ipv6 $6 1"),
+	dns("it has IPv4 only, and both are asked for", func(a addresses) dnsserver.Zone {
+		return dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4}}}
+	},
+		named+", address_families: [ipv4, ipv6]", "ipv4 $4 1", "ipv6 - 0", "ipv6 no_address 1").
+		logs("Cannot connect to x ($name:80) over ipv6 (The host is reached over ipv4 only: look at its ipv6 address in DNS, its route and its firewall)"),
+	dns("it has IPv4 only, and IPv6 is asked for", func(a addresses) dnsserver.Zone {
+		return dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4}}}
+	},
+		named+", address_families: [ipv6]", "ipv6 - 0", "ipv6 no_address 1").logs("Cannot connect to x ($name:80) over ipv6"),
+	dns("it has both families, and IPv4 is asked for", addresses.both, named+", ipv4_only: true", "ipv4 $4 1"),
+	dns("it has neither", func(addresses) dnsserver.Zone { return dnsserver.Zone{} }, named, "- - 0", "- dns_not_found 1").logs("Cannot connect to x ($name:80)"),
+	dns("it does not exist (NXDOMAIN)", answered(dnsserver.NXDomain), named, "- - 0", "- dns_not_found 1").logs("Cannot connect to x ($name:80)"),
+	dns("it does not exist, and both families are asked for", answered(dnsserver.NXDomain), named+", address_families: [ipv4, ipv6]",
+		"ipv4 - 0", "ipv4 dns_not_found 1", "ipv6 - 0", "ipv6 dns_not_found 1").logs("Cannot connect to x ($name:80) over ipv4", "Cannot connect to x ($name:80) over ipv6"),
+	dns("the server fails (SERVFAIL)", answered(dnsserver.ServFail), named, "- - 0", "- dns_failure 1").logs("Cannot connect to x ($name:80)"),
+	dns("the server refuses (REFUSED)", answered(dnsserver.Refused), named, "- - 0", "- dns_failure 1").logs("Cannot connect to x ($name:80)"),
+	dns("the server fails for one family only", func(a addresses) dnsserver.Zone {
+		return dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4}}, AAAA: dnsserver.Answer{Code: dnsserver.ServFail}}
+	}, named, "ipv4 $4 1", "ipv6 dns_failure 1").logs("Cannot connect to x ($name:80) over ipv6"),
+	dns("the server is silent for one family only", func(a addresses) dnsserver.Zone {
+		return dnsserver.Zone{A: dnsserver.Answer{Silent: true}, AAAA: dnsserver.Answer{Addrs: []netip.Addr{a.v6}}}
+	}, named+brief, "ipv4 dns_timeout 1", "ipv6 $6 1").logs("Cannot connect to x ($name:80) over ipv4"),
+	dns("answers are truncated over UDP", func(a addresses) dnsserver.Zone {
+		return dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{a.v4, a.v6}, Truncate: true})
+	}, named, "ipv4 $4 1", "ipv6 $6 1"),
+	dns("answers are late, within the timeout", func(a addresses) dnsserver.Zone {
+		return dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{a.v4, a.v6}, Delay: 100 * time.Millisecond})
+	}, named, "ipv4 $4 1", "ipv6 $6 1"),
+	dns("answers are later than the timeout", func(a addresses) dnsserver.Zone {
+		return dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{a.v4, a.v6}, Delay: time.Second})
+	}, named+brief, "- - 0", "- dns_timeout 1").logs("Cannot connect to x ($name:80)"),
+	dns("the server is silent", func(addresses) dnsserver.Zone { return dnsserver.Both(dnsserver.Answer{Silent: true}) }, named+brief,
+		"- - 0", "- dns_timeout 1").logs("Cannot connect to x ($name:80)"),
+	{
+		group: "Name resolution", situation: "no server listens",
+		set: func(w *world, _ addresses) string {
+			closed := testnet.ClosedPort(w.t, "127.0.0.1")
+			net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return (&net.Dialer{}).DialContext(ctx, "udp", closed.String())
+			}}
+			w.t.Cleanup(func() { net.DefaultResolver = w.dns.Resolver() })
+			return named
+		},
+		steps: []step{{points: []string{"- - 0", "- dns_failure 1"}, logs: []string{"Cannot connect to x ($name:80)"}}},
+	},
+	dns("a hundred addresses, of which the first is checked", func(a addresses) dnsserver.Zone {
+		return dnsserver.Zone{A: dnsserver.Answer{Addrs: hundred()}}
+	}, named, "ipv4 198.18.100.1 1"),
+	dns("a hundred addresses, and all are asked for", func(a addresses) dnsserver.Zone {
+		return dnsserver.Zone{A: dnsserver.Answer{Addrs: hundred()}}
+	}, named+", multiple_ips: true", hundredPoints()...),
+}
+
+func hundred() []netip.Addr {
+	addresses := make([]netip.Addr, 100)
+	for i := range addresses {
+		addresses[i] = netip.AddrFrom4([4]byte{198, 18, 100, byte(i + 1)})
+	}
+	return addresses
+}
+
+func hundredPoints() []string {
+	var points []string
+	for _, address := range hundred() {
+		points = append(points, fmt.Sprintf("ipv4 %s 1", address))
+	}
+	return points
+}
+
+const changing = "Changes from one collection to the next"
+
+var changingRows = []row{
+	{
+		group: changing, situation: "the peer goes down and up",
+		set: func(*world, addresses) string { return dial4 + often },
+		steps: []step{
+			{points: []string{"ipv4 $4 1"}},
+			{
+				then:   "it refuses",
+				change: func(w *world, a addresses) { w.peer.Set(a.port4(), tunpeer.Behaviour{Answer: tunpeer.Refuse}) },
+				points: []string{"ipv4 $4 0", "ipv4 connection_refused 1"},
+				logs:   []string{down4},
+			},
+			{
+				then:   "it is silent",
+				change: func(w *world, a addresses) { w.peer.Set(a.port4(), tunpeer.Behaviour{Answer: tunpeer.Silence}) },
+				points: []string{"ipv4 $4 0", "ipv4 connection_refused 1", "ipv4 timeout 1"},
+			},
+			{
+				then:   "it accepts",
+				change: func(w *world, a addresses) { w.peer.Set(a.port4(), tunpeer.Behaviour{}) },
+				points: []string{"ipv4 $4 1", "ipv4 connection_refused 1", "ipv4 timeout 1"},
+				logs:   []string{"Connected again to x ($4:80) over ipv4, $4"},
+			},
+		},
+	},
+	{
+		group: changing, situation: "one family of a name refuses",
+		set: func(w *world, a addresses) string {
+			w.dns.Set(a.name, a.both())
+			w.peer.Set(a.port6(), tunpeer.Behaviour{Answer: tunpeer.Refuse})
+			return named + often
+		},
+		steps: []step{
+			{
+				points: []string{"ipv4 $4 1", "ipv6 $6 0", "ipv6 connection_refused 1"},
+				logs:   []string{"Cannot connect to x ($name:80) over ipv6, $6 (The service listens on ipv4 only)"},
+			},
+			{then: "it still does", points: []string{"ipv4 $4 1", "ipv6 $6 0", "ipv6 connection_refused 2"}},
+		},
+	},
+	{
+		group: changing, situation: "the addresses of a name change, resolved at every check",
+		set: func(w *world, a addresses) string {
+			w.dns.Set(a.name, a.both())
+			return named + always
+		},
+		steps: []step{
+			{points: []string{"ipv4 $4 1", "ipv6 $6 1"}},
+			{
+				then: "it has another IPv4 address",
+				change: func(w *world, a addresses) {
+					w.dns.Set(a.name, dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{netip.MustParseAddr("198.18.200.1"), a.v6}}))
+				},
+				points: []string{"ipv4 198.18.200.1 1", "ipv6 $6 1"},
+			},
+		},
+	},
+	{
+		group: changing, situation: "the address of a name changes, resolved after an error",
+		set: func(w *world, a addresses) string {
+			w.dns.Set(a.name, dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4}}})
+			return named + often
+		},
+		steps: []step{
+			{points: []string{"ipv4 $4 1"}},
+			{
+				then: "the old address refuses",
+				change: func(w *world, a addresses) {
+					w.dns.Set(a.name, dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{netip.MustParseAddr("198.18.200.2")}}})
+					w.peer.Set(a.port4(), tunpeer.Behaviour{Answer: tunpeer.Refuse})
+				},
+				points: []string{"ipv4 $4 0", "ipv4 connection_refused 1"},
+				logs:   []string{"Cannot connect to x ($name:80) over ipv4, $4"},
+			},
+			{
+				then:   "it has been resolved again",
+				points: []string{"ipv4 198.18.200.2 1", "ipv4 connection_refused 1"},
+				logs:   []string{"No longer an address of the target: x ($name:80) over ipv4, $4"},
+			},
+		},
+	},
+	{
+		group: changing, situation: "answers rotate, resolved at every check",
+		set: func(w *world, a addresses) string {
+			w.dns.Set(a.name, dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4, netip.MustParseAddr("198.18.200.3")}, Rotate: true}})
+			return named + always
+		},
+		steps: []step{
+			{points: []string{"ipv4 $4 1"}},
+			{then: "the other one is first", points: []string{"ipv4 198.18.200.3 1"}},
+			{then: "the first one is first", points: []string{"ipv4 $4 1"}},
+		},
+	},
+	{
+		group: changing, situation: "a family disappears from DNS",
+		set: func(w *world, a addresses) string {
+			w.dns.Set(a.name, a.both())
+			return named + always
+		},
+		steps: []step{
+			{points: []string{"ipv4 $4 1", "ipv6 $6 1"}},
+			{
+				then: "it has no IPv6 address",
+				change: func(w *world, a addresses) {
+					w.dns.Set(a.name, dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4}}})
+				},
+				points: []string{"ipv4 $4 1"},
+			},
+		},
+	},
+	{
+		group: changing, situation: "a family that is asked for disappears from DNS",
+		set: func(w *world, a addresses) string {
+			w.dns.Set(a.name, a.both())
+			return named + ", address_families: [ipv4, ipv6]" + always
+		},
+		steps: []step{
+			{points: []string{"ipv4 $4 1", "ipv6 $6 1"}},
+			{
+				then: "it has no IPv6 address",
+				change: func(w *world, a addresses) {
+					w.dns.Set(a.name, dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4}}})
+				},
+				points: []string{"ipv4 $4 1", "ipv6 $6 0", "ipv6 no_address 1"},
+				logs:   []string{"Cannot connect to x ($name:80) over ipv6, $6 (The host is reached over ipv4 only: look at its ipv6 address in DNS, its route and its firewall)"},
+			},
+		},
+	},
+	{
+		group: changing, situation: "a name disappears from DNS and comes back",
+		set: func(w *world, a addresses) string {
+			w.dns.Set(a.name, a.both())
+			return named + always
+		},
+		steps: []step{
+			{points: []string{"ipv4 $4 1", "ipv6 $6 1"}},
+			{
+				then:   "it does not exist",
+				change: func(w *world, a addresses) { w.dns.Set(a.name, answered(dnsserver.NXDomain)(a)) },
+				points: []string{"ipv4 $4 0", "ipv4 dns_not_found 1", "ipv6 $6 0", "ipv6 dns_not_found 1"},
+				logs:   []string{"Cannot connect to x ($name:80) over ipv4, $4", "Cannot connect to x ($name:80) over ipv6, $6"},
+			},
+			{
+				then:   "it is back",
+				change: func(w *world, a addresses) { w.dns.Set(a.name, a.both()) },
+				points: []string{"ipv4 $4 1", "ipv4 dns_not_found 1", "ipv6 $6 1", "ipv6 dns_not_found 1"},
+				logs:   []string{"Connected again to x ($name:80) over ipv4, $4", "Connected again to x ($name:80) over ipv6, $6"},
+			},
+		},
+	},
+	{
+		group: changing, situation: "the name server fails for a while",
+		set: func(w *world, a addresses) string {
+			w.dns.Set(a.name, a.both())
+			return named + always
+		},
+		steps: []step{
+			{points: []string{"ipv4 $4 1", "ipv6 $6 1"}},
+			{
+				then:   "it is silent",
+				change: func(w *world, a addresses) { w.dns.Set(a.name, dnsserver.Both(dnsserver.Answer{Silent: true})) },
+				points: []string{"ipv4 $4 0", "ipv4 dns_timeout 1", "ipv6 $6 0", "ipv6 dns_timeout 1"},
+				logs:   []string{"Cannot connect to x ($name:80) over ipv4, $4", "Cannot connect to x ($name:80) over ipv6, $6"},
+			},
+			{
+				then:   "it answers",
+				change: func(w *world, a addresses) { w.dns.Set(a.name, a.both()) },
+				points: []string{"ipv4 $4 1", "ipv4 dns_timeout 1", "ipv6 $6 1", "ipv6 dns_timeout 1"},
+				logs:   []string{"Connected again to x ($name:80) over ipv4, $4", "Connected again to x ($name:80) over ipv6, $6"},
+			},
+		},
+	},
+}
+
+const own = "Faults of this machine"
+
+// unchecked is what is logged of an address that this machine was unable to check.
+func unchecked(addresses int, reason string) string {
+	return fmt.Sprintf("Error scraping metrics: a fault of this machine, and not of its targets, left addresses unchecked (%d): %s", addresses, reason)
+}
+
+var ownFaultRows = []row{
+	{
+		group: own, situation: "no descriptor is free",
+		set: func(*world, addresses) string { return dial4 + often },
+		steps: []step{
+			{points: []string{"ipv4 $4 1"}},
+			{
+				then:   "all are in use",
+				change: func(w *world, _ addresses) { limitDescriptors(w) },
+				logs:   []string{unchecked(1, "too many open files")},
+			},
+			{
+				then:   "some are free again",
+				change: func(w *world, _ addresses) { unlimitDescriptors(w) },
+				points: []string{"ipv4 $4 1"},
+			},
+		},
+	},
+	{
+		group: own, situation: "no descriptor is free for name resolution",
+		set: func(w *world, a addresses) string {
+			w.dns.Set(a.name, a.both())
+			return named + always
+		},
+		steps: []step{
+			{points: []string{"ipv4 $4 1", "ipv6 $6 1"}},
+			{
+				then:   "all are in use",
+				change: func(w *world, _ addresses) { limitDescriptors(w) },
+				logs:   []string{unchecked(2, "too many open files")},
+			},
+			{
+				then:   "some are free again",
+				change: func(w *world, _ addresses) { unlimitDescriptors(w) },
+				points: []string{"ipv4 $4 1", "ipv6 $6 1"},
+			},
+		},
+	},
+	{
+		group: own, situation: "no ephemeral port is free",
+		set: func(w *world, a addresses) string {
+			w.sysctl("net.ipv4.ip_local_port_range", "50000 50001")
+			for range 2 {
+				conn, err := net.Dial("tcp", a.port4().String())
+				require.NoError(w.t, err)
+				w.t.Cleanup(func() { _ = conn.Close() })
+			}
+			return dial4
+		},
+		steps: []step{{logs: []string{unchecked(1, "cannot assign requested address")}}},
+	},
+	{
+		group: own, situation: "the zone of a link-local address is no interface",
+		set:   func(*world, addresses) string { return "endpoint: \"[fe80::1%nosuchif]:80\"" },
+		steps: []step{{logs: []string{unchecked(1, "no such network interface")}}},
+	},
+	// These two come last: the peer's IPv6 address does not come back.
+	{
+		group: own, situation: "IPv6 is disabled, and an IPv6 address is to be checked",
+		set: func(w *world, _ addresses) string {
+			w.sysctl("net.ipv6.conf.all.disable_ipv6", "1")
+			return "endpoint: \"[::1]:80\""
+		},
+		steps: []step{{logs: []string{unchecked(1, "cannot assign requested address")}}},
+	},
+	{
+		group: own, situation: "IPv6 is disabled, and a name has both families",
+		set: func(w *world, a addresses) string {
+			w.sysctl("net.ipv6.conf.all.disable_ipv6", "1")
+			w.dns.Set(a.name, dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()}}))
+			return fmt.Sprintf("host: $name, port: %d", testnet.Listen(w.t, "tcp4", "127.0.0.1:0").Port())
+		},
+		steps: once("ipv4 127.0.0.1 1"),
+	},
+}
+
+// limitDescriptors takes all free descriptors away from the process.
+func limitDescriptors(w *world) {
+	// A new descriptor is the lowest that is free: none is below this one.
+	probe, err := syscall.Dup(0)
+	require.NoError(w.t, err)
+	require.NoError(w.t, syscall.Close(probe))
+	setDescriptorLimit(w, uint64(probe))
+}
+
+func unlimitDescriptors(w *world) { setDescriptorLimit(w, 4096) }
+
+func setDescriptorLimit(w *world, limit uint64) {
+	var current syscall.Rlimit
+	require.NoError(w.t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &current))
+	require.NoError(w.t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: limit, Max: current.Max}))
+}
