@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"maps"
 	"net"
@@ -17,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/assert"
@@ -143,11 +143,10 @@ func (o *output) find(texts ...string) (string, <-chan struct{}) {
 	return "", o.changed
 }
 
-// samples reads a Prometheus page and returns its samples by
-// "name{label=value ...}", without the scope's labels.
-func samples(t *testing.T, address string) (map[string]float64, error) {
+// readPage reads a Prometheus page.
+func readPage(t *testing.T, address string) (map[string]*dto.MetricFamily, error) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+address+"/metrics", http.NoBody)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", http.NoBody)
 	require.NoError(t, err)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
@@ -157,14 +156,20 @@ func samples(t *testing.T, address string) (map[string]float64, error) {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(response.Body)
 	require.NoError(t, err)
+	return families, nil
+}
+
+// samples reads a Prometheus page and returns its samples by
+// "name{label=value ...}".
+func samples(t *testing.T, address string) (map[string]float64, error) {
+	t.Helper()
+	families, err := readPage(t, address)
 	found := make(map[string]float64)
 	for name, family := range families {
 		for _, metric := range family.GetMetric() {
 			labels := make(map[string]string)
 			for _, label := range metric.GetLabel() {
-				if !strings.HasPrefix(label.GetName(), "otel_scope_") {
-					labels[label.GetName()] = label.GetValue()
-				}
+				labels[label.GetName()] = label.GetValue()
 			}
 			var parts []string
 			for _, key := range slices.Sorted(maps.Keys(labels)) {
@@ -174,7 +179,24 @@ func samples(t *testing.T, address string) (map[string]float64, error) {
 			found[name+"{"+strings.Join(parts, " ")+"}"] = value
 		}
 	}
-	return found, nil
+	return found, err
+}
+
+// awaitCollection returns once the page has results of a later collection than
+// now.
+func awaitCollection(t *testing.T, address string) {
+	t.Helper()
+	newest := func() int64 {
+		families, err := readPage(t, address)
+		require.NoError(t, err)
+		latest := int64(0)
+		for _, metric := range families[canConnect].GetMetric() {
+			latest = max(latest, metric.GetTimestampMs())
+		}
+		return latest
+	}
+	before := newest()
+	require.Eventually(t, func() bool { return newest() > before }, patience, 100*time.Millisecond)
 }
 
 // awaitSamples reads the page until it has the result of a check, and returns
@@ -215,6 +237,7 @@ exporters:
   prometheus:
     endpoint: %s
     without_scope_info: true
+    send_timestamps: true
 service:
   telemetry:
     metrics:

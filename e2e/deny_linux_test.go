@@ -1,0 +1,87 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"syscall"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"golang.org/x/sys/unix"
+
+	"example.com/tcpcheckreceiver/internal/testnet"
+)
+
+// denyIPv6 names the variable that makes this program deny IPv6 sockets to
+// itself, with the error that it has the number of, and become its arguments.
+const denyIPv6 = "E2E_DENY_IPV6_SOCKETS"
+
+func TestMain(m *testing.M) {
+	if errno, err := strconv.Atoi(os.Getenv(denyIPv6)); err == nil {
+		fmt.Fprintln(os.Stderr, deniedExec(syscall.Errno(errno), os.Args[1:]))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// deniedExec executes a command that the kernel denies IPv6 sockets, by
+// seccomp(2). It returns only if that fails.
+func deniedExec(errno syscall.Errno, command []string) error {
+	runtime.LockOSThread()
+	const ( // offsets in struct seccomp_data
+		number   = 0
+		argument = 16
+	)
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: number},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_SOCKET, Jf: 3},
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: argument},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.AF_INET6, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(errno)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return os.NewSyscallError("prctl", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0); err != nil {
+		return os.NewSyscallError("prctl", err)
+	}
+	return os.NewSyscallError("execve", syscall.Exec(command[0], command, os.Environ()))
+}
+
+// A socket that this machine does not give is no target that is down. There is no
+// honest way to run a machine out of memory, or to take IPv6 out of its kernel, so
+// the kernel is told to say so.
+func TestNoSocket(t *testing.T) {
+	for _, test := range []struct {
+		errno  syscall.Errno
+		reason string
+	}{
+		{errno: syscall.ENOBUFS, reason: "no buffer space available"},
+		{errno: syscall.ENOMEM, reason: "cannot allocate memory"},
+		{errno: syscall.EAFNOSUPPORT, reason: "address family not supported by protocol"},
+	} {
+		t.Run(test.reason, func(t *testing.T) {
+			up := testnet.Listen(t, "tcp4", "127.0.0.1:0")
+			config, page := pipeline(t, fmt.Sprintf(`
+collection_interval: 1s
+instances:
+  - {name: IPv4, endpoint: "127.0.0.1:%[1]d"}
+  - {name: IPv6, endpoint: "[::1]:%[1]d"}
+`, up.Port()))
+			command := exec.Command("/proc/self/exe", binary(t), "--config", config)
+			command.Env = append(os.Environ(), fmt.Sprintf("%s=%d", denyIPv6, test.errno))
+			c := startCommand(t, command)
+			assert.Equal(t, map[string]float64{
+				fmt.Sprintf("{network_peer_address=127.0.0.1 network_type=ipv4 server_address=127.0.0.1 server_port=%d tcpcheck_instance=IPv4}", up.Port()): 1,
+			}, only(awaitSamples(t, page), canConnect))
+			c.await("Error scraping metrics", "a fault of this machine, and not of its targets, left addresses unchecked (1): "+test.reason)
+			assert.NotContains(t, c.output.String(), "Cannot connect")
+		})
+	}
+}

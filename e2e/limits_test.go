@@ -1,0 +1,82 @@
+package e2e
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/tcpcheckreceiver/internal/testnet"
+)
+
+// healthy returns the options of a receiver that checks n targets, all of them
+// distinct addresses of 127.0.0.0/8 at which something listens.
+func healthy(t *testing.T, n int, options string) string {
+	t.Helper()
+	// The queue of a listener holds 4,096 connections, so there are several.
+	ports := make([]uint16, 1+n/1000)
+	for i := range ports {
+		ports[i] = testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
+	}
+	var config strings.Builder
+	config.WriteString(options + "\ninstances:\n")
+	for i := range n {
+		address := netip.AddrFrom4([4]byte{127, 1, byte(i / 250), byte(1 + i%250)})
+		fmt.Fprintf(&config, "  - {name: t%d, endpoint: %q, timeout: 1s}\n", i, netip.AddrPortFrom(address, ports[i%len(ports)]))
+	}
+	return config.String()
+}
+
+// requireAllUp waits for the results of n targets over several collections, and
+// requires that none of them is down in any.
+func requireAllUp(t *testing.T, page string, n int) {
+	t.Helper()
+	for range 2 {
+		require.Eventually(t, func() bool {
+			found, err := samples(t, page)
+			results := only(found, canConnect)
+			for target, value := range results {
+				require.InDelta(t, 1, value, 0, target)
+			}
+			return err == nil && len(results) == n
+		}, patience, 100*time.Millisecond)
+		awaitCollection(t, page)
+	}
+}
+
+// With few descriptors all healthy targets are still checked, and none is down.
+func TestDescriptorLimit(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("needs a limit of descriptors, which Windows has not")
+	}
+	config, page := pipeline(t, healthy(t, 1000, "collection_interval: 2s"))
+	c := startCommand(t, exec.Command("sh", "-c", `ulimit -n 256 && exec "$@"`, "sh", binary(t), "--config", config))
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", c.process.Process.Pid))
+	require.NoError(t, err)
+	require.Regexp(t, `Max open files +256 +256`, string(limits))
+	requireAllUp(t, page, 1000)
+	assert.NotContains(t, c.output.String(), "Error scraping metrics")
+}
+
+// With all processors busy, no healthy target is down.
+func TestBusyMachine(t *testing.T) {
+	for range 2 * runtime.NumCPU() {
+		work := exec.Command("sh", "-c", "while :; do :; done")
+		require.NoError(t, work.Start())
+		t.Cleanup(func() {
+			_ = work.Process.Kill()
+			_ = work.Wait()
+		})
+	}
+	config, page := pipeline(t, healthy(t, 5000, "collection_interval: 3s"))
+	c := start(t, config)
+	requireAllUp(t, page, 5000)
+	assert.NotContains(t, c.output.String(), "Cannot connect")
+}
