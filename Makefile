@@ -6,7 +6,7 @@ GO ?= go
 TOOL = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 COLLECTOR = build/collector/tcpcheck-collector
 SOURCES = $(shell find . -name '*.go' -not -name '*_test.go' -not -path './build/*' -not -path './e2e/*')
-FUZZTIME ?= 10s
+FUZZTIME ?= 5s
 
 .DEFAULT_GOAL = test
 .PHONY: run collector test unit e2e faults fuzz generate generated lint vet tidy clean
@@ -36,8 +36,12 @@ e2e: $(COLLECTOR)
 faults:
 	cd e2e && $(GO) test -race -count=1 ./faults ./tunpeer ./dnsserver
 
+# go test fuzzes one target at a time.
+FUZZ = $(GO) test -run '^$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x -fuzz
 fuzz:
-	$(GO) test -run '^$$' -fuzz FuzzConfig -fuzztime $(FUZZTIME) -fuzzminimizetime 10x .
+	$(FUZZ) FuzzConfig .
+	$(FUZZ) FuzzErrorType ./receiver/probe
+	$(FUZZ) FuzzDNSAnswer ./receiver/probe
 
 # The generator names a package after its folder, so it is given a path that
 # ends in the package's name, whatever the checkout is called.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"strconv"
 	"testing"
 	"time"
 
@@ -106,6 +107,33 @@ func TestShutdownWithASilentTarget(t *testing.T) {
 	t.Logf("shutdown took %v", time.Since(began))
 	assert.NotContains(t, <-payloads, "silent")
 	require.NoError(t, r.Shutdown(context.Background()), "a second time")
+}
+
+// Shutdown is prompt and leaves nothing behind at every moment of a collection:
+// before it, after each of its connections, and with the silent ones under way.
+func TestShutdownAtEveryMoment(t *testing.T) {
+	const targets = 20
+	silent := testnet.BlackHole(t)
+	for moment := range targets + 1 {
+		accepted := make(chan struct{}, 2*targets)
+		up := testnet.ListenFunc(t, "tcp4", "127.0.0.1:0", func() { accepted <- struct{}{} })
+		checked := []target.Target{newTarget("silent", silent, time.Hour)}
+		for n := range targets {
+			checked = append(checked, newTarget(strconv.Itoa(n), up, time.Hour))
+		}
+		payloads := make(instances, 1)
+		r := start(t, payloads, checked...)
+		for range moment {
+			<-accepted
+		}
+		require.NoError(t, r.Shutdown(context.Background()))
+		select {
+		case names := <-payloads:
+			assert.NotContains(t, names, "silent")
+		default:
+			assert.Zero(t, moment, "a collection that had begun is delivered")
+		}
+	}
 }
 
 func TestByInterval(t *testing.T) {

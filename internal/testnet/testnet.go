@@ -14,6 +14,12 @@ import (
 // families.
 func Listen(t testing.TB, network, address string) netip.AddrPort {
 	t.Helper()
+	return ListenFunc(t, network, address, func() {})
+}
+
+// ListenFunc is Listen with a function that is called for each connection.
+func ListenFunc(t testing.TB, network, address string, accepted func()) netip.AddrPort {
+	t.Helper()
 	listener, err := net.Listen(network, address)
 	require.NoError(t, err)
 	done := make(chan struct{})
@@ -25,6 +31,7 @@ func Listen(t testing.TB, network, address string) netip.AddrPort {
 				return
 			}
 			_ = conn.Close()
+			accepted()
 		}
 	}()
 	t.Cleanup(func() {

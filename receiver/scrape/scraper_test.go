@@ -253,6 +253,33 @@ func TestErrorsAreCumulative(t *testing.T) {
 	}
 }
 
+// A series keeps its attributes while the target goes up, down and up.
+func TestSeriesKeepTheirAttributes(t *testing.T) {
+	closed := testnet.ClosedPort(t, "127.0.0.1")
+	s := newScraper(defaultMetrics(), newTarget("web", closed))
+	series := func() (text string, value int64) {
+		for _, metric := range scrape(t, s).ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
+			if metric.Name() == metadata.MetricsInfo.NetworkTCPCanConnect.Name {
+				require.Equal(t, 1, metric.Gauge().DataPoints().Len())
+				point := metric.Gauge().DataPoints().At(0)
+				return attributes(point.Attributes().AsRaw()), point.IntValue()
+			}
+		}
+		return "", -1
+	}
+	down, value := series()
+	require.Zero(t, value)
+	t.Run("up", func(t *testing.T) {
+		testnet.Listen(t, "tcp4", closed.String())
+		up, value := series()
+		assert.Equal(t, int64(1), value)
+		assert.Equal(t, down, up)
+	})
+	again, value := series()
+	assert.Zero(t, value)
+	assert.Equal(t, down, again)
+}
+
 func TestPointsShareATimestamp(t *testing.T) {
 	metrics := scrape(t, newScraper(defaultMetrics(),
 		newTarget("a", testnet.Listen(t, "tcp4", "127.0.0.1:0")), newTarget("b", testnet.ClosedPort(t, "::1"))))
