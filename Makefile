@@ -9,7 +9,7 @@ SOURCES = $(shell find . -name '*.go' -not -name '*_test.go' -not -path './build
 FUZZTIME ?= 5s
 
 .DEFAULT_GOAL = test
-.PHONY: run collector test unit e2e faults fuzz generate generated lint vet tidy clean
+.PHONY: run collector test unit e2e faults accuracy fuzz generate generated lint vet tidy clean
 
 run: $(COLLECTOR)
 	$(COLLECTOR) --config examples/quickstart.yaml
@@ -35,6 +35,10 @@ e2e: $(COLLECTOR)
 # The table of faults, and the test peers that it is made with. Needs root.
 faults:
 	cd e2e && $(GO) test -race -count=1 ./faults ./tunpeer ./dnsserver
+
+# How true the response times are under load. Needs root.
+accuracy:
+	cd e2e && $(GO) run ./accuracy
 
 # go test fuzzes one target at a time.
 FUZZ = $(GO) test -run '^$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x -fuzz

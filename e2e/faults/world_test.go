@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/consumer/consumertest"
@@ -114,20 +115,26 @@ type running struct {
 // collection, next is called before another one begins.
 func (w *world) start(instance string, next func()) *running {
 	w.t.Helper()
-	return startReceiver(w.t, "initial_delay: 0\ninstances:\n  - {name: x, "+instance+"}", next)
+	return startReceiver(w.t, decode(w.t, "initial_delay: 0\ninstances:\n  - {name: x, "+instance+"}"), next)
 }
 
-func startReceiver(t *testing.T, config string, next func()) *running {
+// decode returns a valid configuration of the receiver.
+func decode(t *testing.T, yaml string) component.Config {
 	t.Helper()
-	retrieved, err := confmap.NewRetrievedFromYAML([]byte(config))
+	retrieved, err := confmap.NewRetrievedFromYAML([]byte(yaml))
 	require.NoError(t, err)
 	conf, err := retrieved.AsConf()
 	require.NoError(t, err)
-	factory := tcpcheckreceiver.NewFactory()
-	decoded := factory.CreateDefaultConfig()
-	require.NoError(t, conf.Unmarshal(decoded))
-	require.NoError(t, confmap.Validate(decoded))
+	config := factory.CreateDefaultConfig()
+	require.NoError(t, conf.Unmarshal(config))
+	require.NoError(t, confmap.Validate(config))
+	return config
+}
 
+var factory = tcpcheckreceiver.NewFactory()
+
+func startReceiver(t *testing.T, config component.Config, next func()) *running {
+	t.Helper()
 	core, logs := observer.New(zapcore.InfoLevel)
 	settings := receivertest.NewNopSettings(factory.Type())
 	settings.Logger = zap.New(core)
@@ -138,7 +145,8 @@ func startReceiver(t *testing.T, config string, next func()) *running {
 		}
 		r.collections <- points(metrics)
 	}}
-	r.receiver, err = factory.CreateMetrics(context.Background(), settings, decoded, sink)
+	var err error
+	r.receiver, err = factory.CreateMetrics(context.Background(), settings, config, sink)
 	require.NoError(t, err)
 	require.NoError(t, r.receiver.Start(context.Background(), componenttest.NewNopHost()))
 	t.Cleanup(func() { assert.NoError(t, r.receiver.Shutdown(context.Background())) })

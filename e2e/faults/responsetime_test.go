@@ -1,0 +1,80 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/receiver/receivertest"
+
+	"example.com/tcpcheckreceiver/e2e/tunpeer"
+)
+
+// The response time is the network's, within a fifth at low load, and with lost
+// SYNs the whole wait; how true it is under load, make accuracy shows.
+func TestResponseTime(t *testing.T) {
+	w := newWorld(t)
+	for _, test := range []struct {
+		name        string
+		address     netip.AddrPort
+		behaviour   tunpeer.Behaviour
+		retransmits int64
+		want        time.Duration // zero: what the peer recorded
+	}{
+		{name: "IPv4, 20 ms", address: netip.MustParseAddrPort("198.18.3.1:80"), behaviour: tunpeer.Behaviour{Delay: 20 * time.Millisecond}},
+		{name: "IPv6, 20 ms", address: netip.MustParseAddrPort("[2001:db8:1::301]:80"), behaviour: tunpeer.Behaviour{Delay: 20 * time.Millisecond}},
+		{name: "IPv4, 150 ms", address: netip.MustParseAddrPort("198.18.3.2:80"), behaviour: tunpeer.Behaviour{Delay: 150 * time.Millisecond}},
+		{name: "IPv4, 150 ms and reset at once", address: netip.MustParseAddrPort("198.18.3.3:80"), behaviour: tunpeer.Behaviour{Delay: 150 * time.Millisecond, After: tunpeer.RSTAtOnce}},
+		// The kernel sends the second SYN after 1 s (RFC 6298, section 2).
+		{name: "IPv4, a lost SYN", address: netip.MustParseAddrPort("198.18.3.4:80"), behaviour: tunpeer.Behaviour{LoseSYNs: 1}, retransmits: 1, want: time.Second},
+		{name: "IPv6, a lost SYN", address: netip.MustParseAddrPort("[2001:db8:1::302]:80"), behaviour: tunpeer.Behaviour{LoseSYNs: 1}, retransmits: 1, want: time.Second},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w.peer.Set(test.address, test.behaviour)
+			w.peer.ResetHandshakes()
+			seconds, retransmits := measureOnce(t, test.address)
+			want := test.want
+			if want == 0 {
+				handshakes := w.peer.Handshakes()
+				require.Len(t, handshakes, 1)
+				want = handshakes[0].Delay
+			}
+			assert.InEpsilon(t, want.Seconds(), seconds, 0.2)
+			assert.Equal(t, test.retransmits, retransmits)
+		})
+	}
+}
+
+// measureOnce returns the response time and the number of SYNs sent again of one
+// collection.
+func measureOnce(t *testing.T, address netip.AddrPort) (seconds float64, retransmits int64) {
+	t.Helper()
+	config := decode(t, fmt.Sprintf(`
+initial_delay: 0
+instances: [{name: x, endpoint: %q, collect_response_time: true}]
+metrics: {network.tcp.syn_retransmits: {enabled: true}}
+`, address))
+	sink := new(consumertest.MetricsSink)
+	receiver, err := factory.CreateMetrics(context.Background(), receivertest.NewNopSettings(factory.Type()), config, sink)
+	require.NoError(t, err)
+	require.NoError(t, receiver.Start(context.Background(), componenttest.NewNopHost()))
+	defer func() { assert.NoError(t, receiver.Shutdown(context.Background())) }()
+	require.Eventually(t, func() bool { return sink.DataPointCount() > 0 }, patience, time.Millisecond)
+
+	retransmits = -1
+	for _, metric := range sink.AllMetrics()[0].ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
+		switch metric.Name() {
+		case "network.tcp.response_time":
+			seconds = metric.Gauge().DataPoints().At(0).DoubleValue()
+		case "network.tcp.syn_retransmits":
+			retransmits = metric.Gauge().DataPoints().At(0).IntValue()
+		}
+	}
+	return seconds, retransmits
+}
