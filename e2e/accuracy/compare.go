@@ -16,8 +16,8 @@ import (
 func compare(targets, by string, n int, truth, reported map[netip.AddrPort]time.Duration, goal time.Duration) error {
 	var trueTimes, times, errs []time.Duration
 	for address, told := range reported {
-		if real, ok := truth[address]; ok {
-			trueTimes, times, errs = append(trueTimes, real), append(times, told), append(errs, (told-real).Abs())
+		if wanted, ok := truth[address]; ok {
+			trueTimes, times, errs = append(trueTimes, wanted), append(times, told), append(errs, (told-wanted).Abs())
 		}
 	}
 	if len(reported) != n || len(errs) < n*9/10 {

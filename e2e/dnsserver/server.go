@@ -4,11 +4,11 @@
 package dnsserver
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,7 +30,11 @@ type Server struct {
 	addr    netip.AddrPort
 	zones   zones
 	servers []server
+	dialled conns         // by resolvers
 	closed  chan struct{} // by Close, to end delays
+
+	closeOnce sync.Once
+	closeErr  error
 }
 
 // server is a server of one network.
@@ -41,7 +45,7 @@ type server struct {
 
 // Start starts a server on 127.0.0.1, on a free port that is the same for UDP
 // and TCP. No name exists there until it is Set. It returns an error if there
-// is no such port.
+// is no such port, or if it cannot be served.
 func Start() (*Server, error) {
 	packets, listener, err := listen()
 	if err != nil {
@@ -52,12 +56,19 @@ func Start() (*Server, error) {
 		zones:  newZones(),
 		closed: make(chan struct{}),
 	}
-	s.serve(&dns.Server{PacketConn: packets})
-	s.serve(&dns.Server{
-		Listener:      listener,
-		IdleTimeout:   func() time.Duration { return tcpIdleTimeout },
-		MaxTCPQueries: -1, // no limit
-	})
+	err = s.serve(&dns.Server{PacketConn: packets})
+	if err == nil {
+		err = s.serve(&dns.Server{
+			Listener:      listener,
+			IdleTimeout:   func() time.Duration { return tcpIdleTimeout },
+			MaxTCPQueries: -1, // no limit
+		})
+	}
+	if err != nil {
+		_ = packets.Close()
+		_ = listener.Close()
+		return nil, fmt.Errorf("dnsserver: %w", errors.Join(err, s.Close()))
+	}
 	return s, nil
 }
 
@@ -95,34 +106,36 @@ func listen() (net.PacketConn, net.Listener, error) {
 }
 
 // serve starts serving on what d listens on.
-func (s *Server) serve(d *dns.Server) {
-	started := make(chan struct{})
+func (s *Server) serve(d *dns.Server) error {
+	started, ended := make(chan struct{}), make(chan error, 1)
 	d.NotifyStartedFunc = func() { close(started) }
 	d.Handler = dns.HandlerFunc(s.handle)
-	ended := make(chan error, 1)
 	go func() { ended <- d.ActivateAndServe() }()
-	<-started // comes for every open listener
-	s.servers = append(s.servers, server{Server: d, ended: ended})
+	select {
+	case <-started:
+		s.servers = append(s.servers, server{Server: d, ended: ended})
+		return nil
+	case err := <-ended:
+		return err
+	}
 }
 
 // Close stops the server and waits until nothing of it is left. Queries that
-// wait for a delayed answer stay unanswered. It returns an error if the server
-// had failed before or is closed already.
+// wait for a delayed answer stay unanswered, and lookups of its Resolver end. It
+// returns an error if the server had failed before. Further calls do nothing and
+// return the same.
 func (s *Server) Close() error {
-	select {
-	case <-s.closed:
-		return errors.New("dnsserver: closed already")
-	default:
+	s.closeOnce.Do(func() {
 		close(s.closed)
-	}
-	var failures []error
-	for _, server := range s.servers {
-		failures = append(failures, server.Shutdown(), <-server.ended)
-	}
-	if err := errors.Join(failures...); err != nil {
-		return fmt.Errorf("dnsserver: %w", err)
-	}
-	return nil
+		failures := []error{s.dialled.close()}
+		for _, server := range s.servers {
+			failures = append(failures, server.Shutdown(), <-server.ended)
+		}
+		if err := errors.Join(failures...); err != nil {
+			s.closeErr = fmt.Errorf("dnsserver: %w", err)
+		}
+	})
+	return s.closeErr
 }
 
 // Addr returns the address and port that the server has for UDP and TCP.
@@ -137,17 +150,3 @@ func (s *Server) Set(name string, z Zone) { s.zones.set(name, z) }
 // and a type such as dns.TypeA, over UDP and TCP, answered or not. A client's
 // retries count as well, and so does a query asked again over TCP.
 func (s *Server) Queries(name string, qtype uint16) int { return s.zones.queries(name, qtype) }
-
-// Resolver returns a resolver of the Go runtime's own that asks this server
-// whenever it would ask one of the system's. It does heed what else the system
-// has configured: the hosts file, search domains, timeouts and number of
-// attempts; a name with a dot at the end is in no need of search domains.
-func (s *Server) Resolver() *net.Resolver {
-	return &net.Resolver{
-		PreferGo: true,
-		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, network, s.addr.String())
-		},
-	}
-}

@@ -69,6 +69,7 @@ func TestSizes(t *testing.T) {
 			assert.NotEmpty(t, reply.Answer, "%+v", tt)
 		}
 		if tt.network == "udp" {
+			reply.Compress = true // as it came
 			assert.LessOrEqual(t, reply.Len(), max(dns.MinMsgSize, min(int(tt.edns), maxUDPSize)), "%+v", tt)
 		}
 		assert.Equal(t, tt.edns != 0, reply.IsEdns0() != nil, "%+v", tt)

@@ -99,9 +99,9 @@ func icmp(situation string, family string, icmpType, code uint8, errorType strin
 	return r
 }
 
-// local is a row in which this machine's network is set up by a command.
-func local(group, situation, command, undo, options string, points ...string) row {
-	return row{group: group, situation: situation, steps: once(points...), set: func(w *world, a addresses) string {
+// route is a row in which this machine has a route that a command adds.
+func route(situation, command, undo, options string, points ...string) row {
+	return row{group: routes, situation: situation, steps: once(points...), set: func(w *world, a addresses) string {
 		w.run(a.fill(command), a.fill(undo))
 		return options
 	}}
@@ -168,13 +168,13 @@ const (
 )
 
 var localRows = []row{
-	local(routes, "unreachable route, IPv4", "ip route add unreachable $4", "ip route del unreachable $4", dial4, "ipv4 $4 0", "ipv4 host_unreachable 1").logs(down4),
-	local(routes, "prohibit route, IPv4", "ip route add prohibit $4", "ip route del prohibit $4", dial4, "ipv4 $4 0", "ipv4 permission_denied 1").logs(down4),
-	local(routes, "blackhole route, IPv4", "ip route add blackhole $4", "ip route del blackhole $4", dial4, "ipv4 $4 0", "ipv4 network_unreachable 1").logs(down4),
-	local(routes, "throw route, IPv4", "ip route add throw $4", "ip route del throw $4", dial4, "ipv4 $4 0", "ipv4 network_unreachable 1").logs(down4),
-	local(routes, "unreachable route, IPv6", "ip -6 route add unreachable $6", "ip -6 route del unreachable $6", dial6, "ipv6 $6 0", "ipv6 host_unreachable 1").logs(down6),
-	local(routes, "prohibit route, IPv6", "ip -6 route add prohibit $6", "ip -6 route del prohibit $6", dial6, "ipv6 $6 0", "ipv6 permission_denied 1").logs(down6),
-	local(routes, "blackhole route, IPv6", "ip -6 route add blackhole $6", "ip -6 route del blackhole $6", dial6, "ipv6 $6 0", "ipv6 network_unreachable 1").logs(down6),
+	route("unreachable route, IPv4", "ip route add unreachable $4", "ip route del unreachable $4", dial4, "ipv4 $4 0", "ipv4 host_unreachable 1").logs(down4),
+	route("prohibit route, IPv4", "ip route add prohibit $4", "ip route del prohibit $4", dial4, "ipv4 $4 0", "ipv4 permission_denied 1").logs(down4),
+	route("blackhole route, IPv4", "ip route add blackhole $4", "ip route del blackhole $4", dial4, "ipv4 $4 0", "ipv4 network_unreachable 1").logs(down4),
+	route("throw route, IPv4", "ip route add throw $4", "ip route del throw $4", dial4, "ipv4 $4 0", "ipv4 network_unreachable 1").logs(down4),
+	route("unreachable route, IPv6", "ip -6 route add unreachable $6", "ip -6 route del unreachable $6", dial6, "ipv6 $6 0", "ipv6 host_unreachable 1").logs(down6),
+	route("prohibit route, IPv6", "ip -6 route add prohibit $6", "ip -6 route del prohibit $6", dial6, "ipv6 $6 0", "ipv6 permission_denied 1").logs(down6),
+	route("blackhole route, IPv6", "ip -6 route add blackhole $6", "ip -6 route del blackhole $6", dial6, "ipv6 $6 0", "ipv6 network_unreachable 1").logs(down6),
 	{
 		group: routes, situation: "no route for one family of a name",
 		set: func(w *world, a addresses) string {
@@ -312,10 +312,10 @@ var dnsRows = []row{
 		},
 		steps: []step{{points: []string{"- - 0", "- dns_failure 1"}, logs: []string{"Cannot connect to x ($name:80)"}}},
 	},
-	dns("a hundred addresses, of which the first is checked", func(a addresses) dnsserver.Zone {
+	dns("a hundred addresses, of which the first is checked", func(addresses) dnsserver.Zone {
 		return dnsserver.Zone{A: dnsserver.Answer{Addrs: hundred()}}
 	}, named, "ipv4 198.18.100.1 1"),
-	dns("a hundred addresses, and all are asked for", func(a addresses) dnsserver.Zone {
+	dns("a hundred addresses, and all are asked for", func(addresses) dnsserver.Zone {
 		return dnsserver.Zone{A: dnsserver.Answer{Addrs: hundred()}}
 	}, named+", multiple_ips: true", hundredPoints()...),
 }

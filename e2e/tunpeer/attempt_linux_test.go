@@ -124,12 +124,16 @@ func TestStackKeepsNothingOfSilence(t *testing.T) {
 
 func TestRecordIsBounded(t *testing.T) {
 	var r record
-	for i := range maxHandshakes + 1 {
-		r.add(Handshake{SYNs: i})
+	for range maxHandshakes / recordChunk {
+		r.chunks = append(r.chunks, make([]Handshake, recordChunk))
 	}
+	last := &r.chunks[len(r.chunks)-1]
+	*last = (*last)[:recordChunk-1]
+	r.add(Handshake{SYNs: 1})
+	r.add(Handshake{SYNs: 2})
 	handshakes := r.all()
 	require.Len(t, handshakes, maxHandshakes)
-	assert.Equal(t, maxHandshakes-1, handshakes[maxHandshakes-1].SYNs)
+	assert.Equal(t, 1, handshakes[maxHandshakes-1].SYNs)
 	r.reset()
 	assert.Empty(t, r.all())
 }

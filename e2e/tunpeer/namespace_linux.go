@@ -114,7 +114,7 @@ func exitStatus(waitErr error, state *os.ProcessState) (int, error) {
 	if waitErr != nil && !errors.As(waitErr, &exitErr) {
 		return 0, waitErr
 	}
-	if status := state.Sys().(syscall.WaitStatus); status.Signaled() {
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		return 128 + int(status.Signal()), nil
 	}
 	return state.ExitCode(), nil

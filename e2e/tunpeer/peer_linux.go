@@ -47,7 +47,7 @@ func open(name string, prefixes []netip.Prefix) (*Peer, error) {
 		return nil, err
 	}
 	// The process gets a descriptor of its own, and with it the device.
-	defer device.Close()
+	defer func() { _ = device.Close() }()
 	if err := configureDevice(name, prefixes); err != nil {
 		return nil, err
 	}

@@ -79,7 +79,7 @@ func TestTwoPeers(t *testing.T) {
 	openPeer(t)
 	other, err := Open("peer%d", netip.MustParsePrefix("10.10.0.0/24"))
 	require.NoError(t, err)
-	defer other.Close()
+	defer func() { require.NoError(t, other.Close()) }()
 	conn, _, err := dial(addrPort("10.10.0.2", 80), enough)
 	require.NoError(t, err)
 	defer conn.Close()

@@ -114,6 +114,7 @@ func (s *stack) answerNext() {
 		s.buf = appendICMPError(s.buf[:0], c.syn, c.client.Addr(), c.peer.Addr(), c.rule.ICMPType, c.rule.ICMPCode)
 		c.syn = nil
 		s.send(s.buf)
+	case Silence: // is never due
 	}
 }
 
@@ -134,6 +135,7 @@ func (s *stack) accept(c *conn) {
 	case RSTAtOnce:
 		s.forget(c)
 		s.write(c.segment(flagRST | flagACK))
+	case StayOpen, RSTOnACK: // see complete
 	}
 }
 
