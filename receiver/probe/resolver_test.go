@@ -3,13 +3,10 @@ package probe
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,24 +15,6 @@ import (
 
 	"example.com/tcpcheckreceiver/receiver/target"
 )
-
-// FuzzErrorType: every error of every system call is either this machine's fault
-// or has a reason of the contract.
-func FuzzErrorType(f *testing.F) {
-	for _, errno := range []syscall.Errno{syscall.ECONNREFUSED, syscall.EMFILE, syscall.EINVAL, syscall.ETIMEDOUT} {
-		f.Add("connect", uint16(errno), false)
-	}
-	f.Add("socket", uint16(syscall.EMFILE), true)
-	f.Fuzz(func(t *testing.T, call string, errno uint16, joined bool) {
-		var err error = &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError(call, syscall.Errno(errno))}
-		if joined {
-			err = errors.Join(errors.New("and more"), err)
-		}
-		require.True(t, isLocalFault(err) || slices.Contains(ErrorTypes, connectErrorType(err)))
-		require.Equal(t, call != "connect" || localFaults[syscall.Errno(errno)], isLocalFault(err))
-		require.Contains(t, []ErrorType{DNSNotFound, DNSTimeout, DNSFailure}, lookupErrorType(err))
-	})
-}
 
 // FuzzDNSAnswer: whatever a name server answers, a lookup ends with addresses of
 // the family that was asked for, or with a reason.
