@@ -60,6 +60,17 @@ func TestStackCountsSYNsWhileAnswerIsDue(t *testing.T) {
 	assert.Equal(t, delay, handshakes[0].Delay)
 }
 
+func TestStackRepeatsSYNACK(t *testing.T) {
+	x := newBench(t, Behaviour{})
+	x.take(segment{seq: clientISN, flags: flagSYN}, 0)
+	x.pass(0)
+	first := x.segments()
+	require.Len(t, first, 1)
+	x.take(segment{seq: clientISN, flags: flagSYN}, 0)
+	assert.Equal(t, first, x.segments())
+	assert.Len(t, x.record.all(), 1)
+}
+
 func TestStackRSTCancelsAnswer(t *testing.T) {
 	x := newBench(t, Behaviour{Delay: time.Second})
 	x.take(segment{seq: clientISN, flags: flagSYN}, 0)

@@ -46,3 +46,8 @@ type conn struct {
 func (c *conn) segment(flags uint8) segment {
 	return segment{from: c.peer, to: c.client, seq: c.sndNxt, ack: c.rcvNxt, flags: flags}
 }
+
+// synACK is the segment that accepts the connection.
+func (c *conn) synACK() segment {
+	return segment{from: c.peer, to: c.client, seq: c.iss, ack: c.irs + 1, flags: flagSYN | flagACK}
+}

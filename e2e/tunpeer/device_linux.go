@@ -1,6 +1,7 @@
 package tunpeer
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -8,6 +9,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +20,8 @@ const (
 	// queueLen is how many packets the device holds for the peer. The usual
 	// 500 would drop SYNs of a burst.
 	queueLen = 1 << 14
+	// localTimeout is how long the machine may take to use an address.
+	localTimeout = 10 * time.Second
 )
 
 // openDevice creates a TUN device and returns its descriptor, which does not
@@ -42,7 +46,7 @@ func openDevice(name string) (device *os.File, actual string, err error) {
 // configureDevice brings the device up, gives the machine the address of each
 // prefix that localAddr tells, and routes the rest of the prefixes to it.
 func configureDevice(name string, prefixes []netip.Prefix) error {
-	if err := ip("link", "set", "dev", name, "mtu", strconv.Itoa(mtu), "txqueuelen", strconv.Itoa(queueLen), "up"); err != nil {
+	if _, err := ip("link", "set", "dev", name, "mtu", strconv.Itoa(mtu), "txqueuelen", strconv.Itoa(queueLen), "up"); err != nil {
 		return err
 	}
 	for _, prefix := range prefixes {
@@ -56,10 +60,13 @@ func configureDevice(name string, prefixes []netip.Prefix) error {
 		if local.Is6() {
 			add = append(add, "nodad")
 		}
-		if err := ip(add...); err != nil {
+		if _, err := ip(add...); err != nil {
 			return err
 		}
-		if err := ip("route", "add", prefix.Masked().String(), "dev", name, "src", local.String()); err != nil {
+		if _, err := ip("route", "add", prefix.Masked().String(), "dev", name, "src", local.String()); err != nil {
+			return err
+		}
+		if err := awaitLocal(local); err != nil {
 			return err
 		}
 	}
@@ -75,14 +82,32 @@ func localAddr(prefix netip.Prefix) (netip.Addr, error) {
 	return prefix.Masked().Addr().Next(), nil
 }
 
-// ip runs the ip command.
-func ip(args ...string) error {
+// awaitLocal waits until the machine takes packets for an address of its own. An
+// IPv6 address is given to it before it does: the route for that is added in
+// the background.
+func awaitLocal(addr netip.Addr) error {
+	for deadline := time.Now().Add(localTimeout); ; {
+		route, err := ip("route", "get", addr.String())
+		if err != nil {
+			return err
+		}
+		if strings.HasPrefix(route, "local ") {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("address %s is not in use after %v", addr, localTimeout)
+		}
+	}
+}
+
+// ip runs the ip command and returns its output.
+func ip(args ...string) (string, error) {
 	output, err := exec.Command("ip", args...).CombinedOutput()
 	if errors.Is(err, exec.ErrNotFound) {
-		return fmt.Errorf("the ip command of iproute2 is needed: %w", err)
+		return "", fmt.Errorf("the ip command of iproute2 is needed: %w", err)
 	}
 	if err != nil {
-		return fmt.Errorf("ip %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(output)))
+		return "", fmt.Errorf("ip %s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(output))
 	}
-	return nil
+	return string(output), nil
 }

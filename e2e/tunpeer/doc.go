@@ -15,6 +15,6 @@
 //	func TestMain(m *testing.M) { os.Exit(tunpeer.InNamespace(m.Run)) }
 //
 // The peer speaks just enough of RFC 9293 for that: it accepts and discards
-// data, and it never sends any. It never retransmits, as a TUN device loses
-// nothing that it is given.
+// data, and it never sends any. It has no retransmission timer, as a TUN device
+// loses nothing that it is given.
 package tunpeer

@@ -48,8 +48,8 @@ func (l *loop) run() error {
 
 	packet := make([]byte, mtu)
 	for l.err == nil {
-		due, pending := l.stack.nextDue()
-		if pending && due <= l.now() {
+		due, waiting := l.stack.nextDue()
+		if waiting && due <= l.now() {
 			l.stack.answerNext()
 			continue
 		}
@@ -60,7 +60,7 @@ func (l *loop) run() error {
 		case err == unix.EINTR:
 		case err != unix.EAGAIN:
 			l.fail("read packet", err)
-		case !pending:
+		case !waiting:
 			l.sleep(0)
 		case due-l.now() > spin:
 			l.sleep(due - spin)

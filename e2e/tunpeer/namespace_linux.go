@@ -45,7 +45,7 @@ func InNamespace(run func() int) int {
 		return serve(deviceFile, os.Stdin, os.Stdout)
 	}
 	if os.Getenv(namespaceEnv) != "" {
-		if err := ip("link", "set", "dev", "lo", "up"); err != nil {
+		if _, err := ip("link", "set", "dev", "lo", "up"); err != nil {
 			return namespaceFailed(err)
 		}
 		inNamespace.Store(true)

@@ -66,7 +66,8 @@ func TestCloseTellsFailure(t *testing.T) {
 	Require(t)
 	peer, err := Open("lost", prefix4)
 	require.NoError(t, err)
-	require.NoError(t, ip("link", "del", "lost"))
+	_, err = ip("link", "del", "lost")
+	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		_, err := peer.process.do(request{Op: opHandshakes})
 		return err != nil

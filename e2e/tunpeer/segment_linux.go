@@ -75,7 +75,8 @@ func parseTCPPacket(packet []byte) (from, to netip.Addr, payload []byte, ok bool
 		headerLen := int(packet[0]&0xf) * 4
 		totalLen := int(binary.BigEndian.Uint16(packet[2:]))
 		fragment := binary.BigEndian.Uint16(packet[6:])&ipv4FragmentMask != 0
-		if headerLen < ipv4HeaderLen || totalLen < headerLen || totalLen > len(packet) || fragment || packet[9] != protocolTCP {
+		whole := ipv4HeaderLen <= headerLen && headerLen <= totalLen && totalLen <= len(packet) && !fragment
+		if !whole || packet[9] != protocolTCP {
 			return from, to, nil, false
 		}
 		from, to = netip.AddrFrom4([4]byte(packet[12:])), netip.AddrFrom4([4]byte(packet[16:]))

@@ -21,7 +21,14 @@ type stack struct {
 }
 
 func newStack(p *program, r *record, now func() time.Duration, send func([]byte)) *stack {
-	return &stack{program: p, record: r, conns: newTable(maxConns), now: now, send: send, buf: make([]byte, 0, mtu)}
+	return &stack{
+		program: p,
+		record:  r,
+		conns:   newTable(maxConns),
+		now:     now,
+		send:    send,
+		buf:     make([]byte, 0, mtu),
+	}
 }
 
 // receive takes a packet that had been read at the given time.
@@ -70,6 +77,9 @@ func (s *stack) receiveSYN(c *conn, seg segment, packet []byte, at time.Duration
 		if forgotten := s.conns.add(c); forgotten != nil {
 			s.due.remove(forgotten)
 		}
+	case c.state == synReceived:
+		s.write(c.synACK()) // the client has not seen it, or not yet
+		return
 	case c.state != listening:
 		s.write(c.segment(flagACK)) // RFC 9293, section 3.10.7.4: a challenge
 		return
@@ -122,9 +132,8 @@ func (s *stack) answerNext() {
 func (s *stack) accept(c *conn) {
 	c.state = synReceived
 	c.iss = rand.Uint32()
-	c.sndNxt = c.iss
-	s.buf = appendSegment(s.buf[:0], c.segment(flagSYN|flagACK))
-	c.sndNxt++
+	c.sndNxt = c.iss + 1
+	s.buf = appendSegment(s.buf[:0], c.synACK())
 	// Recorded before it is sent: a client that has connected finds it there.
 	s.record.add(Handshake{Client: c.client, Peer: c.peer, SYNs: c.syns, Delay: s.now() - c.synRead})
 	s.send(s.buf)

@@ -1,18 +1,15 @@
 package scrape
 
 import (
+	"time"
+
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+	collector "go.opentelemetry.io/collector/receiver"
 
+	"example.com/tcpcheckreceiver/internal/metadata"
 	"example.com/tcpcheckreceiver/receiver/target"
 )
-
-// payload is the metrics of one collection: a resource for each distinct one,
-// and in it each metric once, with the points of all targets.
-type payload struct {
-	metrics   pmetric.Metrics
-	resources map[resource]resourcePoints
-}
 
 // resource is what tells one resource from another.
 type resource struct {
@@ -22,54 +19,102 @@ type resource struct {
 
 func resourceOf(t *target.Target) resource { return resource{t.Service, t.EmptyHostname} }
 
-// resourcePoints are the metrics of a resource, and where the points of each of
-// them go.
-type resourcePoints struct {
-	metrics pmetric.MetricSlice
-	points  map[string]pmetric.NumberDataPointSlice
+// shell is what the generated builder makes for a resource: the resource, the
+// scope and the enabled metrics, without points.
+type shell struct {
+	metrics pmetric.ResourceMetrics
+	// points is how many points each metric had at the last collection.
+	points map[string]int
 }
 
-func newPayload() *payload {
-	return &payload{metrics: pmetric.NewMetrics(), resources: make(map[resource]resourcePoints)}
-}
-
-// add moves the points that a builder emitted into the payload: without the
-// attributes that have no value, and with tags.
-func (p *payload) add(emitted pmetric.Metrics, r resource, tags []target.Tag) {
-	if emitted.ResourceMetrics().Len() == 0 {
-		return
-	}
-	from := emitted.ResourceMetrics().At(0)
-	metrics := from.ScopeMetrics().At(0).Metrics()
-	to, ok := p.resources[r]
-	if !ok {
-		to = p.newResource(from)
-		p.resources[r] = to
-	}
-	for i := range metrics.Len() {
-		m := metrics.At(i)
-		points := pointsOf(m)
-		for j := range points.Len() {
-			label(points.At(j).Attributes(), tags)
-		}
-		if all, ok := to.points[m.Name()]; ok {
-			points.MoveAndAppendTo(all)
+// newShells returns a shell for each resource of targets, but for those that the
+// user's filters take out.
+func newShells(set collector.Settings, config metadata.MetricsBuilderConfig, targets []target.Target) map[resource]*shell {
+	shells := make(map[resource]*shell)
+	builder := metadata.NewMetricsBuilder(config, set)
+	for i := range targets {
+		r := resourceOf(&targets[i])
+		if _, ok := shells[r]; ok {
 			continue
 		}
-		moved := to.metrics.AppendEmpty()
-		m.MoveTo(moved)
-		to.points[moved.Name()] = pointsOf(moved)
+		// A metric without a point would not be emitted.
+		now := pcommon.NewTimestampFromTime(time.Now())
+		builder.RecordNetworkTCPCanConnectDataPoint(now, 0, "", "", 0, 0, "", "", "", 0, "")
+		builder.RecordNetworkTCPErrorsDataPoint(now, 0, "", "", 0, 0, 0)
+		builder.RecordNetworkTCPResolveTimeDataPoint(now, 0, "", "", 0, 0)
+		builder.RecordNetworkTCPResponseTimeDataPoint(now, 0, "", "", 0, 0, "", "", "", "")
+		builder.RecordNetworkTCPSynRetransmitsDataPoint(now, 0, "", "", 0, 0, "")
+		emitted := builder.Emit(metadata.WithResource(r.build(builder.NewResourceBuilder())))
+		if emitted.ResourceMetrics().Len() == 0 {
+			shells[r] = nil
+			continue
+		}
+		s := &shell{metrics: emitted.ResourceMetrics().At(0), points: make(map[string]int)}
+		for _, m := range s.metrics.ScopeMetrics().At(0).Metrics().All() {
+			pointsOf(m).RemoveIf(func(pmetric.NumberDataPoint) bool { return true })
+		}
+		shells[r] = s
+	}
+	return shells
+}
+
+// build returns the resource as the user wants it.
+func (r resource) build(builder *metadata.ResourceBuilder) pcommon.Resource {
+	if r.service != "" {
+		builder.SetServiceName(r.service)
+	}
+	if r.emptyHostname {
+		builder.SetDatadogHostName("")
+	}
+	return builder.Emit()
+}
+
+// payload is the metrics of one collection: each resource once, and in it each
+// metric once, with the points of all targets.
+type payload struct {
+	metrics pmetric.Metrics
+	shells  map[resource]*shell
+	filled  map[resource]map[string]pmetric.NumberDataPointSlice
+}
+
+func newPayload(shells map[resource]*shell) *payload {
+	return &payload{
+		metrics: pmetric.NewMetrics(), shells: shells,
+		filled: make(map[resource]map[string]pmetric.NumberDataPointSlice, len(shells)),
 	}
 }
 
-// newResource appends a resource like that of from, without metrics.
-func (p *payload) newResource(from pmetric.ResourceMetrics) resourcePoints {
-	rm := p.metrics.ResourceMetrics().AppendEmpty()
-	rm.SetSchemaUrl(from.SchemaUrl())
-	from.Resource().MoveTo(rm.Resource())
-	sm := rm.ScopeMetrics().AppendEmpty()
-	from.ScopeMetrics().At(0).Scope().MoveTo(sm.Scope())
-	return resourcePoints{metrics: sm.Metrics(), points: make(map[string]pmetric.NumberDataPointSlice)}
+// points returns where the points of a metric of a resource go, or false if they
+// go nowhere.
+func (p *payload) points(r resource, metric string) (pmetric.NumberDataPointSlice, bool) {
+	metrics, ok := p.filled[r]
+	if !ok && p.shells[r] != nil {
+		metrics = make(map[string]pmetric.NumberDataPointSlice)
+		rm := p.metrics.ResourceMetrics().AppendEmpty()
+		p.shells[r].metrics.CopyTo(rm)
+		for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
+			metrics[m.Name()] = pointsOf(m)
+			metrics[m.Name()].EnsureCapacity(p.shells[r].points[m.Name()])
+		}
+		p.filled[r] = metrics
+	}
+	points, ok := metrics[metric]
+	return points, ok
+}
+
+// finish returns the metrics, without those that have no points.
+func (p *payload) finish() pmetric.Metrics {
+	for r, metrics := range p.filled {
+		for name, points := range metrics {
+			p.shells[r].points[name] = points.Len()
+		}
+	}
+	p.metrics.ResourceMetrics().RemoveIf(func(rm pmetric.ResourceMetrics) bool {
+		metrics := rm.ScopeMetrics().At(0).Metrics()
+		metrics.RemoveIf(func(m pmetric.Metric) bool { return pointsOf(m).Len() == 0 })
+		return metrics.Len() == 0
+	})
+	return p.metrics
 }
 
 // pointsOf returns the points of a metric; ours are gauges and sums.
@@ -78,13 +123,4 @@ func pointsOf(m pmetric.Metric) pmetric.NumberDataPointSlice {
 		return m.Sum().DataPoints()
 	}
 	return m.Gauge().DataPoints()
-}
-
-func label(attributes pcommon.Map, tags []target.Tag) {
-	attributes.RemoveIf(func(_ string, value pcommon.Value) bool {
-		return value.Type() == pcommon.ValueTypeStr && value.Str() == ""
-	})
-	for _, tag := range tags {
-		attributes.PutStr(tag.Key, tag.Value)
-	}
 }

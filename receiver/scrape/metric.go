@@ -1,0 +1,173 @@
+package scrape
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"example.com/tcpcheckreceiver/internal/metadata"
+	"example.com/tcpcheckreceiver/receiver/probe"
+	"example.com/tcpcheckreceiver/receiver/target"
+)
+
+// metric is one metric as the user wants it.
+type metric struct {
+	name       string
+	integer    bool // or a double
+	strategy   string
+	attributes []attribute
+	// record gives emit each value of one target, and what it was measured of.
+	record func(r *recorder, i int, outcome *probe.Outcome, emit func(*sample, float64))
+	units  []unit
+	// merges says that the points of a unit can be equal but for their values,
+	// since the user took away the attributes that would tell them apart.
+	merges bool
+}
+
+// unit is the indices of the targets whose points of a metric can be equal but for
+// their values. They have the same tags and resource. With the attributes that
+// identify a target, each target is a unit.
+type unit []int
+
+// sample is what a value was measured of.
+type sample struct {
+	target    *target.Target
+	family    target.Family
+	address   string // empty if none is known
+	errorType probe.ErrorType
+}
+
+// attribute is an attribute of a metric. It has a text, or else is the port.
+type attribute struct {
+	name string
+	text func(*sample) string
+}
+
+// enabledMetrics returns the metrics that config enables, for targets.
+func enabledMetrics(c *metadata.MetricsConfig, targets []target.Target) []metric {
+	var metrics []metric
+	add := func(enabled bool, m metric) {
+		if enabled {
+			m.divide(targets)
+			metrics = append(metrics, m)
+		}
+	}
+	info := metadata.MetricsInfo
+	add(c.NetworkTCPCanConnect.Enabled, metric{
+		name: info.NetworkTCPCanConnect.Name, integer: true, record: recordCanConnect,
+		strategy: c.NetworkTCPCanConnect.AggregationStrategy, attributes: attributesOf(c.NetworkTCPCanConnect.EnabledAttributes, normalizeTag),
+	})
+	add(c.NetworkTCPErrors.Enabled, metric{
+		name: info.NetworkTCPErrors.Name, integer: true, record: recordErrors,
+		strategy: c.NetworkTCPErrors.AggregationStrategy, attributes: attributesOf(c.NetworkTCPErrors.EnabledAttributes, nil),
+	})
+	add(c.NetworkTCPResolveTime.Enabled, metric{
+		name: info.NetworkTCPResolveTime.Name, record: recordResolveTime,
+		strategy: c.NetworkTCPResolveTime.AggregationStrategy, attributes: attributesOf(c.NetworkTCPResolveTime.EnabledAttributes, nil),
+	})
+	add(c.NetworkTCPResponseTime.Enabled, metric{
+		name: info.NetworkTCPResponseTime.Name, record: recordResponseTime,
+		strategy: c.NetworkTCPResponseTime.AggregationStrategy, attributes: attributesOf(c.NetworkTCPResponseTime.EnabledAttributes, nil),
+	})
+	add(c.NetworkTCPSynRetransmits.Enabled, metric{
+		name: info.NetworkTCPSynRetransmits.Name, integer: true, record: recordSYNRetransmits,
+		strategy: c.NetworkTCPSynRetransmits.AggregationStrategy, attributes: attributesOf(c.NetworkTCPSynRetransmits.EnabledAttributes, nil),
+	})
+	return metrics
+}
+
+// attributesOf returns the attributes of these names. The text of instance is the
+// target's name, put through normalize unless that is nil.
+func attributesOf[K ~string](keys []K, normalize func(string) string) []attribute {
+	attributes := make([]attribute, len(keys))
+	for i, key := range keys {
+		attributes[i] = attribute{name: string(key), text: texts[string(key)]}
+		if key == "instance" && normalize != nil {
+			attributes[i].text = func(s *sample) string { return normalize(s.target.Name) }
+		}
+	}
+	return attributes
+}
+
+// texts are what the attributes say, but for the ports.
+var texts = map[string]func(*sample) string{
+	"tcpcheck.instance":    func(s *sample) string { return s.target.Name },
+	"instance":             func(s *sample) string { return s.target.Name },
+	"server.address":       func(s *sample) string { return s.target.Host },
+	"target_host":          func(s *sample) string { return s.target.Host },
+	"url":                  func(s *sample) string { return s.target.HostPort() },
+	"network.type":         func(s *sample) string { return s.family.String() },
+	"network.peer.address": func(s *sample) string { return s.address },
+	"address":              func(s *sample) string { return s.address },
+	"error.type":           func(s *sample) string { return string(s.errorType) },
+}
+
+// put puts the attributes of a sample onto a point, without those that have no
+// value, and the tags of its target.
+func (m *metric) put(attributes pcommon.Map, s *sample) {
+	attributes.EnsureCapacity(len(m.attributes) + len(s.target.Tags))
+	for i := range m.attributes {
+		a := &m.attributes[i]
+		if a.text == nil {
+			attributes.PutInt(a.name, int64(s.target.Port))
+		} else if text := a.text(s); text != "" {
+			attributes.PutStr(a.name, text)
+		}
+	}
+	for _, tag := range s.target.Tags {
+		attributes.PutStr(tag.Key, tag.Value)
+	}
+}
+
+// key joins the attributes of a sample. Those that are equal are of one series, if
+// tags and resource are, too.
+func (m *metric) key(s *sample) string {
+	parts := make([]string, len(m.attributes))
+	for i := range m.attributes {
+		if text := m.attributes[i].text; text != nil {
+			parts[i] = text(s)
+		} else {
+			parts[i] = strconv.Itoa(int(s.target.Port))
+		}
+	}
+	return strings.Join(parts, "\x00")
+}
+
+// divide sets the units, and whether they merge points.
+func (m *metric) divide(targets []target.Target) {
+	index := make(map[string]int)
+	for i := range targets {
+		t := &targets[i]
+		parts := []string{m.key(&sample{target: t}), t.Service, strconv.FormatBool(t.EmptyHostname)}
+		for _, tag := range t.Tags {
+			parts = append(parts, tag.Key, tag.Value)
+		}
+		key := strings.Join(parts, "\x00")
+		u, ok := index[key]
+		if !ok {
+			u = len(m.units)
+			index[key] = u
+			m.units = append(m.units, nil)
+		}
+		m.units[u] = append(m.units[u], i)
+	}
+	has := func(name string) bool {
+		return slices.ContainsFunc(m.attributes, func(a attribute) bool { return a.name == name })
+	}
+	perTarget := has("network.type") && (has("network.peer.address") || has("address") || has("error.type") || m.name == metadata.MetricsInfo.NetworkTCPResolveTime.Name)
+	m.merges = !perTarget || len(m.units) < len(targets)
+}
+
+// merge returns the value of a point that n equal ones, of which the value so far
+// is known, become with one more. An average is a sum until all are there.
+func (m *metric) merge(sofar, value float64) float64 {
+	switch m.strategy {
+	case metadata.AggregationStrategyMin:
+		return min(sofar, value)
+	case metadata.AggregationStrategyMax:
+		return max(sofar, value)
+	}
+	return sofar + value
+}

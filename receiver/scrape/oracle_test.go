@@ -1,0 +1,176 @@
+package scrape
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/receiver/receivertest"
+
+	"example.com/tcpcheckreceiver/internal/metadata"
+	"example.com/tcpcheckreceiver/receiver/probe"
+	"example.com/tcpcheckreceiver/receiver/target"
+)
+
+// The recorder reports what the generated builder would, whatever attributes and
+// strategies a user chooses.
+func TestRecorderAgreesWithTheGeneratedBuilder(t *testing.T) {
+	for seed := range uint64(300) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		config := randomMetrics(random)
+		targets, outcomes := randomOutcomes(random)
+		r := newRecorder(receivertest.NewNopSettings(metadata.Type), config, targets)
+		got := r.record(1, outcomes)
+		if !assert.ElementsMatch(t, values(generated(config, targets, outcomes, r.errors)), values(got), "seed %d", seed) {
+			return
+		}
+	}
+}
+
+func randomMetrics(random *rand.Rand) metadata.MetricsBuilderConfig {
+	config := metadata.NewDefaultMetricsBuilderConfig()
+	strategies := []string{"min", "max", "sum", "avg"}
+	m := &config.Metrics
+	m.NetworkTCPCanConnect.EnabledAttributes = some(random, metadata.MetricsInfo.NetworkTCPCanConnect.Attributes, m.NetworkTCPCanConnect.EnabledAttributes)
+	m.NetworkTCPErrors.EnabledAttributes = some(random, metadata.MetricsInfo.NetworkTCPErrors.Attributes, m.NetworkTCPErrors.EnabledAttributes)
+	m.NetworkTCPResolveTime.EnabledAttributes = some(random, metadata.MetricsInfo.NetworkTCPResolveTime.Attributes, m.NetworkTCPResolveTime.EnabledAttributes)
+	m.NetworkTCPResponseTime.EnabledAttributes = some(random, metadata.MetricsInfo.NetworkTCPResponseTime.Attributes, m.NetworkTCPResponseTime.EnabledAttributes)
+	m.NetworkTCPSynRetransmits.EnabledAttributes = some(random, metadata.MetricsInfo.NetworkTCPSynRetransmits.Attributes, m.NetworkTCPSynRetransmits.EnabledAttributes)
+	for _, enabled := range []*bool{&m.NetworkTCPCanConnect.Enabled, &m.NetworkTCPErrors.Enabled, &m.NetworkTCPResolveTime.Enabled, &m.NetworkTCPResponseTime.Enabled, &m.NetworkTCPSynRetransmits.Enabled} {
+		*enabled = random.IntN(5) > 0
+	}
+	for _, strategy := range []*string{&m.NetworkTCPCanConnect.AggregationStrategy, &m.NetworkTCPErrors.AggregationStrategy, &m.NetworkTCPResolveTime.AggregationStrategy, &m.NetworkTCPResponseTime.AggregationStrategy, &m.NetworkTCPSynRetransmits.AggregationStrategy} {
+		*strategy = strategies[random.IntN(len(strategies))]
+	}
+	return config
+}
+
+// some returns a random selection of names, as the type of keys.
+func some[K ~string](random *rand.Rand, names []string, _ []K) []K {
+	var selected []K
+	for _, name := range names {
+		if random.IntN(3) > 0 {
+			selected = append(selected, K(name))
+		}
+	}
+	return selected
+}
+
+func randomOutcomes(random *rand.Rand) ([]target.Target, []probe.Outcome) {
+	names := []string{"a-b", "a b", "c"} // the first two are equal once normalised
+	targets, outcomes := make([]target.Target, 20), make([]probe.Outcome, 20)
+	for i := range targets {
+		targets[i] = target.Target{
+			Name: names[random.IntN(3)], Host: fmt.Sprintf("host%d", random.IntN(3)), Port: uint16(80 + random.IntN(2)),
+			CollectResponseTime: random.IntN(2) == 0,
+			Service:             []string{"", "s"}[random.IntN(2)], EmptyHostname: random.IntN(4) == 0,
+		}
+		if random.IntN(2) == 0 {
+			targets[i].Tags = []target.Tag{{Key: "tag", Value: fmt.Sprint(random.IntN(2))}}
+		}
+		for _, family := range target.Families {
+			first := random.IntN(4)
+			for n := range random.IntN(3) { // no address is there twice
+				address := netip.AddrFrom4([4]byte{192, 0, 2, byte(first + n)})
+				result := probe.Result{Family: family, Address: address, HandshakeTime: time.Duration(1+random.IntN(4)) * time.Second, SYNRetransmits: random.IntN(3) - 1}
+				switch random.IntN(6) {
+				case 0:
+					result.Err, result.ErrorType = errors.New("failed"), probe.ErrorTypes[random.IntN(len(probe.ErrorTypes))]
+				case 1:
+					if n == 0 {
+						result.Err, result.ErrorType, result.Address = errors.New("failed"), probe.NoAddress, netip.Addr{}
+					}
+				case 2:
+					result.Err, result.LocalFault = errors.New("failed"), true
+				}
+				outcomes[i].Results = append(outcomes[i].Results, result)
+			}
+			outcomes[i].Lookups = append(outcomes[i].Lookups, probe.Lookup{Family: family, Time: time.Duration(random.IntN(4)) * time.Second})
+		}
+	}
+	return targets, outcomes
+}
+
+// generated records by a generated builder for each resource and set of tags,
+// which it knows nothing of.
+func generated(config metadata.MetricsBuilderConfig, targets []target.Target, outcomes []probe.Outcome, counted [][]failures) pmetric.Metrics {
+	all := pmetric.NewMetrics()
+	done := make([]bool, len(targets))
+	for first := range targets {
+		if done[first] {
+			continue
+		}
+		builder := metadata.NewMetricsBuilder(config, receivertest.NewNopSettings(metadata.Type))
+		alike := &targets[first]
+		for i := range targets {
+			t := &targets[i]
+			if resourceOf(t) != resourceOf(alike) || fmt.Sprint(t.Tags) != fmt.Sprint(alike.Tags) {
+				continue
+			}
+			done[i] = true
+			for k := range outcomes[i].Results {
+				recordGenerated(builder, t, &outcomes[i].Results[k])
+			}
+			for _, lookup := range outcomes[i].Lookups {
+				builder.RecordNetworkTCPResolveTimeDataPoint(1, lookup.Time.Seconds(), t.Name, t.Host, int64(t.Port), networkType(lookup.Family))
+			}
+			for _, f := range counted[i] {
+				builder.RecordNetworkTCPErrorsDataPoint(1, f.count, t.Name, t.Host, int64(t.Port), networkType(f.family), metadata.MapAttributeErrorType[string(f.errorType)])
+			}
+		}
+		emitted := builder.Emit(metadata.WithResource(resourceOf(alike).build(builder.NewResourceBuilder())))
+		for _, rm := range emitted.ResourceMetrics().All() {
+			for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
+				for _, point := range pointsOf(m).All() {
+					point.Attributes().RemoveIf(func(_ string, value pcommon.Value) bool { return value.AsString() == "" })
+					for _, tag := range alike.Tags {
+						point.Attributes().PutStr(tag.Key, tag.Value)
+					}
+				}
+			}
+		}
+		emitted.ResourceMetrics().MoveAndAppendTo(all.ResourceMetrics())
+	}
+	return all
+}
+
+func recordGenerated(builder *metadata.MetricsBuilder, t *target.Target, result *probe.Result) {
+	port, family, address := int64(t.Port), networkType(result.Family), addressText(result)
+	if !result.LocalFault && !result.Speculative {
+		value := int64(0)
+		if result.Connected() {
+			value = 1
+		}
+		builder.RecordNetworkTCPCanConnectDataPoint(1, value, t.Name, t.Host, port, family, address, normalizeTag(t.Name), t.Host, port, address)
+	}
+	if t.CollectResponseTime && result.Connected() {
+		builder.RecordNetworkTCPResponseTimeDataPoint(1, result.HandshakeTime.Seconds(), t.Name, t.Host, port, family, address, t.HostPort(), t.Name, address)
+	}
+	if result.SYNRetransmits >= 0 {
+		builder.RecordNetworkTCPSynRetransmitsDataPoint(1, int64(result.SYNRetransmits), t.Name, t.Host, port, family, address)
+	}
+}
+
+func networkType(family target.Family) metadata.AttributeNetworkType {
+	return metadata.MapAttributeNetworkType[family.String()]
+}
+
+// values returns a line for each point, with all that it says but for its times.
+func values(metrics pmetric.Metrics) []string {
+	var lines []string
+	for _, rm := range metrics.ResourceMetrics().All() {
+		for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
+			for _, point := range pointsOf(m).All() {
+				lines = append(lines, fmt.Sprint(rm.SchemaUrl(), attributes(rm.Resource().Attributes().AsRaw()), m.Name(), m.Unit(), m.Description(), m.Type(),
+					attributes(point.Attributes().AsRaw()), point.ValueType(), point.IntValue(), point.DoubleValue()))
+			}
+		}
+	}
+	return lines
+}
