@@ -14,6 +14,7 @@ import (
 	"os"
 	"time"
 
+	"example.com/tcpcheckreceiver/e2e/loopback"
 	"example.com/tcpcheckreceiver/e2e/tunpeer"
 )
 
@@ -37,7 +38,7 @@ func run() int {
 	serve := flag.String("serve", "", "serve connections to this address, for the measuring process")
 	flag.Parse()
 	if *serve != "" {
-		return report(accept(*serve))
+		return report(loopback.Serve(*serve))
 	}
 	if err := tunpeer.Available(); err != nil {
 		return report(err)
@@ -58,15 +59,12 @@ func report(err error) int {
 // measureLoopback measures n targets, distinct addresses of 127.0.0.0/8 that
 // another process serves.
 func measureLoopback(n int) error {
-	server, err := startServer()
+	server, err := loopback.Start("-serve", "0.0.0.0:0")
 	if err != nil {
 		return err
 	}
-	defer server.stop()
-	targets := make([]netip.AddrPort, n)
-	for i := range targets {
-		targets[i] = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, byte(1 + i>>16), byte(i >> 8), byte(i)}), server.port)
-	}
+	defer server.Stop()
+	targets := server.Targets(n)
 	for _, m := range methods {
 		capture, err := newCapture("lo")
 		if err != nil {

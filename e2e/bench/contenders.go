@@ -1,0 +1,178 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	collector "go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/collector/receiver/receivertest"
+	"golang.org/x/sys/unix"
+
+	"example.com/tcpcheckreceiver"
+)
+
+// bare makes the system calls of a check and nothing else, one after the other.
+// It does not wait for an answer: on loopback there is none to wait for.
+func bare(targets []netip.AddrPort) (time.Duration, error) {
+	began := time.Now()
+	for _, target := range targets {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+		if err != nil {
+			return 0, os.NewSyscallError("socket", err)
+		}
+		err = unix.Connect(fd, &unix.SockaddrInet4{Port: int(target.Port()), Addr: target.Addr().As4()})
+		if err != nil && !errors.Is(err, unix.EINPROGRESS) {
+			return 0, os.NewSyscallError("connect", err)
+		}
+		if err := unix.Close(fd); err != nil {
+			return 0, os.NewSyscallError("close", err)
+		}
+	}
+	return time.Since(began), nil
+}
+
+// dialsAtOnce is how many dials of a net.Dialer are under way at a time, within
+// the usual limits of descriptors.
+const dialsAtOnce = 8192
+
+func dial(targets []netip.AddrPort) (time.Duration, error) {
+	began := time.Now()
+	var dials sync.WaitGroup
+	places := make(chan struct{}, dialsAtOnce)
+	for _, target := range targets {
+		places <- struct{}{}
+		dials.Go(func() {
+			dialer := net.Dialer{Timeout: timeout}
+			if conn, err := dialer.Dial("tcp", target.String()); err == nil {
+				_ = conn.Close()
+			}
+			<-places
+		})
+	}
+	dials.Wait()
+	return time.Since(began), nil
+}
+
+// receiver is the receiver, whose collections are held back between rounds.
+type receiver struct {
+	metrics   collector.Metrics
+	collected chan collection
+	release   chan struct{}
+	held      uint64 // bytes of memory held between collections, per target
+}
+
+// collection is what there is to know of one.
+type collection struct {
+	points int
+	wall   time.Duration
+}
+
+// newReceiver returns a receiver of targets, made by its factory, that has made
+// its first collection.
+func newReceiver(targets []netip.AddrPort) (*receiver, error) {
+	before := heap()
+	instances := make([]any, len(targets))
+	for i, target := range targets {
+		instances[i] = map[string]any{"name": fmt.Sprint("target ", i), "endpoint": target.String()}
+	}
+	factory := tcpcheckreceiver.NewFactory()
+	config := factory.CreateDefaultConfig()
+	conf := confmap.NewFromStringMap(map[string]any{"initial_delay": 0, "collection_interval": timeout.String(), "instances": instances})
+	if err := errors.Join(conf.Unmarshal(config), confmap.Validate(config)); err != nil {
+		return nil, err
+	}
+	r := &receiver{collected: make(chan collection), release: make(chan struct{})}
+	next, err := consumer.NewMetrics(r.consume)
+	if err != nil {
+		return nil, err
+	}
+	ctx := context.Background()
+	if r.metrics, err = factory.CreateMetrics(ctx, receivertest.NewNopSettings(factory.Type()), config, next); err != nil {
+		return nil, err
+	}
+	if err := r.metrics.Start(ctx, componenttest.NewNopHost()); err != nil {
+		return nil, err
+	}
+	<-r.collected
+	instances, conf, config = nil, nil, nil
+	if after := heap(); after > before {
+		r.held = (after - before) / uint64(len(targets))
+	}
+	return r, nil
+}
+
+// heap returns the bytes of live objects and of stacks.
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc + stats.StackInuse
+}
+
+// consume tells of a collection, and holds the receiver back until it is released.
+func (r *receiver) consume(ctx context.Context, metrics pmetric.Metrics) error {
+	c := collection{points: metrics.DataPointCount()}
+	if c.points > 0 {
+		began := metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).Gauge().DataPoints().At(0).Timestamp()
+		c.wall = time.Since(began.AsTime())
+	}
+	select {
+	case r.collected <- c:
+	case <-ctx.Done():
+		return nil
+	}
+	<-r.release
+	return nil
+}
+
+// collect makes one collection. Its wall time is from its beginning to its
+// delivery; the wait for the next interval is not in it.
+func (r *receiver) collect(targets []netip.AddrPort) (time.Duration, error) {
+	r.release <- struct{}{}
+	c := <-r.collected
+	if c.points < len(targets) {
+		return 0, fmt.Errorf("%d points of %d targets", c.points, len(targets))
+	}
+	return c.wall, nil
+}
+
+func (r *receiver) stop() {
+	close(r.release)
+	_ = r.metrics.Shutdown(context.Background())
+}
+
+// blackHole returns a port of all of 127.0.0.0/8 that never answers a SYN: its
+// listener's queue, which has room for one (listen(2), backlog 0), is full.
+func blackHole() (uint16, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, os.NewSyscallError("socket", err)
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{}); err != nil {
+		return 0, os.NewSyscallError("bind", err)
+	}
+	if err := unix.Listen(fd, 0); err != nil {
+		return 0, os.NewSyscallError("listen", err)
+	}
+	bound, err := unix.Getsockname(fd)
+	if err != nil {
+		return 0, os.NewSyscallError("getsockname", err)
+	}
+	port := bound.(*unix.SockaddrInet4).Port
+	_, err = net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	return uint16(port), err
+}

@@ -1,0 +1,108 @@
+//go:build linux
+
+// Command bench measures what a check costs, beside the bare system calls and a
+// plain net.Dialer, interleaved in one run: see docs/performance.md.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"example.com/tcpcheckreceiver/e2e/loopback"
+	"example.com/tcpcheckreceiver/e2e/tunpeer"
+)
+
+func main() { os.Exit(tunpeer.InNamespace(run)) }
+
+// timeout is that of all contenders, and the receiver's interval.
+const timeout = 5 * time.Second
+
+func run() int {
+	sizes := flag.String("targets", "1000,10000,100000", "numbers of targets, separated by commas")
+	rounds := flag.Int("rounds", 3, "rounds of each contender, of which the median counts")
+	states := flag.String("states", "up,refused,silent", "states of the targets, separated by commas; silent: a tenth of them never answers")
+	serve := flag.String("serve", "", "serve connections to this address, for the measuring process")
+	flag.Parse()
+	if *serve != "" {
+		return report(loopback.Serve(*serve))
+	}
+	server, err := loopback.Start("-serve", "0.0.0.0:20000")
+	if err != nil {
+		return report(err)
+	}
+	defer server.Stop()
+	printHeader()
+	for _, state := range strings.Split(*states, ",") {
+		for _, size := range strings.Split(*sizes, ",") {
+			n, err := strconv.Atoi(size)
+			if err != nil {
+				return report(err)
+			}
+			if err := measure(state, n, *rounds, server); err != nil {
+				return report(err)
+			}
+		}
+	}
+	printGoals()
+	return 0
+}
+
+func report(err error) int {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 1
+	}
+	return 0
+}
+
+// targetsIn returns n targets that are in a state, and how many of them answer.
+func targetsIn(state string, n int, server *loopback.Server) ([]netip.AddrPort, error) {
+	switch state {
+	case "up":
+		return server.Targets(n), nil
+	case "refused":
+		return loopback.Targets(n, 1), nil
+	case "silent":
+		port, err := blackHole()
+		if err != nil {
+			return nil, err
+		}
+		targets := server.Targets(n)
+		for i := 0; i < n; i += 10 {
+			targets[i] = netip.AddrPortFrom(targets[i].Addr(), port)
+		}
+		return targets, nil
+	}
+	return nil, fmt.Errorf("%q is no state: they are up, refused and silent", state)
+}
+
+// measure prints the lines of one state and number of targets.
+func measure(state string, n, rounds int, server *loopback.Server) error {
+	targets, err := targetsIn(state, n, server)
+	if err != nil {
+		return err
+	}
+	receiver, err := newReceiver(targets)
+	if err != nil {
+		return err
+	}
+	defer receiver.stop()
+	contenders := []contender{{"bare calls", bare}, {"net.Dialer", dial}, {"receiver", receiver.collect}}
+	runs := make([][]cost, len(contenders))
+	for range rounds {
+		for i, c := range contenders {
+			used, err := measureCost(c, targets)
+			if err != nil {
+				return err
+			}
+			runs[i] = append(runs[i], used)
+		}
+	}
+	printLines(state, n, contenders, runs, receiver)
+	return nil
+}

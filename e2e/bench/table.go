@@ -1,0 +1,78 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+func printHeader() {
+	fmt.Printf("%-8s %7s  %-10s  %10s  %8s %8s  %9s  %7s %8s  %9s %9s\n",
+		"targets", "number", "by", "CPU/check", "to bare", "to Dialer", "wall", "allocs", "bytes", "held", "peak")
+}
+
+// results are the medians by state, number and contender.
+var results = map[string]cost{}
+
+func key(state string, n int, by string) string { return fmt.Sprint(state, n, by) }
+
+func printLines(state string, n int, contenders []contender, runs [][]cost, r *receiver) {
+	floor, dialer := median(runs[0]), median(runs[1])
+	for i, c := range contenders {
+		m := median(runs[i])
+		results[key(state, n, c.name)] = m
+		fmt.Printf("%-8s %7d  %-10s  %10v  %8.2f %8.2f  %9v  %7.1f %8.0f", state, n, c.name,
+			m.cpu.Round(10*time.Nanosecond), ratio(m.cpu, floor.cpu), ratio(m.cpu, dialer.cpu), m.wall.Round(time.Millisecond), m.allocs, m.bytes)
+		if c.name == "receiver" {
+			fmt.Printf("  %7d B %9s", r.held, peak())
+		}
+		fmt.Println()
+	}
+}
+
+func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
+
+// peak returns the largest resident memory of this process so far.
+func peak() string {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return "?"
+	}
+	for line := range strings.Lines(string(status)) {
+		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "?"
+}
+
+// printGoals prints whether the goals are met that have been measured.
+func printGoals() {
+	fmt.Println()
+	for _, goal := range []struct {
+		state string
+		limit float64
+	}{{"up", 1.3}, {"refused", 1.5}} {
+		receiver, ok := results[key(goal.state, 10_000, "receiver")]
+		if !ok {
+			continue
+		}
+		floor := results[key(goal.state, 10_000, "bare calls")]
+		verdict(fmt.Sprintf("CPU per check, 10,000 %s, to the bare calls", goal.state), ratio(receiver.cpu, floor.cpu), goal.limit)
+		if many, ok := results[key(goal.state, 100_000, "receiver")]; ok {
+			verdict(fmt.Sprintf("CPU per check, 100,000 %s, to that at 10,000", goal.state), ratio(many.cpu, receiver.cpu), 1.15)
+		}
+		verdict(fmt.Sprintf("allocations per check, 10,000 %s", goal.state), receiver.allocs, 9.99)
+	}
+}
+
+func verdict(what string, value, limit float64) {
+	outcome := "met"
+	if value > limit {
+		outcome = fmt.Sprintf("missed by %.2f", value-limit)
+	}
+	fmt.Printf("%-50s %6.2f, goal at most %.2f: %s\n", what, value, limit, outcome)
+}
