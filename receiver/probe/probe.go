@@ -99,20 +99,26 @@ func (p *Probe) Check(ctx context.Context, host HostAddresses) (Outcome, error) 
 // connect dials the addresses of those results that have not failed yet, and
 // completes the results.
 func (p *Probe) connect(ctx context.Context, results []Result) {
+	for i := range results {
+		results[i].SYNRetransmits = unknownRetransmits
+	}
+	if len(results) == 1 { // as a rule; it saves a goroutine
+		p.dial(ctx, &results[0])
+		return
+	}
 	var dials sync.WaitGroup
 	for i := range results {
-		result := &results[i]
-		result.SYNRetransmits = unknownRetransmits
-		if result.Err != nil {
-			continue
-		}
-		dials.Go(func() { p.dial(ctx, result) })
+		dials.Go(func() { p.dial(ctx, &results[i]) })
 	}
 	dials.Wait()
 }
 
-// dial dials the address of result and completes it.
+// dial dials the address of result, unless that has failed already, and completes
+// it.
 func (p *Probe) dial(ctx context.Context, result *Result) {
+	if result.Err != nil {
+		return
+	}
 	if result.Err = descriptors().Acquire(ctx, dialDescriptors); result.Err != nil {
 		return // ctx ended
 	}

@@ -2,6 +2,7 @@ package scrape
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -25,7 +26,7 @@ const (
 type journal struct {
 	logger  *zap.Logger
 	targets []target.Target
-	states  []map[endpoint]*state // per target
+	states  [][]state // per target, of which most have one or two
 }
 
 // endpoint is what a state belongs to: an address, or a family of a name where
@@ -37,6 +38,8 @@ type endpoint struct {
 
 // state is that of an endpoint since its last change.
 type state struct {
+	endpoint
+	checked   bool // by the check that is observed
 	connected bool
 	since     time.Time
 	// changes is how many there were since window began; held says that they
@@ -47,11 +50,7 @@ type state struct {
 }
 
 func newJournal(logger *zap.Logger, targets []target.Target) *journal {
-	j := &journal{logger: logger, targets: targets, states: make([]map[endpoint]*state, len(targets))}
-	for i := range j.states {
-		j.states[i] = make(map[endpoint]*state)
-	}
-	return j
+	return &journal{logger: logger, targets: targets, states: make([][]state, len(targets))}
 }
 
 // observe takes note of what a check of target i at now found. No results mean
@@ -60,27 +59,45 @@ func (j *journal) observe(i int, results []probe.Result, now time.Time) {
 	if len(results) == 0 {
 		return
 	}
-	seen := make(map[endpoint]bool, len(results))
 	for k := range results {
-		e := endpoint{results[k].Family, results[k].Address}
-		seen[e] = true
-		if !results[k].LocalFault {
-			j.observeResult(i, e, &results[k], results, now)
-		}
+		j.observeResult(i, &results[k], results, now)
 	}
-	for e, s := range j.states[i] {
-		if !seen[e] {
-			delete(j.states[i], e)
-			j.logGone(i, e, s)
+	gone := func(s state) bool { return !s.checked }
+	if slices.ContainsFunc(j.states[i], gone) {
+		for k := range j.states[i] {
+			if s := &j.states[i][k]; gone(*s) {
+				j.logGone(i, s)
+			}
 		}
+		j.states[i] = slices.DeleteFunc(j.states[i], gone)
+	}
+	for k := range j.states[i] {
+		j.states[i][k].checked = false
 	}
 }
 
+// find returns the state of an endpoint of target i, or nil.
+func (j *journal) find(i int, e endpoint) *state {
+	for k := range j.states[i] {
+		if j.states[i][k].endpoint == e {
+			return &j.states[i][k]
+		}
+	}
+	return nil
+}
+
 // observeResult takes note of one of the results of a check.
-func (j *journal) observeResult(i int, e endpoint, result *probe.Result, all []probe.Result, now time.Time) {
-	s, known := j.states[i][e]
-	if !known {
-		j.states[i][e] = &state{connected: result.Connected(), since: now, window: now}
+func (j *journal) observeResult(i int, result *probe.Result, all []probe.Result, now time.Time) {
+	e := endpoint{result.Family, result.Address}
+	s := j.find(i, e)
+	if s != nil {
+		s.checked = true
+	}
+	if result.LocalFault {
+		return
+	}
+	if s == nil {
+		j.states[i] = append(j.states[i], state{endpoint: e, checked: true, connected: result.Connected(), since: now, window: now})
 		if !result.Connected() {
 			j.logDown(i, e, result, familyHint(all), zap.Skip())
 		}
@@ -127,9 +144,9 @@ func (j *journal) logDown(i int, e endpoint, result *probe.Result, hint string, 
 
 // logGone logs that an endpoint is no longer one of its target's, which ends the
 // story of one that was down.
-func (j *journal) logGone(i int, e endpoint, s *state) {
+func (j *journal) logGone(i int, s *state) {
 	if !s.connected {
-		j.logger.Info("No longer an address of the target: "+j.name(i, e), append(j.fields(i, e), zap.Time("down_since", s.since))...)
+		j.logger.Info("No longer an address of the target: "+j.name(i, s.endpoint), append(j.fields(i, s.endpoint), zap.Time("down_since", s.since))...)
 	}
 }
 

@@ -61,11 +61,13 @@ func (s *Scraper) check(ctx context.Context) []probe.Outcome {
 	host := probe.ReadHostAddresses()
 	outcomes := make([]probe.Outcome, len(s.probes))
 	var checks sync.WaitGroup
+	checks.Add(len(s.probes))
 	for i, p := range s.probes {
-		checks.Go(func() {
+		go func() {
+			defer checks.Done()
 			// The only error is that of ctx: nothing is known then.
 			outcomes[i], _ = p.Check(ctx, host)
-		})
+		}()
 	}
 	checks.Wait()
 	return outcomes
