@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"sync"
 	"time"
 
@@ -142,6 +143,17 @@ func (r *receiver) consume(ctx context.Context, metrics pmetric.Metrics) error {
 // collect makes one collection. Its wall time is from its beginning to its
 // delivery; the wait for the next interval is not in it.
 func (r *receiver) collect(targets []netip.AddrPort) (time.Duration, error) {
+	if profile != "" {
+		file, err := os.Create(profile)
+		if err != nil {
+			return 0, err
+		}
+		defer func() { _ = file.Close() }()
+		if err := pprof.StartCPUProfile(file); err != nil {
+			return 0, err
+		}
+		defer pprof.StopCPUProfile()
+	}
 	r.release <- struct{}{}
 	c := <-r.collected
 	if c.points < len(targets) {

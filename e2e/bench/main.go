@@ -19,6 +19,8 @@ import (
 
 func main() { os.Exit(tunpeer.InNamespace(run)) }
 
+var profile string
+
 // timeout is that of all contenders, and the receiver's interval.
 const timeout = 5 * time.Second
 
@@ -26,6 +28,7 @@ func run() int {
 	sizes := flag.String("targets", "1000,10000,100000", "numbers of targets, separated by commas")
 	rounds := flag.Int("rounds", 3, "rounds of each contender, of which the median counts")
 	states := flag.String("states", "up,refused,silent", "states of the targets, separated by commas; silent: a tenth of them never answers")
+	flag.StringVar(&profile, "cpuprofile", "", "write a CPU profile of the receiver's last collection to this file")
 	serve := flag.String("serve", "", "serve connections to this address, for the measuring process")
 	flag.Parse()
 	if *serve != "" {

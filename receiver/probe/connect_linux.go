@@ -3,22 +3,41 @@ package probe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-func newConnector() connector { return kernel{} }
+func newConnector() connector { return kernel{lowestEphemeral: lowestEphemeralPort()} }
 
 // kernel is the connector that asks the kernel what happened and when, instead
 // of the clock when it came to hear of it: under load, this machine notices an
 // answer long after it arrived.
-type kernel struct{}
+type kernel struct {
+	// lowestEphemeral is the lowest port that the kernel chooses as a local one.
+	lowestEphemeral uint16
+}
 
-func (kernel) connect(ctx context.Context, address netip.AddrPort, timeout time.Duration) (handshake, error) {
+// lowestEphemeralPort returns the lower end of net.ipv4.ip_local_port_range
+// (ip(7)), which holds for IPv6 as well, or 0 if it cannot be read.
+func lowestEphemeralPort() uint16 {
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if err != nil {
+		return 0
+	}
+	var lowest, highest uint16
+	if _, err := fmt.Sscan(string(text), &lowest, &highest); err != nil {
+		return 0
+	}
+	return lowest
+}
+
+func (k kernel) connect(ctx context.Context, address netip.AddrPort, timeout time.Duration) (handshake, error) {
 	sockaddr, domain, err := toSockaddr(address)
 	if err != nil {
 		return handshake{}, err
@@ -27,7 +46,7 @@ func (kernel) connect(ctx context.Context, address netip.AddrPort, timeout time.
 	if err != nil {
 		return handshake{}, dialFailure(address, os.NewSyscallError("socket", err))
 	}
-	a := attempt{address: address, start: time.Now()}
+	a := attempt{address: address, mayBeSelf: address.Port() >= k.lowestEphemeral, start: time.Now()}
 	if err := unix.Connect(fd, sockaddr); err != nil && !errors.Is(err, unix.EINPROGRESS) && !errors.Is(err, unix.EINTR) {
 		_ = unix.Close(fd)
 		return handshake{}, a.failure("connect", err)
@@ -44,6 +63,7 @@ func (kernel) connect(ctx context.Context, address netip.AddrPort, timeout time.
 // attempt is one attempt to connect, and what is known of it.
 type attempt struct {
 	address   netip.AddrPort
+	mayBeSelf bool      // the kernel may choose the port as the local one
 	start     time.Time // when the SYN was sent
 	pending   bool      // there is no answer yet
 	handshake handshake
@@ -52,9 +72,9 @@ type attempt struct {
 
 // ask asks the kernel for the state of the attempt.
 func (a *attempt) ask(fd int) {
-	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-	if err != nil {
-		a.pending, a.err = false, a.failure("getsockopt", err)
+	info, errno := tcpInfo(fd)
+	if errno != 0 {
+		a.pending, a.err = false, a.failure("getsockopt", errno)
 		return
 	}
 	elapsed := time.Since(a.start)
@@ -78,7 +98,7 @@ func (a *attempt) ask(fd int) {
 		}
 	}
 	a.pending = false
-	if isSelf(fd) {
+	if a.mayBeSelf && isSelf(fd) {
 		a.err = a.failure("connect", unix.ECONNREFUSED)
 		return
 	}
@@ -89,6 +109,15 @@ func (a *attempt) ask(fd int) {
 		// when we ask.
 		a.handshake.time = elapsed - time.Duration(info.Last_ack_recv)*time.Millisecond
 	}
+}
+
+// tcpInfo is unix.GetsockoptTCPInfo with the result on the stack: that one
+// allocates a quarter of a kilobyte for each check.
+func tcpInfo(fd int) (info unix.TCPInfo, errno unix.Errno) {
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno = unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	return info, errno
 }
 
 // isSelf reports whether the socket connected to itself, by the simultaneous open

@@ -141,7 +141,10 @@ func generated(config metadata.MetricsBuilderConfig, targets []target.Target, ou
 }
 
 func recordGenerated(builder *metadata.MetricsBuilder, t *target.Target, result *probe.Result) {
-	port, family, address := int64(t.Port), networkType(result.Family), addressText(result)
+	port, family, address := int64(t.Port), networkType(result.Family), ""
+	if result.Address.IsValid() {
+		address = result.Address.String()
+	}
 	if !result.LocalFault && !result.Speculative {
 		value := int64(0)
 		if result.Connected() {

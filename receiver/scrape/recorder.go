@@ -1,6 +1,7 @@
 package scrape
 
 import (
+	"net/netip"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -24,7 +25,15 @@ type recorder struct {
 	metrics []metric
 	shells  map[resource]*shell
 	start   pcommon.Timestamp
-	errors  [][]failures // so far, per target
+	errors  [][]failures  // so far, per target
+	texts   []addressText // per target
+}
+
+// addressText is the text of the address that a target had last: as a rule it is
+// the same for years.
+type addressText struct {
+	address netip.Addr
+	text    string
 }
 
 // failures is how many checks of a family of a target failed for a reason.
@@ -41,6 +50,7 @@ func newRecorder(set collector.Settings, config metadata.MetricsBuilderConfig, t
 		shells:  newShells(set, config, targets),
 		start:   pcommon.NewTimestampFromTime(time.Now()),
 		errors:  make([][]failures, len(targets)),
+		texts:   make([]addressText, len(targets)),
 	}
 }
 
@@ -98,7 +108,7 @@ func recordCanConnect(r *recorder, i int, outcome *probe.Outcome, emit func(*sam
 		if result.Connected() {
 			value = 1
 		}
-		emit(&sample{target: &r.targets[i], family: result.Family, address: addressText(result)}, value)
+		emit(&sample{target: &r.targets[i], family: result.Family, address: r.addressText(i, result.Address)}, value)
 	}
 }
 
@@ -108,7 +118,7 @@ func recordResponseTime(r *recorder, i int, outcome *probe.Outcome, emit func(*s
 	}
 	for k := range outcome.Results {
 		if result := &outcome.Results[k]; result.Connected() {
-			emit(&sample{target: &r.targets[i], family: result.Family, address: addressText(result)}, result.HandshakeTime.Seconds())
+			emit(&sample{target: &r.targets[i], family: result.Family, address: r.addressText(i, result.Address)}, result.HandshakeTime.Seconds())
 		}
 	}
 }
@@ -116,7 +126,7 @@ func recordResponseTime(r *recorder, i int, outcome *probe.Outcome, emit func(*s
 func recordSYNRetransmits(r *recorder, i int, outcome *probe.Outcome, emit func(*sample, float64)) {
 	for k := range outcome.Results {
 		if result := &outcome.Results[k]; result.SYNRetransmits >= 0 {
-			emit(&sample{target: &r.targets[i], family: result.Family, address: addressText(result)}, float64(result.SYNRetransmits))
+			emit(&sample{target: &r.targets[i], family: result.Family, address: r.addressText(i, result.Address)}, float64(result.SYNRetransmits))
 		}
 	}
 }
@@ -133,9 +143,14 @@ func recordErrors(r *recorder, i int, _ *probe.Outcome, emit func(*sample, float
 	}
 }
 
-func addressText(r *probe.Result) string {
-	if !r.Address.IsValid() {
+// addressText returns the text of an address of target i, and an empty one for
+// none.
+func (r *recorder) addressText(i int, address netip.Addr) string {
+	if !address.IsValid() {
 		return ""
 	}
-	return r.Address.String()
+	if last := &r.texts[i]; last.address != address {
+		*last = addressText{address, address.String()}
+	}
+	return r.texts[i].text
 }
