@@ -108,7 +108,6 @@ func newReceiver(targets []netip.AddrPort) (*receiver, error) {
 		return nil, err
 	}
 	<-r.collected
-	instances, conf, config = nil, nil, nil
 	if after := heap(); after > before {
 		r.held = (after - before) / uint64(len(targets))
 	}

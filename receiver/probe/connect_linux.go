@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"time"
@@ -44,12 +43,12 @@ func (k kernel) connect(ctx context.Context, address netip.AddrPort, timeout tim
 	}
 	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
-		return handshake{}, dialFailure(address, os.NewSyscallError("socket", err))
+		return handshake{}, newDialError(address, "socket", err)
 	}
 	a := attempt{address: address, mayBeSelf: address.Port() >= k.lowestEphemeral, start: time.Now()}
 	if err := unix.Connect(fd, sockaddr); err != nil && !errors.Is(err, unix.EINPROGRESS) && !errors.Is(err, unix.EINTR) {
 		_ = unix.Close(fd)
-		return handshake{}, a.failure("connect", err)
+		return handshake{}, newDialError(address, "connect", err)
 	}
 	// On loopback, all has happened by now.
 	if a.ask(fd); a.pending {
@@ -74,7 +73,7 @@ type attempt struct {
 func (a *attempt) ask(fd int) {
 	info, errno := tcpInfo(fd)
 	if errno != 0 {
-		a.pending, a.err = false, a.failure("getsockopt", errno)
+		a.pending, a.err = false, newDialError(a.address, "getsockopt", errno)
 		return
 	}
 	elapsed := time.Since(a.start)
@@ -89,17 +88,17 @@ func (a *attempt) ask(fd int) {
 		// the connection was made.
 		errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
 		if err != nil {
-			a.pending, a.err = false, a.failure("getsockopt", err)
+			a.pending, a.err = false, newDialError(a.address, "getsockopt", err)
 			return
 		}
 		if errno := unix.Errno(errno); errno != unix.ECONNRESET && errno != unix.EPIPE {
-			a.pending, a.err = false, a.failure("connect", errno)
+			a.pending, a.err = false, newDialError(a.address, "connect", errno)
 			return
 		}
 	}
 	a.pending = false
 	if a.mayBeSelf && isSelf(fd) {
-		a.err = a.failure("connect", unix.ECONNREFUSED)
+		a.err = newDialError(a.address, "connect", unix.ECONNREFUSED)
 		return
 	}
 	a.handshake.time = time.Duration(info.Rtt) * time.Microsecond
@@ -152,7 +151,7 @@ func (a *attempt) wait(ctx context.Context, fd int, timeout time.Duration) {
 		err = file.SetWriteDeadline(a.start.Add(timeout))
 	}
 	if err != nil {
-		a.err = dialFailure(a.address, os.NewSyscallError("epoll_ctl", err))
+		a.err = newDialError(a.address, "epoll_ctl", err)
 		return
 	}
 	stop := context.AfterFunc(ctx, func() { _ = file.SetWriteDeadline(a.start) })
@@ -170,23 +169,14 @@ func (a *attempt) wait(ctx context.Context, fd int, timeout time.Duration) {
 		// Time is up. Whether the answer is there is the kernel's to say: the
 		// poller may not have come to tell.
 		if err := raw.Control(func(fd uintptr) { a.ask(int(fd)) }); err != nil {
-			a.err = dialFailure(a.address, os.NewSyscallError("epoll_wait", err))
+			a.err = newDialError(a.address, "epoll_wait", err)
 			return
 		}
 	}
 	if a.pending || a.err == nil && a.handshake.time > timeout {
 		a.handshake.time = 0
-		a.err = dialFailure(a.address, os.ErrDeadlineExceeded)
+		a.err = newDialError(a.address, "", os.ErrDeadlineExceeded)
 	}
-}
-
-func (a *attempt) failure(call string, err error) error {
-	return dialFailure(a.address, os.NewSyscallError(call, err))
-}
-
-// dialFailure is the error that net.Dialer would return.
-func dialFailure(address netip.AddrPort, err error) error {
-	return &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(address), Err: err}
 }
 
 // toSockaddr returns address as the kernel takes it, with its domain.

@@ -65,7 +65,8 @@ func TestConnect(t *testing.T) {
 				if timeout == 0 {
 					timeout = time.Minute
 				}
-				handshake, err := connector.connect(context.Background(), test.address(t), timeout)
+				address := test.address(t)
+				handshake, err := connector.connect(context.Background(), address, timeout)
 				if test.errorType == "" {
 					require.NoError(t, err)
 					assert.Positive(t, handshake.time)
@@ -75,8 +76,7 @@ func TestConnect(t *testing.T) {
 				assert.Equal(t, test.errorType, connectErrorType(err))
 				assert.False(t, isLocalFault(err))
 				assert.Zero(t, handshake.time)
-				var dialError *net.OpError
-				assert.ErrorAs(t, err, &dialError)
+				assert.Contains(t, []string{"dial tcp " + address.String() + ": connect: connection refused", "dial tcp " + address.String() + ": i/o timeout"}, err.Error())
 			})
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 )
@@ -67,10 +68,38 @@ func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &netError) && netError.Timeout()
 }
 
+// dialError is the error of a connection attempt. It says what the *net.OpError of
+// a net.Dialer says, without making it: for a target that refuses, that would be a
+// third of all allocations.
+type dialError struct {
+	address netip.AddrPort
+	call    string // the system call that failed, or empty
+	err     error
+}
+
+func newDialError(address netip.AddrPort, call string, err error) error {
+	return &dialError{address: address, call: call, err: err}
+}
+
+func (e *dialError) Error() string {
+	text := "dial tcp " + e.address.String() + ": "
+	if e.call != "" {
+		text += e.call + ": "
+	}
+	return text + e.err.Error()
+}
+
+func (e *dialError) Unwrap() error { return e.err }
+
 // isLocalFault reports whether a connection attempt failed for a want of this
 // machine, which says nothing about the target: connect(2) gave one of the
 // errors in localFaults, or another call than connect failed at all.
 func isLocalFault(err error) bool {
+	var failed *dialError
+	if errors.As(err, &failed) {
+		errno, ok := failed.err.(syscall.Errno) //nolint:errorlint // it is as the system call returned it
+		return failed.call != "" && !connectCalls[failed.call] || ok && localFaults[errno]
+	}
 	var zoneError *unknownZoneError
 	if errors.As(err, &zoneError) {
 		return true

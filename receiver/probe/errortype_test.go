@@ -17,9 +17,23 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// dialError is what net.Dialer makes of an error of a system call.
-func dialError(call string, errno syscall.Errno) error {
+// opError is what net.Dialer makes of an error of a system call.
+func opError(call string, errno syscall.Errno) error {
 	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError(call, errno)}
+}
+
+// inBothForms returns an error of net.Dialer, and in the form of the connector
+// that makes the system calls itself.
+func inBothForms(err error) map[string]error {
+	forms := map[string]error{"of net.Dialer": err}
+	var call *os.SyscallError
+	var operation *net.OpError
+	if errors.As(err, &call) {
+		forms["of our own"] = newDialError(netip.AddrPort{}, call.Syscall, call.Err)
+	} else if errors.As(err, &operation) {
+		forms["of our own"] = newDialError(netip.AddrPort{}, "", operation.Err)
+	}
+	return forms
 }
 
 func TestConnectErrorType(t *testing.T) {
@@ -29,38 +43,40 @@ func TestConnectErrorType(t *testing.T) {
 		want  ErrorType
 		local bool
 	}{
-		{name: "refused", err: dialError("connect", syscall.ECONNREFUSED), want: ConnectionRefused},
-		{name: "protocol unreachable", err: dialError("connect", syscall.ENOPROTOOPT), want: ConnectionRefused},
-		{name: "the kernel's timeout", err: dialError("connect", syscall.ETIMEDOUT), want: Timeout},
+		{name: "refused", err: opError("connect", syscall.ECONNREFUSED), want: ConnectionRefused},
+		{name: "protocol unreachable", err: opError("connect", syscall.ENOPROTOOPT), want: ConnectionRefused},
+		{name: "the kernel's timeout", err: opError("connect", syscall.ETIMEDOUT), want: Timeout},
 		{name: "the dialer's timeout", err: &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, want: Timeout},
 		{name: "a deadline", err: fmt.Errorf("dial: %w", context.DeadlineExceeded), want: Timeout},
-		{name: "reset during the handshake", err: dialError("connect", syscall.ECONNRESET), want: ConnectionReset},
-		{name: "aborted", err: dialError("connect", syscall.ECONNABORTED), want: ConnectionReset},
-		{name: "host unreachable", err: dialError("connect", syscall.EHOSTUNREACH), want: HostUnreachable},
-		{name: "host down", err: dialError("connect", syscall.EHOSTDOWN), want: HostUnreachable},
-		{name: "network unreachable", err: dialError("connect", syscall.ENETUNREACH), want: NetworkUnreachable},
-		{name: "network down", err: dialError("connect", syscall.ENETDOWN), want: NetworkUnreachable},
-		{name: "prohibited by a route", err: dialError("connect", syscall.EACCES), want: PermissionDenied},
-		{name: "dropped by a rule on output", err: dialError("connect", syscall.EPERM), want: PermissionDenied},
-		{name: "a blackhole route", err: dialError("connect", syscall.EINVAL), want: NetworkUnreachable},
-		{name: "anything else", err: dialError("connect", syscall.EIO), want: Other},
+		{name: "reset during the handshake", err: opError("connect", syscall.ECONNRESET), want: ConnectionReset},
+		{name: "aborted", err: opError("connect", syscall.ECONNABORTED), want: ConnectionReset},
+		{name: "host unreachable", err: opError("connect", syscall.EHOSTUNREACH), want: HostUnreachable},
+		{name: "host down", err: opError("connect", syscall.EHOSTDOWN), want: HostUnreachable},
+		{name: "network unreachable", err: opError("connect", syscall.ENETUNREACH), want: NetworkUnreachable},
+		{name: "network down", err: opError("connect", syscall.ENETDOWN), want: NetworkUnreachable},
+		{name: "prohibited by a route", err: opError("connect", syscall.EACCES), want: PermissionDenied},
+		{name: "dropped by a rule on output", err: opError("connect", syscall.EPERM), want: PermissionDenied},
+		{name: "a blackhole route", err: opError("connect", syscall.EINVAL), want: NetworkUnreachable},
+		{name: "anything else", err: opError("connect", syscall.EIO), want: Other},
 		{name: "no error of the system", err: errors.New("strange"), want: Other},
 
-		{name: "no descriptor", err: dialError("socket", syscall.EMFILE), local: true},
-		{name: "no descriptor in the system", err: dialError("socket", syscall.ENFILE), local: true},
-		{name: "no memory", err: dialError("socket", syscall.ENOMEM), local: true},
-		{name: "no buffers", err: dialError("connect", syscall.ENOBUFS), local: true},
-		{name: "no ephemeral port", err: dialError("connect", syscall.EADDRNOTAVAIL), local: true},
-		{name: "no family", err: dialError("socket", syscall.EAFNOSUPPORT), local: true},
-		{name: "sockets are forbidden", err: dialError("socket", syscall.EPERM), local: true},
+		{name: "no descriptor", err: opError("socket", syscall.EMFILE), local: true},
+		{name: "no descriptor in the system", err: opError("socket", syscall.ENFILE), local: true},
+		{name: "no memory", err: opError("socket", syscall.ENOMEM), local: true},
+		{name: "no buffers", err: opError("connect", syscall.ENOBUFS), local: true},
+		{name: "no ephemeral port", err: opError("connect", syscall.EADDRNOTAVAIL), local: true},
+		{name: "no family", err: opError("socket", syscall.EAFNOSUPPORT), local: true},
+		{name: "sockets are forbidden", err: opError("socket", syscall.EPERM), local: true},
 		{name: "no zone", err: &unknownZoneError{address: netip.MustParseAddr("fe80::1%none"), err: errors.New("no such interface")}, local: true},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			assert.Equal(t, test.local, isLocalFault(test.err))
-			if !test.local {
-				assert.Equal(t, test.want, connectErrorType(test.err))
-			}
-		})
+		for kind, err := range inBothForms(test.err) {
+			t.Run(test.name+", "+kind, func(t *testing.T) {
+				assert.Equal(t, test.local, isLocalFault(err))
+				if !test.local {
+					assert.Equal(t, test.want, connectErrorType(err))
+				}
+			})
+		}
 	}
 }
 

@@ -65,6 +65,7 @@ type Probe struct {
 	resolver  *resolver
 	connector connector
 	names     nameCache
+	literal   [1]Result // of a target that is an IP literal
 }
 
 // New returns a Probe of each target. They resolve names as net.DefaultResolver
@@ -79,12 +80,13 @@ func New(targets []target.Target) []*Probe {
 }
 
 // Check resolves the target's host where that is due and dials its addresses,
-// all at the same time. The error is ctx's where ctx ended before every result
+// all at the same time. The outcome is valid until the next check. The error is ctx's where ctx ended before every result
 // was there; nothing is known about the target then.
 func (p *Probe) Check(ctx context.Context, host HostAddresses) (Outcome, error) {
 	outcome := Outcome{}
 	if literal, ok := p.target.Literal(); ok {
-		outcome.Results = []Result{{Family: target.FamilyOf(literal), Address: literal}}
+		p.literal[0] = Result{Family: target.FamilyOf(literal), Address: literal}
+		outcome.Results = p.literal[:]
 	} else {
 		outcome = p.resolve(ctx, host)
 	}
