@@ -9,7 +9,7 @@ SOURCES = $(shell find . -name '*.go' -not -name '*_test.go' -not -path './build
 FUZZTIME ?= 5s
 
 .DEFAULT_GOAL = test
-.PHONY: run collector test unit e2e faults accuracy fuzz generate generated lint vet tidy clean
+.PHONY: run collector test unit e2e faults accuracy bench fuzz generate generated lint vet tidy clean
 
 run: $(COLLECTOR)
 	$(COLLECTOR) --config examples/quickstart.yaml
@@ -39,6 +39,10 @@ faults:
 # How true the response times are under load. Needs root.
 accuracy:
 	cd e2e && $(GO) run ./accuracy
+
+# What a check costs, beside the bare system calls and net.Dialer.
+bench:
+	cd e2e && $(GO) run ./bench
 
 # go test fuzzes one target at a time.
 FUZZ = $(GO) test -run '^$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x -fuzz
