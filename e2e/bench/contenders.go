@@ -72,6 +72,7 @@ type receiver struct {
 	metrics   collector.Metrics
 	collected chan collection
 	release   chan struct{}
+	stopped   chan struct{}
 	held      uint64 // bytes of memory held between collections, per target
 }
 
@@ -95,7 +96,7 @@ func newReceiver(targets []netip.AddrPort) (*receiver, error) {
 	if err := errors.Join(conf.Unmarshal(config), confmap.Validate(config)); err != nil {
 		return nil, err
 	}
-	r := &receiver{collected: make(chan collection), release: make(chan struct{})}
+	r := &receiver{collected: make(chan collection), release: make(chan struct{}), stopped: make(chan struct{})}
 	next, err := consumer.NewMetrics(r.consume)
 	if err != nil {
 		return nil, err
@@ -124,7 +125,7 @@ func heap() uint64 {
 }
 
 // consume tells of a collection, and holds the receiver back until it is released.
-func (r *receiver) consume(ctx context.Context, metrics pmetric.Metrics) error {
+func (r *receiver) consume(_ context.Context, metrics pmetric.Metrics) error {
 	c := collection{points: metrics.DataPointCount()}
 	if c.points > 0 {
 		began := metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).Gauge().DataPoints().At(0).Timestamp()
@@ -132,10 +133,13 @@ func (r *receiver) consume(ctx context.Context, metrics pmetric.Metrics) error {
 	}
 	select {
 	case r.collected <- c:
-	case <-ctx.Done():
+	case <-r.stopped:
 		return nil
 	}
-	<-r.release
+	select {
+	case <-r.release:
+	case <-r.stopped:
+	}
 	return nil
 }
 
@@ -162,7 +166,7 @@ func (r *receiver) collect(targets []netip.AddrPort) (time.Duration, error) {
 }
 
 func (r *receiver) stop() {
-	close(r.release)
+	close(r.stopped)
 	_ = r.metrics.Shutdown(context.Background())
 }
 
