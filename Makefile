@@ -7,9 +7,10 @@ TOOL = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 COLLECTOR = build/collector/tcpcheck-collector
 SOURCES = $(shell find . -name '*.go' -not -name '*_test.go' -not -path './build/*' -not -path './e2e/*')
 FUZZTIME ?= 5s
+SOAKTIME ?= 10m
 
 .DEFAULT_GOAL = test
-.PHONY: run collector test unit e2e faults accuracy bench fuzz generate generated lint vet tidy clean
+.PHONY: run collector test unit e2e faults accuracy soak bench fuzz generate generated lint vet tidy clean
 
 run: $(COLLECTOR)
 	$(COLLECTOR) --config examples/quickstart.yaml
@@ -34,11 +35,15 @@ e2e: $(COLLECTOR)
 
 # The table of faults, and the test peers that it is made with. Needs root.
 faults:
-	cd e2e && $(GO) test -race -count=1 ./faults ./tunpeer ./dnsserver
+	cd e2e && $(GO) test -race -count=1 ./faults ./tunpeer ./dnsserver ./soak
 
 # How true the response times are under load. Needs root.
 accuracy:
 	cd e2e && $(GO) run ./accuracy
+
+# Ten minutes of change, of which docs/reliability.md tells. Needs root.
+soak: $(COLLECTOR)
+	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) run ./soak -duration $(SOAKTIME) -docs $(CURDIR)/docs
 
 # What a check costs, beside the bare system calls and net.Dialer.
 bench:

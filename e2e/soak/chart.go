@@ -81,7 +81,7 @@ func panelsOf(r *report) []panel {
 		{"Threads", false, []line{lineOf("", colourFirst, &f.threads)}},
 		{"Goroutines (logarithmic)", true, []line{lineOf("", colourFirst, &f.goroutines)}},
 		{"Series on the Prometheus page", false, []line{lineOf("can_connect", colourFirst, &f.resultSeries), lineOf("errors", colourSecond, &f.errorMap)}},
-		{"Points delivered over OTLP, in total", false, []line{{colour: colourFirst, points: f.delivered.all()}}},
+		{"Points delivered over OTLP, thousands in total", false, []line{{colour: colourFirst, points: f.delivered.all()}}},
 	}
 }
 

@@ -4,7 +4,7 @@
 // and says whether what it uses stays flat and what it reports stays right.
 //
 // 2,000 targets appear, refuse, hang and rotate their addresses; the collector is
-// reloaded nine times, and its OTLP exporter is cut off for a while. All of it
+// reloaded now and then, and its OTLP exporter is cut off for a while. All of it
 // happens in a network namespace of its own, on the loopback interface.
 //
 // It needs Linux, root, and what tunpeer.InNamespace and unshare(1) need. It
@@ -34,12 +34,13 @@ func main() { os.Exit(tunpeer.InNamespace(run)) }
 func run() int {
 	collector := flag.String("collector", os.Getenv("COLLECTOR"), "the collector's `binary`; by default what the environment variable COLLECTOR names")
 	duration := flag.Duration("duration", 10*time.Minute, "how long the run takes, at least 1m")
+	reloads := flag.Int("reloads", 9, "how many times the collector gets another configuration, at most 20")
 	docs := flag.String("docs", "", "the `folder` in which reliability.svg and the figures of reliability.md are to be replaced; none by default")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	good, err := soak(ctx, *collector, *duration, *docs)
+	good, err := soak(ctx, *collector, *duration, *reloads, *docs)
 	switch {
 	case ctx.Err() != nil:
 		fmt.Fprintln(os.Stderr, "soak: interrupted")
@@ -54,12 +55,14 @@ func run() int {
 // soak makes a run, prints its report, and writes it to the folder docs unless
 // that is empty. It returns whether the run was good, and an error if there was
 // no complete run.
-func soak(ctx context.Context, collector string, duration time.Duration, docs string) (bool, error) {
+func soak(ctx context.Context, collector string, duration time.Duration, reloads int, docs string) (bool, error) {
 	switch {
 	case collector == "":
 		return false, errors.New("-collector or the environment variable COLLECTOR is to name the collector's binary")
 	case duration < time.Minute:
 		return false, fmt.Errorf("a run of %v is too short, it takes %v", duration, time.Minute)
+	case reloads < 0 || reloads > 20:
+		return false, fmt.Errorf("%d reloads are not between 0 and 20", reloads)
 	}
 	if err := tunpeer.Available(); err != nil {
 		return false, err
@@ -71,7 +74,7 @@ func soak(ctx context.Context, collector string, duration time.Duration, docs st
 			return false, err
 		}
 	}
-	r := &soakRun{plan: newPlan(duration), binary: collector}
+	r := &soakRun{plan: newPlan(duration, reloads), binary: collector}
 	if err := r.run(ctx); err != nil {
 		return false, err
 	}

@@ -31,7 +31,8 @@ type plan struct {
 // window is a part of a run.
 type window struct{ from, until time.Duration }
 
-func newPlan(duration time.Duration) plan {
+// newPlan returns the plan of a run with a number of reloads, 9 in the comments.
+func newPlan(duration time.Duration, reloads int) plan {
 	tenth := duration / 10
 	p := plan{
 		duration: duration,
@@ -41,8 +42,8 @@ func newPlan(duration time.Duration) plan {
 		middle:   window{4 * tenth, 7 * tenth},
 		last:     window{7 * tenth, duration},
 	}
-	for i := range 9 {
-		p.reloads = append(p.reloads, time.Duration(i+1)*tenth)
+	for i := range reloads {
+		p.reloads = append(p.reloads, duration*time.Duration(i+1)/time.Duration(reloads+1))
 	}
 	return p
 }

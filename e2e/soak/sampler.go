@@ -37,7 +37,7 @@ func (s *sampler) sample(ctx context.Context, every time.Duration) {
 		case <-ticks.C:
 		}
 		at := time.Since(s.start)
-		s.figures.delivered.add(at, float64(s.sink.delivered.Load()))
+		s.figures.delivered.add(at, float64(s.sink.delivered.Load())/1000)
 		if err := s.sampleProcess(at); err != nil {
 			return // the process has ended, which is for others to notice
 		}

@@ -15,7 +15,7 @@ import (
 // A figure is flat within its tolerance and slack, up or down, and not without
 // values.
 func TestJudge(t *testing.T) {
-	p := newPlan(10 * time.Minute)
+	p := newPlan(10*time.Minute, 9)
 	of := func(middle, last float64) verdict {
 		f := &figure{slack: 5}
 		f.add(p.middle.from, middle)
@@ -31,7 +31,7 @@ func TestJudge(t *testing.T) {
 
 // The windows hold the same number of reloads, and end with the run.
 func TestPlan(t *testing.T) {
-	p := newPlan(10 * time.Minute)
+	p := newPlan(10*time.Minute, 9)
 	for _, w := range []window{p.middle, p.last} {
 		count := 0
 		for _, at := range p.reloads {

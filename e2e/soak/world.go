@@ -124,7 +124,8 @@ func (w *world) addName(i int, states []state) {
 }
 
 // change changes targets chosen at random, as many as become due in a time: the
-// state of one of its peers, or for every other name, the addresses.
+// state of one of its peers, or where that is a name, every other time the
+// addresses.
 func (w *world) change(in time.Duration) error {
 	for range int(float64(len(w.targets)) * in.Seconds() / changeEvery.Seconds()) {
 		t := w.targets[w.random.IntN(len(w.targets))]
@@ -134,7 +135,7 @@ func (w *world) change(in time.Duration) error {
 			continue
 		}
 		p := t.peers[w.random.IntN(len(t.peers))]
-		if err := p.become(w.draw(t.states)); err != nil {
+		if err := p.become(w.other(t.states, p.state)); err != nil {
 			return err
 		}
 	}
@@ -142,6 +143,15 @@ func (w *world) change(in time.Duration) error {
 }
 
 func (w *world) draw(states []state) state { return states[w.random.IntN(len(states))] }
+
+// other draws one of states that is not this one.
+func (w *world) other(states []state, not state) state {
+	for {
+		if s := w.draw(states); s != not {
+			return s
+		}
+	}
+}
 
 // rotate gives a name other addresses: some of its IPv4 ones, in any order, and
 // every other time ::1 as well.
