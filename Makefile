@@ -43,7 +43,7 @@ accuracy:
 
 # Ten minutes of change, of which docs/reliability.md tells. Needs root.
 soak: $(COLLECTOR)
-	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) run ./soak -duration $(SOAKTIME) -docs $(CURDIR)/docs
+	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) run ./soak -duration $(SOAKTIME) $(if $(filter 10m,$(SOAKTIME)),-docs $(CURDIR)/docs)
 
 # What a check costs, beside the bare system calls and net.Dialer.
 bench:
