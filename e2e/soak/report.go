@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"runtime"
@@ -34,15 +35,16 @@ func newReport(r *soakRun) *report {
 func facts(r *soakRun) []fact {
 	p, now := r.plan, time.Now()
 	cut, restored := r.start.Add(p.cut), r.start.Add(p.restore)
-	var slowest time.Duration
-	for _, reload := range r.reloads {
-		slowest = max(slowest, reload.took)
+	reloads := fmt.Sprint(len(r.reloads))
+	if len(r.reloads) > 0 {
+		slowest := slices.MaxFunc(r.reloads, func(a, b reloaded) int { return cmp.Compare(a.took, b.took) })
+		reloads += fmt.Sprintf(", each ready again within %v", slowest.took.Round(time.Millisecond))
 	}
 	found := []fact{
 		{"duration", fmt.Sprintf("%s on %d cores, Linux", duration(p.duration), runtime.NumCPU())},
 		{"targets", fmt.Sprintf("%d of %d in each configuration, checked every %v with a timeout of %v", len(r.world.configured(r.number)), len(r.world.targets), interval, timeout)},
 		{"changes of targets", fmt.Sprint(r.world.changes)},
-		{"reloads", fmt.Sprintf("%d, each ready again within %v", len(r.reloads), slowest.Round(time.Millisecond))},
+		{"reloads", reloads},
 		{"collections on the Prometheus page", fmt.Sprint(r.sampler.latest.between(r.start, now))},
 		{"collections that came by OTLP", fmt.Sprintf("%d, with %d points", r.sink.latest.between(r.start, now), r.sink.delivered.Load())},
 		{"of those made during the cut-off", fmt.Sprintf("%d of %d came by OTLP, after it", r.sink.latest.between(cut, restored), r.sampler.latest.between(cut, restored))},

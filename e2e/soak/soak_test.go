@@ -12,20 +12,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A figure is flat within its tolerance and slack, up or down, and not without
-// values.
+// A figure is flat within its tolerance and slack, up or down unless it may fall,
+// and not without values.
 func TestJudge(t *testing.T) {
 	p := newPlan(10*time.Minute, 9)
-	of := func(middle, last float64) verdict {
-		f := &figure{slack: 5}
+	of := func(middle, last float64, falls bool) verdict {
+		f := &figure{slack: 5, falls: falls}
 		f.add(p.middle.from, middle)
 		f.add(p.last.from, last)
 		return judge(f, p)
 	}
-	assert.True(t, of(100, 115).flat)
-	assert.True(t, of(100, 85).flat)
-	assert.False(t, of(100, 116).flat)
-	assert.False(t, of(100, 84).flat)
+	assert.True(t, of(100, 115, false).flat)
+	assert.True(t, of(100, 85, false).flat)
+	assert.False(t, of(100, 116, false).flat)
+	assert.False(t, of(100, 84, false).flat)
+	assert.True(t, of(100, 84, true).flat)
+	assert.False(t, of(100, 116, true).flat)
 	assert.False(t, judge(&figure{slack: 5}, p).flat)
 }
 

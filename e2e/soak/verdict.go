@@ -8,7 +8,8 @@ import "math"
 const tolerance = 0.1
 
 // verdict says whether a figure was flat: whether its median over the last
-// window is that over the middle one, give or take what is allowed.
+// window is that over the middle one, give or take what is allowed, or less
+// where it may fall.
 type verdict struct {
 	figure       *figure
 	middle, last float64 // the medians
@@ -28,6 +29,7 @@ func judge(f *figure, p plan) verdict {
 	v.middle, v.last = median(middle), median(last)
 	v.peak = max(middle[len(middle)-1], last[len(last)-1])
 	v.allowed = tolerance*v.middle + f.slack
-	v.flat = math.Abs(v.last-v.middle) <= v.allowed
+	change := v.last - v.middle
+	v.flat = change <= v.allowed && (f.falls || -change <= v.allowed)
 	return v
 }
