@@ -11,13 +11,9 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/collector/component/componenttest"
-	"go.opentelemetry.io/collector/confmap"
-	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/pmetric"
-	"go.opentelemetry.io/collector/receiver/receivertest"
 
-	"example.com/tcpcheckreceiver"
+	"example.com/tcpcheckreceiver/e2e/inprocess"
 )
 
 // patience bounds a measurement.
@@ -29,14 +25,8 @@ func collect(targets []netip.AddrPort) (map[netip.AddrPort]time.Duration, error)
 	for i, target := range targets {
 		instances[i] = map[string]any{"name": fmt.Sprint(i), "endpoint": target.String(), "collect_response_time": true, "min_collection_interval": "1h"}
 	}
-	factory := tcpcheckreceiver.NewFactory()
-	config := factory.CreateDefaultConfig()
-	conf := confmap.NewFromStringMap(map[string]any{"initial_delay": 0, "instances": instances})
-	if err := errors.Join(conf.Unmarshal(config), confmap.Validate(config)); err != nil {
-		return nil, err
-	}
 	collected := make(chan pmetric.Metrics, 1)
-	next, err := consumer.NewMetrics(func(_ context.Context, metrics pmetric.Metrics) error {
+	receiver, err := inprocess.Start(map[string]any{"initial_delay": 0, "instances": instances}, func(_ context.Context, metrics pmetric.Metrics) error {
 		collected <- metrics
 		return nil
 	})
@@ -44,13 +34,6 @@ func collect(targets []netip.AddrPort) (map[netip.AddrPort]time.Duration, error)
 		return nil, err
 	}
 	ctx := context.Background()
-	receiver, err := factory.CreateMetrics(ctx, receivertest.NewNopSettings(factory.Type()), config, next)
-	if err != nil {
-		return nil, err
-	}
-	if err := receiver.Start(ctx, componenttest.NewNopHost()); err != nil {
-		return nil, err
-	}
 	select {
 	case metrics := <-collected:
 		return responseTimes(metrics), receiver.Shutdown(ctx)

@@ -14,15 +14,11 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/collector/component/componenttest"
-	"go.opentelemetry.io/collector/confmap"
-	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	collector "go.opentelemetry.io/collector/receiver"
-	"go.opentelemetry.io/collector/receiver/receivertest"
 	"golang.org/x/sys/unix"
 
-	"example.com/tcpcheckreceiver"
+	"example.com/tcpcheckreceiver/e2e/inprocess"
 )
 
 // bare makes the system calls of a check and nothing else, one after the other.
@@ -90,22 +86,10 @@ func newReceiver(targets []netip.AddrPort) (*receiver, error) {
 	for i, target := range targets {
 		instances[i] = map[string]any{"name": fmt.Sprint("target ", i), "endpoint": target.String()}
 	}
-	factory := tcpcheckreceiver.NewFactory()
-	config := factory.CreateDefaultConfig()
-	conf := confmap.NewFromStringMap(map[string]any{"initial_delay": 0, "collection_interval": timeout.String(), "instances": instances})
-	if err := errors.Join(conf.Unmarshal(config), confmap.Validate(config)); err != nil {
-		return nil, err
-	}
 	r := &receiver{collected: make(chan collection), release: make(chan struct{}), stopped: make(chan struct{})}
-	next, err := consumer.NewMetrics(r.consume)
+	var err error
+	r.metrics, err = inprocess.Start(map[string]any{"initial_delay": 0, "collection_interval": timeout.String(), "instances": instances}, r.consume)
 	if err != nil {
-		return nil, err
-	}
-	ctx := context.Background()
-	if r.metrics, err = factory.CreateMetrics(ctx, receivertest.NewNopSettings(factory.Type()), config, next); err != nil {
-		return nil, err
-	}
-	if err := r.metrics.Start(ctx, componenttest.NewNopHost()); err != nil {
 		return nil, err
 	}
 	<-r.collected

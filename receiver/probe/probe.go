@@ -65,7 +65,10 @@ type Probe struct {
 	resolver  *resolver
 	connector connector
 	names     nameCache
-	literal   [1]Result // of a target that is an IP literal
+	// literal is the address of a target that is an IP literal, and result where
+	// its outcome stands.
+	literal netip.Addr
+	result  [1]Result
 }
 
 // New returns a Probe of each target. They resolve names as net.DefaultResolver
@@ -74,7 +77,8 @@ func New(targets []target.Target) []*Probe {
 	resolver, connector := newResolver(nil), newConnector()
 	probes := make([]*Probe, len(targets))
 	for i := range targets {
-		probes[i] = &Probe{target: &targets[i], resolver: resolver, connector: connector}
+		literal, _ := targets[i].Literal()
+		probes[i] = &Probe{target: &targets[i], resolver: resolver, connector: connector, literal: literal}
 	}
 	return probes
 }
@@ -84,9 +88,9 @@ func New(targets []target.Target) []*Probe {
 // was there; nothing is known about the target then.
 func (p *Probe) Check(ctx context.Context, host HostAddresses) (Outcome, error) {
 	outcome := Outcome{}
-	if literal, ok := p.target.Literal(); ok {
-		p.literal[0] = Result{Family: target.FamilyOf(literal), Address: literal}
-		outcome.Results = p.literal[:]
+	if p.literal.IsValid() {
+		p.result[0] = Result{Family: target.FamilyOf(p.literal), Address: p.literal}
+		outcome.Results = p.result[:]
 	} else {
 		outcome = p.resolve(ctx, host)
 	}
