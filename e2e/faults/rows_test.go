@@ -304,10 +304,10 @@ var dnsRows = []row{
 		group: "Name resolution", situation: "no server listens",
 		set: func(w *world, _ addresses) string {
 			closed := testnet.ClosedPort(w.t, "127.0.0.1")
-			net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			setNameServer(func(ctx context.Context, _, _ string) (net.Conn, error) {
 				return (&net.Dialer{}).DialContext(ctx, "udp", closed.String())
-			}}
-			w.t.Cleanup(func() { net.DefaultResolver = w.dns.Resolver() })
+			})
+			w.t.Cleanup(func() { setNameServer(w.dns.Resolver().Dial) })
 			return named
 		},
 		steps: []step{{points: []string{"- - 0", "- dns_failure 1"}, logs: []string{"Cannot connect to x ($name:80)"}}},

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,7 +33,23 @@ import (
 	"example.com/tcpcheckreceiver/e2e/tunpeer"
 )
 
-func TestMain(m *testing.M) { os.Exit(tunpeer.InNamespace(m.Run)) }
+// The process has one resolver, set before anything can resolve: Go goes on with
+// a lookup for a while after its end, and reads net.DefaultResolver then.
+func TestMain(m *testing.M) {
+	os.Exit(tunpeer.InNamespace(func() int {
+		net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return (*nameServer.Load())(ctx, network, address)
+		}}
+		return m.Run()
+	}))
+}
+
+// nameServer dials the name server of the test that runs.
+var nameServer atomic.Pointer[dialFunc]
+
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+func setNameServer(dial dialFunc) { nameServer.Store(&dial) }
 
 // patience bounds every wait for an event that is certain to come.
 const patience = time.Minute
@@ -60,9 +77,7 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, peer.Close()) })
 	w := &world{t: t, peer: peer, dns: dnsserver.New(t)}
-	before := net.DefaultResolver
-	net.DefaultResolver = w.dns.Resolver()
-	t.Cleanup(func() { net.DefaultResolver = before })
+	setNameServer(w.dns.Resolver().Dial)
 	return w
 }
 
