@@ -8,8 +8,19 @@ import (
 	"strings"
 	"time"
 
+	"example.com/tcpcheckreceiver/internal/metadata"
+	"example.com/tcpcheckreceiver/receiver"
 	"example.com/tcpcheckreceiver/receiver/target"
 )
+
+// plan returns what a valid Config asks for, with every default applied.
+func (c *Config) plan() receiver.Plan {
+	return receiver.Plan{
+		Targets:      c.targets(),
+		InitialDelay: c.initialDelay(),
+		Metrics:      metadata.MetricsBuilderConfig{Metrics: c.Metrics, ResourceAttributes: c.ResourceAttributes},
+	}
+}
 
 // targets returns the instances of a valid Config in plain values, with every
 // default applied.

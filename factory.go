@@ -26,6 +26,5 @@ func createMetrics(_ context.Context, set collector.Settings, config component.C
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	metrics := metadata.MetricsBuilderConfig{Metrics: c.Metrics, ResourceAttributes: c.ResourceAttributes}
-	return receiver.New(set, metrics, c.targets(), c.initialDelay(), next)
+	return receiver.New(set, c.plan(), next)
 }

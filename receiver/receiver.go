@@ -13,20 +13,37 @@ import (
 	collector "go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/scraper"
 	"go.opentelemetry.io/collector/scraper/scraperhelper"
+	"golang.org/x/sync/semaphore"
 
 	"example.com/tcpcheckreceiver/internal/metadata"
 	"example.com/tcpcheckreceiver/receiver/scrape"
 	"example.com/tcpcheckreceiver/receiver/target"
 )
 
-// New returns a receiver that checks targets, each at its own interval and for
-// the first time after initialDelay, and gives the metrics to next.
-func New(set collector.Settings, metrics metadata.MetricsBuilderConfig, targets []target.Target, initialDelay time.Duration, next consumer.Metrics) (collector.Metrics, error) {
+// Plan is what a receiver is to do.
+type Plan struct {
+	// Targets are checked each at its own interval.
+	Targets []target.Target
+	// InitialDelay is the time from the start to the first checks; 0 is none.
+	InitialDelay time.Duration
+	// MaxConcurrentChecks limits the checks that are under way; 0 does not.
+	MaxConcurrentChecks int64
+	// Metrics are those to make.
+	Metrics metadata.MetricsBuilderConfig
+}
+
+// New returns a receiver that follows plan and gives the metrics to next.
+func New(set collector.Settings, plan Plan, next consumer.Metrics) (collector.Metrics, error) {
 	r := &metricsReceiver{}
 	var running context.Context
 	running, r.cancel = context.WithCancel(context.Background())
-	for _, group := range byInterval(targets) {
-		controller, err := newController(running, set, metrics, group, initialDelay, next)
+	var places *semaphore.Weighted
+	if plan.MaxConcurrentChecks > 0 {
+		places = semaphore.NewWeighted(plan.MaxConcurrentChecks)
+	}
+	for _, group := range byInterval(plan.Targets) {
+		s := scrape.New(running, set, plan.Metrics, group, places)
+		controller, err := newController(s, set, group[0].Interval, plan.InitialDelay, next)
 		if err != nil {
 			r.cancel()
 			return nil, err
@@ -52,17 +69,15 @@ func byInterval(targets []target.Target) [][]target.Target {
 	return groups
 }
 
-// newController returns a controller for targets of one interval. Their checks
-// end when running does.
-func newController(running context.Context, set collector.Settings, metrics metadata.MetricsBuilderConfig, targets []target.Target, initialDelay time.Duration, next consumer.Metrics) (collector.Metrics, error) {
-	s, err := scraper.NewMetrics(scrape.New(running, set, metrics, targets).ScrapeMetrics)
+// newController returns what has s make a collection at every interval.
+func newController(s *scrape.Scraper, set collector.Settings, interval, initialDelay time.Duration, next consumer.Metrics) (collector.Metrics, error) {
+	metrics, err := scraper.NewMetrics(s.ScrapeMetrics)
 	if err != nil {
 		return nil, err
 	}
 	config := scraperhelper.NewDefaultControllerConfig()
-	config.CollectionInterval = targets[0].Interval
-	config.InitialDelay = initialDelay
-	return scraperhelper.NewMetricsController(&config, set, next, scraperhelper.AddMetricsScraper(metadata.Type, s))
+	config.CollectionInterval, config.InitialDelay = interval, initialDelay
+	return scraperhelper.NewMetricsController(&config, set, next, scraperhelper.AddMetricsScraper(metadata.Type, metrics))
 }
 
 // metricsReceiver is a controller for each distinct interval.

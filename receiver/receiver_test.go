@@ -55,7 +55,7 @@ func (i instances) ConsumeMetrics(_ context.Context, metrics pmetric.Metrics) er
 
 func start(t *testing.T, next consumer.Metrics, targets ...target.Target) collector.Metrics {
 	t.Helper()
-	r, err := New(receivertest.NewNopSettings(metadata.Type), metadata.NewDefaultMetricsBuilderConfig(), targets, 0, next)
+	r, err := New(receivertest.NewNopSettings(metadata.Type), Plan{Targets: targets, Metrics: metadata.NewDefaultMetricsBuilderConfig()}, next)
 	require.NoError(t, err)
 	require.NoError(t, r.Start(context.Background(), componenttest.NewNopHost()))
 	return r

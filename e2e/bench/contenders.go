@@ -111,9 +111,12 @@ func heap() uint64 {
 // consume tells of a collection, and holds the receiver back until it is released.
 func (r *receiver) consume(_ context.Context, metrics pmetric.Metrics) error {
 	c := collection{points: metrics.DataPointCount()}
-	if c.points > 0 {
-		began := metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).Gauge().DataPoints().At(0).Timestamp()
-		c.wall = time.Since(began.AsTime())
+	for _, rm := range metrics.ResourceMetrics().All() {
+		for _, metric := range rm.ScopeMetrics().At(0).Metrics().All() {
+			if metric.Type() == pmetric.MetricTypeGauge { // its points bear the time at which the collection began
+				c.wall = time.Since(metric.Gauge().DataPoints().At(0).Timestamp().AsTime())
+			}
+		}
 	}
 	select {
 	case r.collected <- c:

@@ -9,16 +9,26 @@ import (
 
 // dialer is the portable connector. Its times are those of the wall clock around
 // the dial, so they hold the time that this machine took to schedule it.
-type dialer struct{}
+type dialer struct {
+	address netip.AddrPort
+	timeout time.Duration
+}
 
-func (dialer) connect(ctx context.Context, address netip.AddrPort, timeout time.Duration) (handshake, error) {
+func newDialer(address netip.AddrPort, timeout time.Duration) connector {
+	return dialer{address: address, timeout: timeout}
+}
+
+// begin leaves it all to await: net.Dialer has no halves.
+func (d dialer) begin() (handshake, error) { return handshake{}, errPending }
+
+func (d dialer) await(ctx context.Context) (handshake, error) {
 	none := handshake{retransmits: unknownRetransmits}
 	// The dialer would drop a zone that it does not know.
-	if _, err := zoneIndex(address.Addr()); err != nil {
+	if _, err := zoneIndex(d.address.Addr()); err != nil {
 		return none, err
 	}
 	start := time.Now()
-	conn, err := (&net.Dialer{Timeout: timeout, KeepAlive: -1}).DialContext(ctx, "tcp", address.String())
+	conn, err := (&net.Dialer{Timeout: d.timeout, KeepAlive: -1}).DialContext(ctx, "tcp", d.address.String())
 	elapsed := time.Since(start)
 	if err != nil {
 		if ctx.Err() != nil {

@@ -2,7 +2,6 @@ package probe
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -12,14 +11,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func newConnector() connector { return kernel{lowestEphemeral: lowestEphemeralPort()} }
+// newConnectors returns what makes the connectors of this system.
+func newConnectors() newConnector {
+	lowest := lowestEphemeralPort()
+	return func(address netip.AddrPort, timeout time.Duration) connector {
+		return &kernel{address: address, timeout: timeout, mayBeSelf: address.Port() >= lowest}
+	}
+}
 
 // kernel is the connector that asks the kernel what happened and when, instead
 // of the clock when it came to hear of it: under load, this machine notices an
 // answer long after it arrived.
 type kernel struct {
-	// lowestEphemeral is the lowest port that the kernel chooses as a local one.
-	lowestEphemeral uint16
+	address   netip.AddrPort
+	timeout   time.Duration
+	mayBeSelf bool // the kernel may choose the port as the local one
+	sockaddr  unix.Sockaddr
+	domain    int
+	fd        int       // of the attempt that is pending
+	start     time.Time // when the SYN of the last attempt was sent
+	refused   bool      // it was refused at once
 }
 
 // lowestEphemeralPort returns the lower end of net.ipv4.ip_local_port_range
@@ -36,78 +47,91 @@ func lowestEphemeralPort() uint16 {
 	return lowest
 }
 
-func (k kernel) connect(ctx context.Context, address netip.AddrPort, timeout time.Duration) (handshake, error) {
-	sockaddr, domain, err := toSockaddr(address)
-	if err != nil {
+func (k *kernel) begin() (handshake, error) {
+	if err := k.setSockaddr(); err != nil {
 		return handshake{}, err
 	}
-	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	fd, err := unix.Socket(k.domain, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
-		return handshake{}, newDialError(address, "socket", err)
+		return handshake{}, k.failed("socket", err)
 	}
-	a := attempt{address: address, mayBeSelf: address.Port() >= k.lowestEphemeral, start: time.Now()}
-	if err := unix.Connect(fd, sockaddr); err != nil && !errors.Is(err, unix.EINPROGRESS) && !errors.Is(err, unix.EINTR) {
+	k.start = time.Now()
+	if err := unix.Connect(fd, k.sockaddr); err != nil && err != unix.EINPROGRESS && err != unix.EINTR { //nolint:errorlint // it is as the system call returned it
 		_ = unix.Close(fd)
-		return handshake{}, newDialError(address, "connect", err)
+		return handshake{}, k.failed("connect", err)
 	}
 	// On loopback, all has happened by now.
-	if a.ask(fd); a.pending {
-		a.wait(ctx, fd, timeout)
-	} else {
-		_ = unix.Close(fd)
+	shake, err := k.askFirst(fd)
+	if err == errPending { //nolint:errorlint // it is never wrapped
+		k.fd = fd
+		return shake, err
 	}
-	return a.handshake, a.err
+	_ = unix.Close(fd)
+	return shake, err
 }
 
-// attempt is one attempt to connect, and what is known of it.
-type attempt struct {
-	address   netip.AddrPort
-	mayBeSelf bool      // the kernel may choose the port as the local one
-	start     time.Time // when the SYN was sent
-	pending   bool      // there is no answer yet
-	handshake handshake
-	err       error
+func (k *kernel) failed(call string, err error) error { return newDialError(k.address, call, err) }
+
+// initialRTO is when the first SYN is sent again, if there is no answer (RFC 6298,
+// section 2.1).
+const initialRTO = time.Second
+
+// askFirst is ask for an attempt that has just begun. Whoever refused the last time
+// does so again, as a rule: then one system call says it all, where two took a tenth
+// of what a refused check costs.
+func (k *kernel) askFirst(fd int) (shake handshake, err error) {
+	if k.refused && time.Since(k.start) < initialRTO { // no SYN was sent again
+		err = k.socketError(fd)
+	}
+	if err == nil {
+		shake, err = k.ask(fd)
+	}
+	k.refused = err != nil && err != errPending //nolint:errorlint // it is never wrapped
+	return shake, err
 }
 
 // ask asks the kernel for the state of the attempt.
-func (a *attempt) ask(fd int) {
+func (k *kernel) ask(fd int) (handshake, error) {
 	info, errno := tcpInfo(fd)
 	if errno != 0 {
-		a.pending, a.err = false, newDialError(a.address, "getsockopt", errno)
-		return
+		return handshake{}, k.failed("getsockopt", errno)
 	}
-	elapsed := time.Since(a.start)
-	a.handshake = handshake{retransmits: int(info.Total_retrans)}
+	shake := handshake{retransmits: int(info.Total_retrans)}
 	switch info.State {
 	case unix.BPF_TCP_SYN_SENT, unix.BPF_TCP_SYN_RECV:
-		a.pending = true
-		return
+		return shake, errPending
 	case unix.BPF_TCP_CLOSE:
-		// A reset in answer to the SYN is ECONNREFUSED. The other two come
-		// after the handshake (tcp_reset in the kernel's tcp_input.c), when
-		// the connection was made.
-		errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
-		if err != nil {
-			a.pending, a.err = false, newDialError(a.address, "getsockopt", err)
-			return
-		}
-		if errno := unix.Errno(errno); errno != unix.ECONNRESET && errno != unix.EPIPE {
-			a.pending, a.err = false, newDialError(a.address, "connect", errno)
-			return
+		if err := k.socketError(fd); err != nil {
+			return shake, err
 		}
 	}
-	a.pending = false
-	if a.mayBeSelf && isSelf(fd) {
-		a.err = newDialError(a.address, "connect", unix.ECONNREFUSED)
-		return
+	if k.mayBeSelf && isSelf(fd) {
+		return shake, k.failed("connect", unix.ECONNREFUSED)
 	}
-	a.handshake.time = time.Duration(info.Rtt) * time.Microsecond
+	shake.time = time.Duration(info.Rtt) * time.Microsecond
 	if info.Total_retrans > 0 {
 		// The wait for the lost SYNs was real, and is not in the round-trip
 		// time. It ended when the answer came (tcpi_last_ack_recv, in ms), not
 		// when we ask.
-		a.handshake.time = elapsed - time.Duration(info.Last_ack_recv)*time.Millisecond
+		shake.time = time.Since(k.start) - time.Duration(info.Last_ack_recv)*time.Millisecond
 	}
+	return shake, nil
+}
+
+// socketError returns the error that ended the attempt, or nil for none and for
+// those that only come once the connection was made: a reset in answer to the SYN is
+// ECONNREFUSED, and ECONNRESET and EPIPE come after the handshake (tcp_reset in the
+// kernel's tcp_input.c).
+func (k *kernel) socketError(fd int) error {
+	errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil {
+		return k.failed("getsockopt", err)
+	}
+	switch unix.Errno(errno) {
+	case 0, unix.ECONNRESET, unix.EPIPE:
+		return nil
+	}
+	return k.failed("connect", unix.Errno(errno))
 }
 
 // tcpInfo is unix.GetsockoptTCPInfo with the result on the stack: that one
@@ -142,48 +166,54 @@ func isSelf(fd int) bool {
 	return false
 }
 
-// wait waits for the answer, in the runtime's poller, and closes fd.
-func (a *attempt) wait(ctx context.Context, fd int, timeout time.Duration) {
-	file := os.NewFile(uintptr(fd), "")
+// await waits for the answer in the runtime's poller.
+func (k *kernel) await(ctx context.Context) (shake handshake, err error) {
+	file := os.NewFile(uintptr(k.fd), "")
 	defer func() { _ = file.Close() }()
 	raw, err := file.SyscallConn()
 	if err == nil {
-		err = file.SetWriteDeadline(a.start.Add(timeout))
+		err = file.SetWriteDeadline(k.start.Add(k.timeout))
 	}
 	if err != nil {
-		a.err = newDialError(a.address, "epoll_ctl", err)
-		return
+		return handshake{}, k.failed("epoll_ctl", err)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = file.SetWriteDeadline(a.start) })
+	stop := context.AfterFunc(ctx, func() { _ = file.SetWriteDeadline(k.start) })
 	defer stop()
 
-	err = raw.Write(func(fd uintptr) bool {
-		a.ask(int(fd))
-		return !a.pending
+	polled := raw.Write(func(fd uintptr) bool {
+		shake, err = k.ask(int(fd))
+		return err != errPending //nolint:errorlint // it is never wrapped
 	})
 	if ctx.Err() != nil {
-		a.err = ctx.Err()
-		return
+		return handshake{}, ctx.Err()
 	}
-	if err != nil {
+	if polled != nil {
 		// Time is up. Whether the answer is there is the kernel's to say: the
 		// poller may not have come to tell.
-		if err := raw.Control(func(fd uintptr) { a.ask(int(fd)) }); err != nil {
-			a.err = newDialError(a.address, "epoll_wait", err)
-			return
+		if err := raw.Control(func(fd uintptr) { shake, err = k.ask(int(fd)) }); err != nil {
+			return handshake{}, k.failed("epoll_wait", err)
 		}
 	}
-	if a.pending || a.err == nil && a.handshake.time > timeout {
-		a.handshake.time = 0
-		a.err = newDialError(a.address, "", os.ErrDeadlineExceeded)
+	if err == errPending || err == nil && shake.time > k.timeout { //nolint:errorlint // it is never wrapped
+		shake.time, err = 0, k.failed("", os.ErrDeadlineExceeded)
 	}
+	return shake, err
 }
 
-// toSockaddr returns address as the kernel takes it, with its domain.
-func toSockaddr(address netip.AddrPort) (unix.Sockaddr, int, error) {
-	if address.Addr().Is4() {
-		return &unix.SockaddrInet4{Port: int(address.Port()), Addr: address.Addr().As4()}, unix.AF_INET, nil
+// setSockaddr sets the address as the kernel takes it. That of an interface may
+// change from one attempt to the next.
+func (k *kernel) setSockaddr() error {
+	address := k.address.Addr()
+	switch {
+	case k.sockaddr != nil && address.Zone() == "":
+	case address.Is4():
+		k.sockaddr, k.domain = &unix.SockaddrInet4{Port: int(k.address.Port()), Addr: address.As4()}, unix.AF_INET
+	default:
+		zone, err := zoneIndex(address)
+		if err != nil {
+			return err
+		}
+		k.sockaddr, k.domain = &unix.SockaddrInet6{Port: int(k.address.Port()), Addr: address.As16(), ZoneId: zone}, unix.AF_INET6
 	}
-	zone, err := zoneIndex(address.Addr())
-	return &unix.SockaddrInet6{Port: int(address.Port()), Addr: address.Addr().As16(), ZoneId: zone}, unix.AF_INET6, err
+	return nil
 }

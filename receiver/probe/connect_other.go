@@ -2,4 +2,4 @@
 
 package probe
 
-func newConnector() connector { return dialer{} }
+func newConnectors() newConnector { return newDialer }

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"strconv"
@@ -15,7 +16,16 @@ import (
 )
 
 // connectors are those that this system has: all pass the same tests.
-var connectors = map[string]connector{"of this system": newConnector(), "portable": dialer{}}
+var connectors = map[string]newConnector{"of this system": newConnectors(), "portable": newDialer}
+
+// connect makes an attempt, both halves of it.
+func connect(ctx context.Context, c connector) (handshake, error) {
+	shake, err := c.begin()
+	if errors.Is(err, errPending) {
+		return c.await(ctx)
+	}
+	return shake, err
+}
 
 // The connectors agree on what they find.
 func TestConnect(t *testing.T) {
@@ -59,14 +69,14 @@ func TestConnect(t *testing.T) {
 			errorType: Timeout,
 		},
 	} {
-		for kind, connector := range connectors {
+		for kind, newConnector := range connectors {
 			t.Run(test.name+", "+kind, func(t *testing.T) {
 				timeout := test.timeout
 				if timeout == 0 {
 					timeout = time.Minute
 				}
 				address := test.address(t)
-				handshake, err := connector.connect(context.Background(), address, timeout)
+				handshake, err := connect(context.Background(), newConnector(address, timeout))
 				if test.errorType == "" {
 					require.NoError(t, err)
 					assert.Positive(t, handshake.time)
@@ -84,13 +94,13 @@ func TestConnect(t *testing.T) {
 
 // An attempt that is ended returns its context's error, and leaves nothing behind.
 func TestConnectEnded(t *testing.T) {
-	for kind, connector := range connectors {
+	for kind, newConnector := range connectors {
 		t.Run(kind, func(t *testing.T) {
 			silent := testnet.BlackHole(t)
 			ctx, cancel := context.WithCancel(context.Background())
 			connecting := make(chan error)
 			go func() {
-				_, err := connector.connect(ctx, silent, time.Minute)
+				_, err := connect(ctx, newConnector(silent, time.Minute))
 				connecting <- err
 			}()
 			cancel()

@@ -36,8 +36,7 @@ var ErrorTypes = []ErrorType{
 
 // connectErrorType names the reason for a failed connection attempt.
 func connectErrorType(err error) ErrorType {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
+	if errno, ok := errnoOf(err); ok {
 		if errorType, ok := errnoTypes[errno]; ok {
 			return errorType
 		}
@@ -46,6 +45,17 @@ func connectErrorType(err error) ErrorType {
 		return Timeout
 	}
 	return Other
+}
+
+// errnoOf returns the error number in err, if there is one.
+func errnoOf(err error) (syscall.Errno, bool) {
+	if failed, ok := err.(*dialError); ok { //nolint:errorlint // as a rule; errors.As takes an allocation
+		errno, ok := failed.err.(syscall.Errno) //nolint:errorlint // it is as the system call returned it
+		return errno, ok
+	}
+	var errno syscall.Errno
+	ok := errors.As(err, &errno)
+	return errno, ok
 }
 
 // lookupErrorType names the reason for a failed name resolution. DNSNotFound
@@ -95,19 +105,16 @@ func (e *dialError) Unwrap() error { return e.err }
 // machine, which says nothing about the target: connect(2) gave one of the
 // errors in localFaults, or another call than connect failed at all.
 func isLocalFault(err error) bool {
-	var failed *dialError
-	if errors.As(err, &failed) {
-		errno, ok := failed.err.(syscall.Errno) //nolint:errorlint // it is as the system call returned it
-		return failed.call != "" && !connectCalls[failed.call] || ok && localFaults[errno]
-	}
-	var zoneError *unknownZoneError
-	if errors.As(err, &zoneError) {
+	if errno, ok := errnoOf(err); ok && localFaults[errno] {
 		return true
+	}
+	if failed, ok := err.(*dialError); ok { //nolint:errorlint // as a rule; errors.As takes an allocation
+		return failed.call != "" && !connectCalls[failed.call]
 	}
 	var call *os.SyscallError
 	if errors.As(err, &call) && !connectCalls[call.Syscall] {
 		return true
 	}
-	var errno syscall.Errno
-	return errors.As(err, &errno) && localFaults[errno]
+	var zoneError *unknownZoneError
+	return errors.As(err, &zoneError)
 }

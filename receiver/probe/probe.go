@@ -61,81 +61,132 @@ type Outcome struct {
 // to the next: the addresses that the host resolved to. Its checks must not
 // overlap.
 type Probe struct {
-	target    *target.Target
-	resolver  *resolver
-	connector connector
-	names     nameCache
-	// literal is the address of a target that is an IP literal, and result where
-	// its outcome stands.
+	target       *target.Target
+	resolver     *resolver
+	newConnector newConnector
+	names        nameCache
+	// literal is the address of a target that is an IP literal.
 	literal netip.Addr
-	result  [1]Result
+	// results are those of the last check, and dials has the connector of each
+	// that was dialled. They are used again: most checks dial what the last one
+	// dialled.
+	results []Result
+	dials   []dial
+}
+
+// dial is the connector to an address.
+type dial struct {
+	address   netip.Addr
+	connector connector
 }
 
 // New returns a Probe of each target. They resolve names as net.DefaultResolver
 // does.
 func New(targets []target.Target) []*Probe {
-	resolver, connector := newResolver(nil), newConnector()
+	resolver, newConnector := newResolver(nil), newConnectors()
 	probes := make([]*Probe, len(targets))
 	for i := range targets {
 		literal, _ := targets[i].Literal()
-		probes[i] = &Probe{target: &targets[i], resolver: resolver, connector: connector, literal: literal}
+		probes[i] = &Probe{target: &targets[i], resolver: resolver, newConnector: newConnector, literal: literal}
 	}
 	return probes
 }
 
 // Check resolves the target's host where that is due and dials its addresses,
-// all at the same time. The outcome is valid until the next check. The error is ctx's where ctx ended before every result
-// was there; nothing is known about the target then.
-func (p *Probe) Check(ctx context.Context, host HostAddresses) (Outcome, error) {
-	outcome := Outcome{}
+// all at the same time. The outcome is valid until the next check. The error is
+// ctx's where ctx ended before every result was there; nothing is known about the
+// target then.
+//
+// Check calls waiting before it waits for an answer, perhaps more than once. Until
+// then it has only made system calls that do not block, or waited for a descriptor
+// to become free.
+func (p *Probe) Check(ctx context.Context, host HostAddresses, waiting func()) (Outcome, error) {
+	var lookups []Lookup
 	if p.literal.IsValid() {
-		p.result[0] = Result{Family: target.FamilyOf(p.literal), Address: p.literal}
-		outcome.Results = p.result[:]
+		p.results = append(p.results[:0], Result{Family: target.FamilyOf(p.literal), Address: p.literal})
 	} else {
-		outcome = p.resolve(ctx, host)
+		lookups = p.resolve(ctx, host, waiting)
 	}
-	p.connect(ctx, outcome.Results)
+	p.connect(ctx, waiting)
 	if err := ctx.Err(); err != nil {
 		return Outcome{}, err
 	}
-	p.names.observe(outcome.Results)
-	return outcome, nil
+	p.names.observe(p.results)
+	return Outcome{Results: p.results, Lookups: lookups}, nil
 }
 
 // connect dials the addresses of those results that have not failed yet, and
 // completes the results.
-func (p *Probe) connect(ctx context.Context, results []Result) {
-	for i := range results {
-		results[i].SYNRetransmits = unknownRetransmits
+func (p *Probe) connect(ctx context.Context, waiting func()) {
+	var others *sync.WaitGroup // that are waited for elsewhere
+	for i := range p.results {
+		pending := p.begin(ctx, i)
+		switch {
+		case pending == nil:
+		case i == len(p.results)-1:
+			waiting()
+			p.await(ctx, i, pending)
+		default:
+			if others == nil {
+				others = &sync.WaitGroup{}
+			}
+			others.Go(func() { p.await(ctx, i, pending) })
+		}
 	}
-	if len(results) == 1 { // as a rule; it saves a goroutine
-		p.dial(ctx, &results[0])
-		return
+	if others != nil {
+		waiting()
+		others.Wait()
 	}
-	var dials sync.WaitGroup
-	for i := range results {
-		dials.Go(func() { p.dial(ctx, &results[i]) })
-	}
-	dials.Wait()
 }
 
-// dial dials the address of result, unless that has failed already, and completes
-// it.
-func (p *Probe) dial(ctx context.Context, result *Result) {
+// begin begins to dial the address of result i, unless that has failed already,
+// and returns its connector if the answer is to be awaited.
+func (p *Probe) begin(ctx context.Context, i int) (pending connector) {
+	result := &p.results[i]
+	result.SYNRetransmits = unknownRetransmits
 	if result.Err != nil {
-		return
+		return nil
 	}
 	if result.Err = descriptors().Acquire(ctx, dialDescriptors); result.Err != nil {
-		return // ctx ended
+		return nil // ctx ended
 	}
-	defer descriptors().Release(dialDescriptors)
-	handshake, err := p.connector.connect(ctx, netip.AddrPortFrom(result.Address, p.target.Port), p.target.Timeout)
-	result.Err, result.HandshakeTime, result.SYNRetransmits = err, handshake.time, handshake.retransmits
+	c := p.connector(i)
+	shake, err := c.begin()
+	if err == errPending { //nolint:errorlint // it is never wrapped
+		return c
+	}
+	descriptors().Release(dialDescriptors)
+	result.complete(shake, err)
+	return nil
+}
+
+// await completes result i, whose connector is pending.
+func (p *Probe) await(ctx context.Context, i int, pending connector) {
+	shake, err := pending.await(ctx)
+	descriptors().Release(dialDescriptors)
+	p.results[i].complete(shake, err)
+}
+
+// connector returns the connector to the address of result i.
+func (p *Probe) connector(i int) connector {
+	for len(p.dials) < len(p.results) {
+		p.dials = append(p.dials, dial{})
+	}
+	d, address := &p.dials[i], p.results[i].Address
+	if d.address != address {
+		*d = dial{address, p.newConnector(netip.AddrPortFrom(address, p.target.Port), p.target.Timeout)}
+	}
+	return d.connector
+}
+
+// complete says how the dial of the result's address ended.
+func (r *Result) complete(shake handshake, err error) {
+	r.Err, r.HandshakeTime, r.SYNRetransmits = err, shake.time, shake.retransmits
 	switch {
 	case err == nil:
 	case isLocalFault(err):
-		result.LocalFault, result.SYNRetransmits = true, unknownRetransmits
+		r.LocalFault, r.SYNRetransmits = true, unknownRetransmits
 	default:
-		result.ErrorType = connectErrorType(err)
+		r.ErrorType = connectErrorType(err)
 	}
 }

@@ -20,6 +20,8 @@ func literal(address netip.AddrPort) target.Target {
 	return target.Target{Host: address.Addr().String(), Port: address.Port(), Timeout: 10 * time.Second, CacheDuration: target.UntilError}
 }
 
+func notWaiting() {}
+
 func newProbe(checked target.Target) *Probe { return New([]target.Target{checked})[0] }
 
 // What a check of an IP literal finds.
@@ -82,7 +84,7 @@ func TestCheckLiteral(t *testing.T) {
 			if test.timeout > 0 {
 				checked.Timeout = test.timeout
 			}
-			outcome, err := newProbe(checked).Check(context.Background(), HostAddresses{})
+			outcome, err := newProbe(checked).Check(context.Background(), HostAddresses{}, notWaiting)
 			require.NoError(t, err)
 			assert.Empty(t, outcome.Lookups)
 			require.Len(t, outcome.Results, 1)
@@ -102,7 +104,7 @@ func TestCheckMappedAddress(t *testing.T) {
 	address := testnet.Listen(t, "tcp4", "127.0.0.1:0")
 	checked := literal(address)
 	checked.Host = "::ffff:127.0.0.1"
-	outcome, err := newProbe(checked).Check(context.Background(), HostAddresses{})
+	outcome, err := newProbe(checked).Check(context.Background(), HostAddresses{}, notWaiting)
 	require.NoError(t, err)
 	require.Len(t, outcome.Results, 1)
 	assert.True(t, outcome.Results[0].Connected())
@@ -112,7 +114,7 @@ func TestCheckMappedAddress(t *testing.T) {
 
 func TestCheckUnknownZone(t *testing.T) {
 	checked := literal(netip.MustParseAddrPort("[fe80::1%nosuchif]:80"))
-	outcome, err := newProbe(checked).Check(context.Background(), HostAddresses{})
+	outcome, err := newProbe(checked).Check(context.Background(), HostAddresses{}, notWaiting)
 	require.NoError(t, err)
 	require.Len(t, outcome.Results, 1)
 	assert.True(t, outcome.Results[0].LocalFault)
@@ -126,7 +128,7 @@ func TestCheckEnded(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	checking := make(chan error)
 	go func() {
-		outcome, err := newProbe(literal(silent)).Check(ctx, HostAddresses{})
+		outcome, err := newProbe(literal(silent)).Check(ctx, HostAddresses{}, notWaiting)
 		assert.Empty(t, outcome)
 		checking <- err
 	}()

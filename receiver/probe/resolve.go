@@ -65,15 +65,18 @@ func (c *nameCache) observe(results []Result) {
 	}
 }
 
-// resolve returns a result for each address that is to be dialled, and a failed
-// one for each family that has none but should.
-func (p *Probe) resolve(ctx context.Context, host HostAddresses) Outcome {
+// resolve sets the results to one for each address that is to be dialled, and a
+// failed one for each family that has none but should. It returns the resolutions
+// that took place.
+func (p *Probe) resolve(ctx context.Context, host HostAddresses, waiting func()) []Lookup {
 	answers := p.names.answers
 	var lookups []Lookup
 	if !p.names.fresh(p.target.CacheDuration) {
+		waiting()
 		answers = p.lookUp(ctx)
 		if ctx.Err() != nil {
-			return Outcome{} // the answers say nothing about the name
+			p.results = p.results[:0]
+			return nil // the answers say nothing about the name
 		}
 		p.names.store(answers)
 		for _, a := range answers {
@@ -81,9 +84,11 @@ func (p *Probe) resolve(ctx context.Context, host HostAddresses) Outcome {
 		}
 	}
 	if len(p.target.Families) > 0 {
-		return Outcome{Results: p.required(answers), Lookups: lookups}
+		p.results = p.required(answers)
+	} else {
+		p.results = p.automatic(answers, host)
 	}
-	return Outcome{Results: p.automatic(answers, host), Lookups: lookups}
+	return lookups
 }
 
 // lookUp asks the resolver for the families of the target at the same time.
@@ -118,10 +123,10 @@ func (p *Probe) lookUpFamily(ctx context.Context, family target.Family) answer {
 	return a
 }
 
-// required returns the results of the families that the target asks for: a
-// family without an address is down.
+// required returns the results of the families that the target asks for, in the
+// place of the last ones: a family without an address is down.
 func (p *Probe) required(answers []answer) []Result {
-	var results []Result
+	results := p.results[:0]
 	exists := slices.ContainsFunc(answers, func(a answer) bool { return !a.notFound() })
 	for _, a := range answers {
 		if !slices.Contains(p.target.Families, a.family) {
@@ -130,20 +135,21 @@ func (p *Probe) required(answers []answer) []Result {
 		if a.notFound() && exists {
 			a.errorType = NoAddress
 		}
-		results = append(results, p.familyResults(a)...)
+		results = p.appendFamily(results, a)
 	}
 	return results
 }
 
 // automatic returns the results of the families that the name resolves to and
-// that this machine has an address for. Where that leaves none, all that the
-// name resolves to are dialled, since something is to be said about it.
+// that this machine has an address for, in the place of the last ones. Where that
+// leaves none, all that the name resolves to are dialled, since something is to be
+// said about it.
 func (p *Probe) automatic(answers []answer, host HostAddresses) []Result {
 	isFound := func(a answer) bool { return a.found() }
 	isUsable := func(a answer) bool { return a.found() && slices.ContainsFunc(a.addresses, host.Reaches) }
 	found, usable := slices.ContainsFunc(answers, isFound), slices.ContainsFunc(answers, isUsable)
 
-	var results []Result
+	results := p.results[:0]
 	for _, a := range answers {
 		switch {
 		case found && a.notFound():
@@ -151,7 +157,7 @@ func (p *Probe) automatic(answers []answer, host HostAddresses) []Result {
 		case usable && a.found() && !isUsable(a):
 			// This machine has no address of this family.
 		case len(p.names.last[a.family]) > 0 || a.found():
-			results = append(results, p.familyResults(a)...)
+			results = p.appendFamily(results, a)
 		case found:
 			results = append(results, Result{Family: a.family, Err: a.err, ErrorType: a.errorType, LocalFault: a.localFault, Speculative: true})
 		}
@@ -165,25 +171,26 @@ func (p *Probe) automatic(answers []answer, host HostAddresses) []Result {
 	if reason.notFound() {
 		reason = answers[1]
 	}
-	return []Result{{Err: reason.err, ErrorType: reason.errorType, LocalFault: reason.localFault}}
+	return append(results, Result{Err: reason.err, ErrorType: reason.errorType, LocalFault: reason.localFault})
 }
 
-// familyResults returns a result for each address of a, and where it has none, a
+// appendFamily appends a result for each address of a, and where it has none, a
 // failed one for each address that the family had last, or one without address.
-func (p *Probe) familyResults(a answer) []Result {
+func (p *Probe) appendFamily(results []Result, a answer) []Result {
 	if a.found() {
 		if p.names.last == nil {
 			p.names.last = make(map[target.Family][]netip.Addr, len(target.Families))
 		}
 		p.names.last[a.family] = a.addresses
 	}
+	result := Result{Family: a.family, Err: a.err, ErrorType: a.errorType, LocalFault: a.localFault}
 	addresses := p.names.last[a.family]
 	if len(addresses) == 0 {
-		addresses = []netip.Addr{{}}
+		return append(results, result)
 	}
-	results := make([]Result, len(addresses))
-	for i, addr := range addresses {
-		results[i] = Result{Family: a.family, Address: addr, Err: a.err, ErrorType: a.errorType, LocalFault: a.localFault}
+	for _, addr := range addresses {
+		result.Address = addr
+		results = append(results, result)
 	}
 	return results
 }

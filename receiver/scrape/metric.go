@@ -19,7 +19,7 @@ type metric struct {
 	strategy   string
 	attributes []attribute
 	// record gives emit each value of one target, and what it was measured of.
-	record func(r *recorder, i int, outcome *probe.Outcome, emit func(*sample, float64))
+	record func(r *recorder, i int, outcome *probe.Outcome, emit func(sample, float64))
 	units  []unit
 	// merges says that the points of a unit can be equal but for their values,
 	// since the user took away the attributes that would tell them apart.

@@ -98,7 +98,7 @@ func (r *recorder) countError(i int, family target.Family, errorType probe.Error
 	r.errors[i] = append(r.errors[i], failures{family, errorType, 1})
 }
 
-func recordCanConnect(r *recorder, i int, outcome *probe.Outcome, emit func(*sample, float64)) {
+func recordCanConnect(r *recorder, i int, outcome *probe.Outcome, emit func(sample, float64)) {
 	for k := range outcome.Results {
 		result := &outcome.Results[k]
 		if result.LocalFault || result.Speculative {
@@ -108,38 +108,38 @@ func recordCanConnect(r *recorder, i int, outcome *probe.Outcome, emit func(*sam
 		if result.Connected() {
 			value = 1
 		}
-		emit(&sample{target: &r.targets[i], family: result.Family, address: r.addressText(i, result.Address)}, value)
+		emit(sample{target: &r.targets[i], family: result.Family, address: r.addressText(i, result.Address)}, value)
 	}
 }
 
-func recordResponseTime(r *recorder, i int, outcome *probe.Outcome, emit func(*sample, float64)) {
+func recordResponseTime(r *recorder, i int, outcome *probe.Outcome, emit func(sample, float64)) {
 	if !r.targets[i].CollectResponseTime {
 		return
 	}
 	for k := range outcome.Results {
 		if result := &outcome.Results[k]; result.Connected() {
-			emit(&sample{target: &r.targets[i], family: result.Family, address: r.addressText(i, result.Address)}, result.HandshakeTime.Seconds())
+			emit(sample{target: &r.targets[i], family: result.Family, address: r.addressText(i, result.Address)}, result.HandshakeTime.Seconds())
 		}
 	}
 }
 
-func recordSYNRetransmits(r *recorder, i int, outcome *probe.Outcome, emit func(*sample, float64)) {
+func recordSYNRetransmits(r *recorder, i int, outcome *probe.Outcome, emit func(sample, float64)) {
 	for k := range outcome.Results {
 		if result := &outcome.Results[k]; result.SYNRetransmits >= 0 {
-			emit(&sample{target: &r.targets[i], family: result.Family, address: r.addressText(i, result.Address)}, float64(result.SYNRetransmits))
+			emit(sample{target: &r.targets[i], family: result.Family, address: r.addressText(i, result.Address)}, float64(result.SYNRetransmits))
 		}
 	}
 }
 
-func recordResolveTime(r *recorder, i int, outcome *probe.Outcome, emit func(*sample, float64)) {
+func recordResolveTime(r *recorder, i int, outcome *probe.Outcome, emit func(sample, float64)) {
 	for _, lookup := range outcome.Lookups {
-		emit(&sample{target: &r.targets[i], family: lookup.Family}, lookup.Time.Seconds())
+		emit(sample{target: &r.targets[i], family: lookup.Family}, lookup.Time.Seconds())
 	}
 }
 
-func recordErrors(r *recorder, i int, _ *probe.Outcome, emit func(*sample, float64)) {
+func recordErrors(r *recorder, i int, _ *probe.Outcome, emit func(sample, float64)) {
 	for _, f := range r.errors[i] {
-		emit(&sample{target: &r.targets[i], family: f.family, errorType: f.errorType}, float64(f.count))
+		emit(sample{target: &r.targets[i], family: f.family, errorType: f.errorType}, float64(f.count))
 	}
 }
 

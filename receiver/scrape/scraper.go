@@ -6,13 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	collector "go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/scraper/scrapererror"
+	"golang.org/x/sync/semaphore"
 
 	"example.com/tcpcheckreceiver/internal/metadata"
 	"example.com/tcpcheckreceiver/receiver/probe"
@@ -23,18 +24,27 @@ import (
 type Scraper struct {
 	running  context.Context
 	probes   []*probe.Probe
+	order    []int // of the next collection's checks
+	places   *semaphore.Weighted
 	recorder *recorder
 	journal  *journal
 }
 
-// New returns a Scraper of targets whose checks end when running does.
-func New(running context.Context, set collector.Settings, metrics metadata.MetricsBuilderConfig, targets []target.Target) *Scraper {
-	return &Scraper{
+// New returns a Scraper of targets whose checks end when running does. Each check
+// takes one of places, unless that is nil.
+func New(running context.Context, set collector.Settings, metrics metadata.MetricsBuilderConfig, targets []target.Target, places *semaphore.Weighted) *Scraper {
+	s := &Scraper{
 		running:  running,
 		probes:   probe.New(targets),
+		order:    make([]int, len(targets)),
+		places:   places,
 		recorder: newRecorder(set, metrics, targets),
 		journal:  newJournal(set.Logger, targets),
 	}
+	for i := range s.order {
+		s.order[i] = i
+	}
+	return s
 }
 
 // ScrapeMetrics makes one collection: it checks all targets at the same time
@@ -58,19 +68,23 @@ func (s *Scraper) ScrapeMetrics(ctx context.Context) (pmetric.Metrics, error) {
 // check returns the outcome of each target's check, an empty one where ctx ended
 // first.
 func (s *Scraper) check(ctx context.Context) []probe.Outcome {
-	host := probe.ReadHostAddresses()
-	outcomes := make([]probe.Outcome, len(s.probes))
-	var checks sync.WaitGroup
-	checks.Add(len(s.probes))
-	for i, p := range s.probes {
-		go func() {
-			defer checks.Done()
-			// The only error is that of ctx: nothing is known then.
-			outcomes[i], _ = p.Check(ctx, host)
-		}()
+	c := &collection{
+		ctx: ctx, probes: s.probes, order: s.order, places: s.places,
+		host: probe.ReadHostAddresses(), outcomes: make([]probe.Outcome, len(s.probes)),
 	}
-	checks.Wait()
-	return outcomes
+	c.run()
+	// Those that are silent are the last to start the next time: where they
+	// take all that may be under way, nobody has to wait behind them.
+	slices.SortStableFunc(s.order, func(a, b int) int { return silence(&c.outcomes[a]) - silence(&c.outcomes[b]) })
+	return c.outcomes
+}
+
+// silence returns 1 if an address did not answer, and 0 otherwise.
+func silence(outcome *probe.Outcome) int {
+	if slices.ContainsFunc(outcome.Results, func(r probe.Result) bool { return r.ErrorType == probe.Timeout }) {
+		return 1
+	}
+	return 0
 }
 
 // localFaults returns a partial scrape error if there are addresses that this

@@ -41,7 +41,7 @@ func defaultMetrics() metadata.MetricsBuilderConfig {
 }
 
 func newScraper(config metadata.MetricsBuilderConfig, targets ...target.Target) *Scraper {
-	return New(context.Background(), receivertest.NewNopSettings(metadata.Type), config, targets)
+	return New(context.Background(), receivertest.NewNopSettings(metadata.Type), config, targets, nil)
 }
 
 // points returns a line for each point: "resource metric{attributes} value",
@@ -308,7 +308,7 @@ func TestLocalFault(t *testing.T) {
 func TestScrapeEnded(t *testing.T) {
 	running, cancel := context.WithCancel(context.Background())
 	silent := newTarget("silent", testnet.BlackHole(t))
-	s := New(running, receivertest.NewNopSettings(metadata.Type), defaultMetrics(), []target.Target{silent})
+	s := New(running, receivertest.NewNopSettings(metadata.Type), defaultMetrics(), []target.Target{silent}, nil)
 	scraping := make(chan error)
 	go func() {
 		metrics, err := s.ScrapeMetrics(context.Background())

@@ -13,6 +13,9 @@ type writer struct {
 	start, ts pcommon.Timestamp
 	points    pmetric.NumberDataPointSlice
 	series    map[string]*merged // of the unit, where it merges points
+	// sample is that of the value which is written: here, it takes no allocation
+	// of its own.
+	sample sample
 }
 
 // merged is a point that is made of several.
@@ -33,18 +36,19 @@ func (w *writer) begin(points pmetric.NumberDataPointSlice, ok bool) bool {
 }
 
 // emit writes the point of a value, or merges it into one that is equal.
-func (w *writer) emit(s *sample, value float64) {
+func (w *writer) emit(s sample, value float64) {
+	w.sample = s
 	if !w.metric.merges {
-		w.setValue(w.append(s), value)
+		w.setValue(w.append(), value)
 		return
 	}
-	key := w.metric.key(s)
+	key := w.metric.key(&w.sample)
 	if series, ok := w.series[key]; ok {
 		series.value = w.metric.merge(series.value, value)
 		series.n++
 		return
 	}
-	w.series[key] = &merged{point: w.append(s), value: value, n: 1}
+	w.series[key] = &merged{point: w.append(), value: value, n: 1}
 }
 
 // end ends a unit.
@@ -58,11 +62,11 @@ func (w *writer) end() {
 	w.series = nil
 }
 
-func (w *writer) append(s *sample) pmetric.NumberDataPoint {
+func (w *writer) append() pmetric.NumberDataPoint {
 	point := w.points.AppendEmpty()
 	point.SetStartTimestamp(w.start)
 	point.SetTimestamp(w.ts)
-	w.metric.put(point.Attributes(), s)
+	w.metric.put(point.Attributes(), &w.sample)
 	return point
 }
 
