@@ -24,6 +24,10 @@ type Config struct {
 	// InitialDelay is the time from the start to the first checks: 0 or more,
 	// default 1s.
 	InitialDelay *Duration `mapstructure:"initial_delay"`
+	// MaxConcurrentChecks is how many instances are checked at the same time: 1 or
+	// more. By default they are as many as half of the process's limit of open
+	// files allows, which holds in any case: an address that is dialled takes one.
+	MaxConcurrentChecks *Integer `mapstructure:"max_concurrent_checks"`
 	// Service is the service of every instance that has none of its own.
 	Service string `mapstructure:"service"`
 	// InitConfig is tcp_check's place for Service.

@@ -66,7 +66,7 @@ instances[0].port: there is none; write host and port, or endpoint`,
 			name: "unknown option of the receiver",
 			yaml: `timeout: 5s
 instances: [{name: a, host: h, port: 1}]`,
-			want: `timeout: unknown option, with the value "5s"; the receiver has collection_interval, initial_delay, service, instances, metrics, resource_attributes`,
+			want: `timeout: unknown option, with the value "5s"; the receiver has collection_interval, initial_delay, max_concurrent_checks, service, instances, metrics, resource_attributes`,
 		},
 		{
 			name: "unknown option of an instance",
@@ -488,6 +488,24 @@ instances: [{name: a, host: h, port: 1}]`,
 			want: "initial_delay: -1s is less than 0",
 		},
 		{
+			name: "no checks at the same time",
+			yaml: `max_concurrent_checks: 0
+instances: [{name: a, host: h, port: 1}]`,
+			want: "max_concurrent_checks: 0 is less than 1; leave the option out for as many as the limit of open files allows",
+		},
+		{
+			name: "checks at the same time are a text",
+			yaml: `max_concurrent_checks: many
+instances: [{name: a, host: h, port: 1}]`,
+			want: `max_concurrent_checks: "many" is not a whole number`,
+		},
+		{
+			name: "checks at the same time are a fraction",
+			yaml: `max_concurrent_checks: 1.5
+instances: [{name: a, host: h, port: 1}]`,
+			want: "max_concurrent_checks: 1.5 is not a whole number",
+		},
+		{
 			name: "tags are a mapping",
 			yaml: "instances: [{name: a, host: h, port: 1, tags: {env: prod}}]",
 			want: "instances[0].tags: map[env:prod] is not a list of tags",
@@ -632,7 +650,7 @@ instances:
   - {host: '::1', ipv4_only: yes, port: many, tags: [prod]}
 metrics: {network.tcp.can_connect: {aggregation_strategy: median}}`,
 			want: `instances[1].port: "many" is not a whole number
-colour: unknown option, with the value "red"; the receiver has collection_interval, initial_delay, service, instances, metrics, resource_attributes
+colour: unknown option, with the value "red"; the receiver has collection_interval, initial_delay, max_concurrent_checks, service, instances, metrics, resource_attributes
 instances[0].host: "https://example.com" has a scheme; write the host alone
 instances[0].port: 70000 is not between 1 and 65535
 instances[0].timeout: 20s is longer than the interval of 15s (collection_interval)

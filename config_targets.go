@@ -15,11 +15,15 @@ import (
 
 // plan returns what a valid Config asks for, with every default applied.
 func (c *Config) plan() receiver.Plan {
-	return receiver.Plan{
+	plan := receiver.Plan{
 		Targets:      c.targets(),
 		InitialDelay: c.initialDelay(),
 		Metrics:      metadata.MetricsBuilderConfig{Metrics: c.Metrics, ResourceAttributes: c.ResourceAttributes},
 	}
+	if c.MaxConcurrentChecks != nil {
+		plan.MaxConcurrentChecks = int64(*c.MaxConcurrentChecks)
+	}
+	return plan
 }
 
 // targets returns the instances of a valid Config in plain values, with every

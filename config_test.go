@@ -189,6 +189,17 @@ func TestInitialDelay(t *testing.T) {
 	}
 }
 
+func TestMaxConcurrentChecks(t *testing.T) {
+	for yaml, want := range map[string]int64{
+		"instances: [{name: a, host: h, port: 1}]": 0,
+		readTestdata(t, "all_options.yaml"):        100,
+	} {
+		config, err := load(t, yaml)
+		require.NoError(t, err)
+		assert.Equal(t, want, config.plan().MaxConcurrentChecks, yaml)
+	}
+}
+
 func TestMetricsSection(t *testing.T) {
 	config, err := load(t, readTestdata(t, "all_options.yaml"))
 	require.NoError(t, err)

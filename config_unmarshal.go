@@ -30,7 +30,7 @@ func (c *Config) addUnknown(p *problems) {
 			p.add(strings.TrimPrefix(place+"."+key, "."), "unknown option, with the value %s; %s has %s", quote(unknown[key]), what, options)
 		}
 	}
-	add("", "the receiver", c.Unknown, "collection_interval, initial_delay, service, instances, metrics, resource_attributes")
+	add("", "the receiver", c.Unknown, "collection_interval, initial_delay, max_concurrent_checks, service, instances, metrics, resource_attributes")
 	add("init_config", "init_config", c.InitConfig.Unknown, "service")
 	for i := range c.Instances {
 		instance := &c.Instances[i]

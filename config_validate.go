@@ -19,6 +19,9 @@ func (c *Config) Validate() error {
 	c.addUnknown(p)
 	checkPositive(p, "collection_interval", c.CollectionInterval)
 	checkNotNegative(p, "initial_delay", c.InitialDelay)
+	if limit := c.MaxConcurrentChecks; limit != nil && *limit < 1 {
+		p.add("max_concurrent_checks", "%d is less than 1; leave the option out for as many as the limit of open files allows", *limit)
+	}
 	if c.Service != "" && c.InitConfig.Service != "" {
 		p.add("init_config.service", "%q is written as service already, as %q; write one of them", c.InitConfig.Service, c.Service)
 	}

@@ -70,6 +70,7 @@ type receiver struct {
 	release   chan struct{}
 	stopped   chan struct{}
 	held      uint64 // bytes of memory held between collections, per target
+	profiled  int    // collections
 }
 
 // collection is what there is to know of one.
@@ -134,7 +135,8 @@ func (r *receiver) consume(_ context.Context, metrics pmetric.Metrics) error {
 // delivery; the wait for the next interval is not in it.
 func (r *receiver) collect(targets []netip.AddrPort) (time.Duration, error) {
 	if profile != "" {
-		file, err := os.Create(profile)
+		r.profiled++
+		file, err := os.Create(fmt.Sprint(profile, ".", r.profiled))
 		if err != nil {
 			return 0, err
 		}

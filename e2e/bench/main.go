@@ -28,7 +28,7 @@ func run() int {
 	sizes := flag.String("targets", "1000,10000,100000", "numbers of targets, separated by commas")
 	rounds := flag.Int("rounds", 3, "rounds of each contender, of which the median counts")
 	states := flag.String("states", "up,refused,silent", "states of the targets, separated by commas; silent: a tenth of them never answers")
-	flag.StringVar(&profile, "cpuprofile", "", "write a CPU profile of the receiver's last collection to this file")
+	flag.StringVar(&profile, "cpuprofile", "", "write CPU profiles of the receiver's collections to this file, with .1, .2 and so on")
 	serve := flag.String("serve", "", "serve connections to this address, for the measuring process")
 	flag.Parse()
 	if *serve != "" {

@@ -2,13 +2,17 @@ package probe
 
 import (
 	"context"
+	"net"
 	"net/netip"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"golang.org/x/sync/semaphore"
 
 	"example.com/tcpcheckreceiver/internal/testnet"
 	"example.com/tcpcheckreceiver/receiver/target"
@@ -120,6 +124,82 @@ func TestCheckUnknownZone(t *testing.T) {
 	assert.True(t, outcome.Results[0].LocalFault)
 	assert.Empty(t, outcome.Results[0].ErrorType)
 	assert.ErrorContains(t, outcome.Results[0].Err, `fe80::1%nosuchif: this machine has no interface "nosuchif"`)
+}
+
+// Names with more addresses than there are descriptors are checked nevertheless,
+// also where their checks take each other's descriptors.
+func TestFewDescriptors(t *testing.T) {
+	before := descriptors
+	t.Cleanup(func() { descriptors = before })
+	few := semaphore.NewWeighted(2)
+	descriptors = func() *semaphore.Weighted { return few }
+
+	silent := testnet.BlackHole(t)
+	var checks sync.WaitGroup
+	for range 10 {
+		p := newProbe(target.Target{Host: "name.test", Port: silent.Port(), Timeout: 10 * time.Millisecond, CacheDuration: time.Hour})
+		p.names.store([]answer{found(target.IPv4, silent.Addr(), silent.Addr(), silent.Addr()), notFound(target.IPv6)})
+		checks.Go(func() {
+			outcome, err := p.Check(context.Background(), HostAddresses{}, notWaiting)
+			assert.NoError(t, err)
+			assert.Len(t, outcome.Results, 3)
+			for _, result := range outcome.Results {
+				assert.Equal(t, Timeout, result.ErrorType)
+			}
+		})
+	}
+	checks.Wait()
+	assert.True(t, few.TryAcquire(2), "all descriptors are free again")
+}
+
+// A check says that it waits, and says so before it does.
+func TestCheckWaiting(t *testing.T) {
+	for name, test := range map[string]struct {
+		checked target.Target
+		want    bool
+	}{
+		"up":           {literal(testnet.Listen(t, "tcp4", "127.0.0.1:0")), runtime.GOOS != "linux"},
+		"refused":      {literal(testnet.ClosedPort(t, "127.0.0.1")), runtime.GOOS != "linux"},
+		"silent":       {literal(testnet.BlackHole(t)), true},
+		"a name":       {target.Target{Host: "localhost", Port: testnet.ClosedPort(t, "127.0.0.1").Port(), Timeout: time.Minute}, true},
+		"unknown zone": {literal(netip.MustParseAddrPort("[fe80::1%nosuchif]:80")), runtime.GOOS != "linux"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			waited := false
+			_, err := newProbe(test.checked).Check(ctx, HostAddresses{}, func() {
+				waited = true
+				cancel() // the silent one would take its time
+			})
+			assert.Equal(t, test.want, waited)
+			assert.Equal(t, test.want, err != nil)
+		})
+	}
+}
+
+// A target that refuses again and again, and then no longer does, is what it is
+// each time: the connector expects what it found the last time.
+func TestRefusedThenUp(t *testing.T) {
+	closed := testnet.ClosedPort(t, "127.0.0.1")
+	p := newProbe(literal(closed))
+	check := func() Result {
+		outcome, err := p.Check(context.Background(), HostAddresses{}, notWaiting)
+		require.NoError(t, err)
+		return outcome.Results[0]
+	}
+	for range 3 {
+		assert.Equal(t, ConnectionRefused, check().ErrorType)
+	}
+	listener, err := net.Listen("tcp4", closed.String())
+	require.NoError(t, err)
+	for range 3 {
+		assert.NoError(t, check().Err)
+	}
+	require.NoError(t, listener.Close())
+	for range 3 {
+		assert.Equal(t, ConnectionRefused, check().ErrorType)
+	}
 }
 
 // A check that is ended says nothing, and leaves nothing behind.

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	collector "go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/scraper/scrapererror"
+	"go.uber.org/zap"
 	"golang.org/x/sync/semaphore"
 
 	"example.com/tcpcheckreceiver/internal/metadata"
@@ -25,18 +26,24 @@ type Scraper struct {
 	running  context.Context
 	probes   []*probe.Probe
 	order    []int // of the next collection's checks
+	interval time.Duration
+	late     bool // the last collection took longer than the interval
+	logger   *zap.Logger
 	places   *semaphore.Weighted
 	recorder *recorder
 	journal  *journal
 }
 
-// New returns a Scraper of targets whose checks end when running does. Each check
-// takes one of places, unless that is nil.
+// New returns a Scraper of targets, of which there is at least one, and which have
+// the same interval. Their checks end when running does. Each takes one of places,
+// unless that is nil.
 func New(running context.Context, set collector.Settings, metrics metadata.MetricsBuilderConfig, targets []target.Target, places *semaphore.Weighted) *Scraper {
 	s := &Scraper{
 		running:  running,
 		probes:   probe.New(targets),
 		order:    make([]int, len(targets)),
+		interval: targets[0].Interval,
+		logger:   set.Logger,
 		places:   places,
 		recorder: newRecorder(set, metrics, targets),
 		journal:  newJournal(set.Logger, targets),
@@ -59,6 +66,7 @@ func (s *Scraper) ScrapeMetrics(ctx context.Context) (pmetric.Metrics, error) {
 
 	now := time.Now()
 	outcomes := s.check(ctx)
+	s.observeDuration(time.Since(now))
 	for i := range outcomes {
 		s.journal.observe(i, outcomes[i].Results, now)
 	}
@@ -77,6 +85,21 @@ func (s *Scraper) check(ctx context.Context) []probe.Outcome {
 	// take all that may be under way, nobody has to wait behind them.
 	slices.SortStableFunc(s.order, func(a, b int) int { return silence(&c.outcomes[a]) - silence(&c.outcomes[b]) })
 	return c.outcomes
+}
+
+// observeDuration takes note of how long a collection took. While it is longer than
+// the interval, the next ones are put off, and the user ought to know.
+func (s *Scraper) observeDuration(took time.Duration) {
+	if late := took > s.interval; late != s.late {
+		s.late = late
+		fields := []zap.Field{zap.Duration("duration", took), zap.Duration("interval", s.interval), zap.Int("instances", len(s.probes))}
+		if late {
+			s.logger.Warn("A collection took longer than its interval, so instances are checked less often: lengthen the interval, "+
+				"shorten the timeouts, or raise the limit of open files or max_concurrent_checks", fields...)
+		} else {
+			s.logger.Info("Collections take no longer than their interval again", fields...)
+		}
+	}
 }
 
 // silence returns 1 if an address did not answer, and 0 otherwise.

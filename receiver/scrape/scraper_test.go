@@ -17,6 +17,10 @@ import (
 	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.opentelemetry.io/collector/scraper/scrapererror"
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+	"golang.org/x/sync/semaphore"
 
 	"example.com/tcpcheckreceiver/internal/metadata"
 	"example.com/tcpcheckreceiver/internal/testnet"
@@ -302,6 +306,53 @@ func TestLocalFault(t *testing.T) {
 	}, points(t, metrics))
 	assert.True(t, scrapererror.IsPartialScrapeError(err))
 	assert.EqualError(t, err, "a fault of this machine, and not of its targets, left addresses unchecked (1): no such network interface")
+}
+
+// Those that were silent start last the next time, so that nobody waits behind them.
+func TestSilentTargetsStartLast(t *testing.T) {
+	silent, up, refused := testnet.BlackHole(t), testnet.Listen(t, "tcp4", "127.0.0.1:0"), testnet.ClosedPort(t, "127.0.0.1")
+	targets := []target.Target{
+		newTarget("silent 0", silent), newTarget("up 1", up), newTarget("silent 2", silent), newTarget("refused 3", refused), newTarget("up 4", up),
+	}
+	for i := range targets {
+		targets[i].Timeout = 20 * time.Millisecond
+	}
+	for places, limit := range map[string]*semaphore.Weighted{"as many as there are": nil, "one": semaphore.NewWeighted(1)} {
+		t.Run(places, func(t *testing.T) {
+			s := New(context.Background(), receivertest.NewNopSettings(metadata.Type), defaultMetrics(), targets, limit)
+			for range 2 {
+				metrics, err := s.ScrapeMetrics(context.Background())
+				require.NoError(t, err)
+				assert.Len(t, points(t, metrics), 5+3, "one each, and an error for those that are down")
+				assert.Equal(t, []int{1, 3, 4, 0, 2}, s.order)
+			}
+		})
+	}
+}
+
+// A collection that takes longer than its interval is logged once, and its end.
+func TestLateCollection(t *testing.T) {
+	core, logs := observer.New(zapcore.DebugLevel)
+	silent := newTarget("silent", testnet.BlackHole(t))
+	silent.Timeout, silent.Interval = 20*time.Millisecond, time.Millisecond
+	set := receivertest.NewNopSettings(metadata.Type)
+	set.Logger = zap.New(core)
+	s := New(context.Background(), set, defaultMetrics(), []target.Target{silent}, nil)
+	collect := func() {
+		_, err := s.ScrapeMetrics(context.Background())
+		require.NoError(t, err)
+	}
+	collect()
+	collect()
+	s.interval = time.Hour
+	collect()
+	var texts []string
+	for _, entry := range logs.All() {
+		if _, ok := entry.ContextMap()["duration"]; ok {
+			texts = append(texts, entry.Level.String()+" "+strings.SplitAfter(entry.Message, "interval")[0])
+		}
+	}
+	assert.Equal(t, []string{"warn A collection took longer than its interval", "info Collections take no longer than their interval"}, texts)
 }
 
 // A collection that is ended gives the points of the checks that were done.
