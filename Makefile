@@ -10,7 +10,7 @@ FUZZTIME ?= 5s
 SOAKTIME ?= 10m
 
 .DEFAULT_GOAL = test
-.PHONY: run collector test unit e2e faults accuracy soak bench fuzz generate generated lint vet tidy clean
+.PHONY: run collector test unit e2e faults accuracy soak bench profile fuzz generate generated lint vet tidy clean
 
 run: $(COLLECTOR)
 	$(COLLECTOR) --config examples/quickstart.yaml
@@ -45,9 +45,17 @@ accuracy:
 soak: $(COLLECTOR)
 	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) run ./soak -duration $(SOAKTIME) $(if $(filter 10m,$(SOAKTIME)),-docs $(CURDIR)/docs)
 
-# What a check costs, beside the bare system calls and net.Dialer.
-bench:
-	cd e2e && $(GO) run ./bench
+# What a check costs, beside the bare system calls and net.Dialer. Needs root.
+bench: $(COLLECTOR)
+	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) run ./bench
+
+# Where the receiver's time goes, with 10,000 targets that are up. Needs root.
+profile:
+	mkdir -p build
+	rm -f build/cpu.*
+	cd e2e && $(GO) build -o ../build/bench ./bench
+	build/bench -targets 10000 -states up -rounds 15 -prompt=false -cpuprofile build/cpu
+	$(GO) tool pprof -top -nodecount=15 build/bench build/cpu.*
 
 # go test fuzzes one target at a time.
 FUZZ = $(GO) test -run '^$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x -fuzz

@@ -29,6 +29,7 @@ func run() int {
 	rounds := flag.Int("rounds", 3, "rounds of each contender, of which the median counts")
 	states := flag.String("states", "up,refused,silent", "states of the targets, separated by commas; silent: a tenth of them never answers")
 	flag.StringVar(&profile, "cpuprofile", "", "write CPU profiles of the receiver's collections to this file, with .1, .2 and so on")
+	prompt := flag.Bool("prompt", true, "measure how long the configuration, the start and the shutdown take")
 	serve := flag.String("serve", "", "serve connections to this address, for the measuring process")
 	flag.Parse()
 	if *serve != "" {
@@ -40,15 +41,24 @@ func run() int {
 	}
 	defer server.Stop()
 	printHeader()
+	var promises []promise
 	for _, state := range strings.Split(*states, ",") {
 		for _, size := range strings.Split(*sizes, ",") {
 			n, err := strconv.Atoi(size)
 			if err != nil {
 				return report(err)
 			}
-			if err := measure(state, n, *rounds, server); err != nil {
+			kept, err := measure(state, n, *rounds, server)
+			if err != nil {
 				return report(err)
 			}
+			promises = append(promises, kept)
+		}
+	}
+	printPromises(promises)
+	if *prompt {
+		if err := measurePromptness(); err != nil {
+			return report(err)
 		}
 	}
 	printGoals()
@@ -84,28 +94,29 @@ func targetsIn(state string, n int, server *loopback.Server) ([]netip.AddrPort, 
 	return nil, fmt.Errorf("%q is no state: they are up, refused and silent", state)
 }
 
-// measure prints the lines of one state and number of targets.
-func measure(state string, n, rounds int, server *loopback.Server) error {
+// measure prints the lines of one state and number of targets, and returns what the
+// receiver's collections are like.
+func measure(state string, n, rounds int, server *loopback.Server) (promise, error) {
 	targets, err := targetsIn(state, n, server)
 	if err != nil {
-		return err
+		return promise{}, err
 	}
-	receiver, err := newReceiver(targets)
+	receiver, err := newReceiver(targets, nil)
 	if err != nil {
-		return err
+		return promise{}, err
 	}
-	defer receiver.stop()
 	contenders := []contender{{"bare calls", bare}, {"net.Dialer", dial}, {"receiver", receiver.collect}}
 	runs := make([][]cost, len(contenders))
 	for range rounds {
 		for i, c := range contenders {
 			used, err := measureCost(c, targets)
 			if err != nil {
-				return err
+				return promise{}, err
 			}
 			runs[i] = append(runs[i], used)
 		}
 	}
+	receiver.stop()
 	printLines(state, n, contenders, runs, receiver)
-	return nil
+	return measurePromise(state, targets, server)
 }

@@ -28,6 +28,9 @@ func printLines(state string, n int, contenders []contender, runs [][]cost, r *r
 			m.cpu.Round(10*time.Nanosecond), ratio(m.cpu, floor.cpu), ratio(m.cpu, dialer.cpu), m.wall.Round(time.Millisecond), m.allocs, m.bytes)
 		if c.name == "receiver" {
 			fmt.Printf("  %7d B %9s", r.held, peak())
+			if n == 10_000 {
+				addGoal(fmt.Sprintf("bytes held per target, 10,000 %s", state), float64(r.held), 2048)
+			}
 		}
 		fmt.Println()
 	}
@@ -49,30 +52,40 @@ func peak() string {
 	return "?"
 }
 
-// printGoals prints whether the goals are met that have been measured.
+// goal is a figure that is to be at most limit.
+type goal struct {
+	what         string
+	value, limit float64
+}
+
+// goals are those that have been measured.
+var goals []goal
+
+func addGoal(what string, value, limit float64) { goals = append(goals, goal{what, value, limit}) }
+
+// printGoals prints whether the goals are met, or by how much they are missed.
 func printGoals() {
 	fmt.Println()
-	for _, goal := range []struct {
-		state string
+	for _, state := range []struct {
+		name  string
 		limit float64
 	}{{"up", 1.3}, {"refused", 1.5}} {
-		receiver, ok := results[key(goal.state, 10_000, "receiver")]
+		receiver, ok := results[key(state.name, 10_000, "receiver")]
 		if !ok {
 			continue
 		}
-		floor := results[key(goal.state, 10_000, "bare calls")]
-		verdict(fmt.Sprintf("CPU per check, 10,000 %s, to the bare calls", goal.state), ratio(receiver.cpu, floor.cpu), goal.limit)
-		if many, ok := results[key(goal.state, 100_000, "receiver")]; ok {
-			verdict(fmt.Sprintf("CPU per check, 100,000 %s, to that at 10,000", goal.state), ratio(many.cpu, receiver.cpu), 1.15)
+		floor := results[key(state.name, 10_000, "bare calls")]
+		addGoal(fmt.Sprintf("CPU per check, 10,000 %s, to the bare calls", state.name), ratio(receiver.cpu, floor.cpu), state.limit)
+		addGoal(fmt.Sprintf("allocations per check, 10,000 %s", state.name), receiver.allocs, 9.99)
+		if many, ok := results[key(state.name, 100_000, "receiver")]; ok {
+			addGoal(fmt.Sprintf("CPU per check, 100,000 %s, to that at 10,000", state.name), ratio(many.cpu, receiver.cpu), 1.15)
 		}
-		verdict(fmt.Sprintf("allocations per check, 10,000 %s", goal.state), receiver.allocs, 9.99)
 	}
-}
-
-func verdict(what string, value, limit float64) {
-	outcome := "met"
-	if value > limit {
-		outcome = fmt.Sprintf("missed by %.2f", value-limit)
+	for _, g := range goals {
+		outcome := "met"
+		if g.value > g.limit {
+			outcome = fmt.Sprintf("missed by %.2f", g.value-g.limit)
+		}
+		fmt.Printf("%-55s %7.2f, goal at most %6.2f: %s\n", g.what, g.value, g.limit, outcome)
 	}
-	fmt.Printf("%-50s %6.2f, goal at most %.2f: %s\n", what, value, limit, outcome)
 }

@@ -4,19 +4,25 @@ package loopback
 
 import (
 	"bufio"
+	"encoding/gob"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
+	"sync"
+	"time"
 )
 
 // Server is a process that accepts and closes connections to all of 127.0.0.0/8,
 // on one port.
 type Server struct {
-	process *exec.Cmd
-	port    uint16
+	process  *exec.Cmd
+	port     uint16
+	requests io.Writer
+	answers  *bufio.Reader
 }
 
 // Start executes this program anew with arguments that make it call Serve, and
@@ -28,11 +34,15 @@ func Start(arguments ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	requests, err := process.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
 	if err := process.Start(); err != nil {
 		return nil, err
 	}
-	s := &Server{process: process}
-	line, err := bufio.NewReader(output).ReadString('\n')
+	s := &Server{process: process, requests: requests, answers: bufio.NewReader(output)}
+	line, err := s.answers.ReadString('\n')
 	if err != nil {
 		s.Stop()
 		return nil, fmt.Errorf("the server ended: %w", err)
@@ -58,6 +68,16 @@ func Targets(n int, port uint16) []netip.AddrPort {
 	return targets
 }
 
+// Accepted returns when the server last accepted a connection, by the address that
+// was dialled, of those since the last call.
+func (s *Server) Accepted() (map[netip.Addr]time.Time, error) {
+	if _, err := fmt.Fprintln(s.requests); err != nil {
+		return nil, err
+	}
+	var accepted map[netip.Addr]time.Time
+	return accepted, gob.NewDecoder(s.answers).Decode(&accepted)
+}
+
 // Stop ends the process.
 func (s *Server) Stop() {
 	_ = s.process.Process.Kill()
@@ -65,9 +85,10 @@ func (s *Server) Stop() {
 }
 
 // Serve accepts and closes connections to an IPv4 address until the process is
-// ended, and prints the address and port that it really has. The queue of those
-// that wait to be accepted is as long as the system allows; as root, Serve has it
-// allow more, in the network namespace of the process.
+// ended. It prints the address and port that it really has, and for each line that
+// it reads, when it accepted which connections. The queue of those that wait to be
+// accepted is as long as the system allows; as root, Serve has it allow more, in the
+// network namespace of the process.
 func Serve(address string) error {
 	_ = os.WriteFile("/proc/sys/net/core/somaxconn", []byte("65535"), 0o600)
 	listener, err := net.Listen("tcp4", address)
@@ -75,13 +96,44 @@ func Serve(address string) error {
 		return err
 	}
 	fmt.Println(listener.Addr())
+	var l log
+	go l.answer()
 	for {
 		conn, err := listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return err
 		}
 		if err == nil {
+			l.add(conn.LocalAddr())
 			_ = conn.Close()
 		}
+	}
+}
+
+// log says when connections were accepted.
+type log struct {
+	mu       sync.Mutex
+	accepted map[netip.Addr]time.Time
+}
+
+func (l *log) add(local net.Addr) {
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.accepted == nil {
+		l.accepted = make(map[netip.Addr]time.Time)
+	}
+	l.accepted[local.(*net.TCPAddr).AddrPort().Addr().Unmap()] = now
+}
+
+// answer prints the log, and begins a new one, for each line of the standard input.
+func (l *log) answer() {
+	requests := bufio.NewScanner(os.Stdin)
+	for requests.Scan() {
+		l.mu.Lock()
+		accepted := l.accepted
+		l.accepted = nil
+		l.mu.Unlock()
+		_ = gob.NewEncoder(os.Stdout).Encode(accepted) // to a measuring process that may be gone
 	}
 }

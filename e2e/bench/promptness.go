@@ -1,0 +1,164 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"example.com/tcpcheckreceiver"
+	"example.com/tcpcheckreceiver/e2e/inprocess"
+	"example.com/tcpcheckreceiver/e2e/loopback"
+)
+
+// patience bounds the waits for what is certain to come.
+const patience = 10 * time.Minute
+
+// measurePromptness prints how long it takes to read a configuration, to start with
+// it, and to stop.
+func measurePromptness() error {
+	fmt.Println()
+	return errors.Join(measureConfig(), measureShutdown(10_000), measureStart(10_000))
+}
+
+// measureConfig measures the decoding and validation of instances.
+func measureConfig() error {
+	took := make(map[int]time.Duration)
+	for _, n := range []int{10_000, 100_000} {
+		conf := confmap.NewFromStringMap(map[string]any{"instances": instancesOf(loopback.Targets(n, 80), map[string]any{
+			"timeout": "5s", "collect_response_time": true, "tags": []any{"env:prod", "team:payments"}, "service": "checkout", "ip_cache_duration": 60,
+		})})
+		began := time.Now()
+		config := tcpcheckreceiver.NewFactory().CreateDefaultConfig()
+		if err := conf.Unmarshal(config); err != nil {
+			return err
+		}
+		if err := confmap.Validate(config); err != nil {
+			return err
+		}
+		took[n] = time.Since(began)
+		fmt.Printf("decoding and validation of %d instances: %v\n", n, ms(took[n]))
+	}
+	addGoal("seconds to decode and validate 100,000 instances", took[100_000].Seconds(), 5)
+	addGoal("the same per instance, to that of 10,000", ratio(took[100_000]/10, took[10_000]), 1.5)
+	return nil
+}
+
+// measureShutdown measures the shutdown with n checks under way.
+func measureShutdown(n int) error {
+	port, err := blackHole()
+	if err != nil {
+		return err
+	}
+	r, err := inprocess.Start(map[string]any{"initial_delay": 0, "instances": instancesOf(loopback.Targets(n, port), nil)},
+		func(context.Context, pmetric.Metrics) error { return nil })
+	if err != nil {
+		return err
+	}
+	for began := time.Now(); runtime.NumGoroutine() < n && time.Since(began) < timeout; { // one awaits each answer
+		time.Sleep(time.Millisecond)
+	}
+	waiting := runtime.NumGoroutine()
+	began := time.Now()
+	err = r.Shutdown(context.Background())
+	took := time.Since(began)
+	fmt.Printf("shutdown with %d goroutines that await answers: %v\n", waiting, ms(took))
+	addGoal(fmt.Sprintf("seconds to shut down with %d checks under way", n), took.Seconds(), 0.5)
+	return err
+}
+
+// measureStart measures from the start of the collector, of which COLLECTOR has the
+// path, to the first points of n targets.
+func measureStart(n int) error {
+	binary := os.Getenv("COLLECTOR")
+	if binary == "" {
+		fmt.Println("start: COLLECTOR does not name the collector's binary; make bench does")
+		return nil
+	}
+	folder, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	for _, instances := range []int{1, n} {
+		took, err := start(binary, filepath.Join(folder, "collector.yaml"), loopback.Targets(instances, 1))
+		if err != nil {
+			return err
+		}
+		fmt.Printf("from the start of the collector to the first points of %d targets: %v\n", instances, ms(took))
+		if instances == n {
+			addGoal(fmt.Sprintf("seconds to the first points of %d targets", n), took.Seconds(), 1)
+		}
+	}
+	return nil
+}
+
+// start writes a configuration file, starts the collector with it, and returns how
+// long it took until it exported points.
+func start(binary, file string, targets []netip.AddrPort) (time.Duration, error) {
+	exported := make(chan time.Time, 1)
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	sink := &http.Server{ReadHeaderTimeout: patience, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		select {
+		case exported <- time.Now():
+		default:
+		}
+	})}
+	go func() { _ = sink.Serve(listener) }() // until it is closed
+	defer func() { _ = sink.Close() }()
+	if err := os.WriteFile(file, []byte(pipeline(targets, listener.Addr())), 0o600); err != nil {
+		return 0, err
+	}
+	process := exec.Command(binary, "--config", file)
+	process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	began := time.Now()
+	if err := process.Start(); err != nil {
+		return 0, err
+	}
+	defer func() {
+		_ = process.Process.Kill()
+		_ = process.Wait()
+	}()
+	select {
+	case at := <-exported:
+		return at.Sub(began), nil
+	case <-time.After(patience):
+		return 0, errors.New("the collector exports nothing")
+	}
+}
+
+// pipeline returns the collector's configuration.
+func pipeline(targets []netip.AddrPort, sink net.Addr) string {
+	var instances strings.Builder
+	for i, target := range targets {
+		fmt.Fprintf(&instances, "      - {name: target %d, host: %s, port: %d}\n", i, target.Addr(), target.Port())
+	}
+	return fmt.Sprintf(`receivers:
+  tcpcheck:
+    initial_delay: 0
+    instances:
+%sexporters:
+  otlp_http: {endpoint: "http://%s"}
+service:
+  telemetry: {metrics: {level: none}, logs: {level: fatal}}
+  pipelines:
+    metrics: {receivers: [tcpcheck], exporters: [otlp_http]}
+`, instances.String(), sink)
+}
