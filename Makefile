@@ -10,7 +10,7 @@ FUZZTIME ?= 5s
 SOAKTIME ?= 10m
 
 .DEFAULT_GOAL = test
-.PHONY: run collector test unit e2e faults accuracy soak bench profile fuzz generate generated lint vet tidy clean
+.PHONY: run collector test unit e2e faults accuracy soak bench profile benchmarks fuzz generate generated lint vet tidy clean
 
 run: $(COLLECTOR)
 	$(COLLECTOR) --config examples/quickstart.yaml
@@ -56,6 +56,14 @@ profile:
 	cd e2e && $(GO) build -o ../build/bench ./bench
 	build/bench -targets 10000 -states up -rounds 15 -prompt=false -cpuprofile build/cpu
 	$(GO) tool pprof -top -nodecount=15 build/bench build/cpu.*
+
+# The benchmarks of the hot functions, six times each, with their spread. To compare
+# with those of another commit, keep build/benchmarks.txt of that one and run
+# "go tool -modfile=tools/go.mod benchstat OLD NEW".
+benchmarks:
+	mkdir -p build
+	$(GO) test -run '^$$' -bench . -count 6 -benchtime 0.3s . ./receiver/... > build/benchmarks.txt
+	$(TOOL) benchstat build/benchmarks.txt
 
 # go test fuzzes one target at a time.
 FUZZ = $(GO) test -run '^$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x -fuzz

@@ -32,8 +32,11 @@ type Config struct {
 	Service string `mapstructure:"service"`
 	// InitConfig is tcp_check's place for Service.
 	InitConfig InitConfig `mapstructure:"init_config"`
-	// Instances are the ports to check: at least one.
+	// Instances are the ports to check: at least one, here or in InstancesFile.
 	Instances []Instance `mapstructure:"instances"`
+	// InstancesFile is the path of a YAML file with more instances, and perhaps an
+	// init_config of their own. It is read when the configuration is, once.
+	InstancesFile string `mapstructure:"instances_file"`
 
 	// Metrics says which metrics there are and with which attributes.
 	Metrics metadata.MetricsConfig `mapstructure:"metrics"`
@@ -45,6 +48,8 @@ type Config struct {
 
 	// undecoded is what Unmarshal could not decode.
 	undecoded problems
+	// file is what Unmarshal read from InstancesFile.
+	file instancesFile
 }
 
 // InitConfig is the section of that name in a configuration of tcp_check.

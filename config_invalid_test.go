@@ -1,9 +1,14 @@
 package tcpcheckreceiver
 
 import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 )
 
 // Every mistake that a user can make, and the sentence that it earns.
@@ -66,7 +71,7 @@ instances[0].port: there is none; write host and port, or endpoint`,
 			name: "unknown option of the receiver",
 			yaml: `timeout: 5s
 instances: [{name: a, host: h, port: 1}]`,
-			want: `timeout: unknown option, with the value "5s"; the receiver has collection_interval, initial_delay, max_concurrent_checks, service, instances, metrics, resource_attributes`,
+			want: `timeout: unknown option, with the value "5s"; the receiver has collection_interval, initial_delay, max_concurrent_checks, service, instances, instances_file, metrics, resource_attributes`,
 		},
 		{
 			name: "unknown option of an instance",
@@ -650,7 +655,7 @@ instances:
   - {host: '::1', ipv4_only: yes, port: many, tags: [prod]}
 metrics: {network.tcp.can_connect: {aggregation_strategy: median}}`,
 			want: `instances[1].port: "many" is not a whole number
-colour: unknown option, with the value "red"; the receiver has collection_interval, initial_delay, max_concurrent_checks, service, instances, metrics, resource_attributes
+colour: unknown option, with the value "red"; the receiver has collection_interval, initial_delay, max_concurrent_checks, service, instances, instances_file, metrics, resource_attributes
 instances[0].host: "https://example.com" has a scheme; write the host alone
 instances[0].port: 70000 is not between 1 and 65535
 instances[0].timeout: 20s is longer than the interval of 15s (collection_interval)
@@ -663,6 +668,63 @@ metrics::network.tcp.can_connect: invalid aggregation strategy "median", valid s
 		t.Run(test.name, func(t *testing.T) {
 			_, err := load(t, test.yaml)
 			require.EqualError(t, err, test.want)
+			if !belongsInFile(t, test.yaml) {
+				return
+			}
+			want := strings.ReplaceAll(test.want, "instances[", "instances_file.instances[")
+			want = regexp.MustCompile("(?m)^init_config").ReplaceAllString(want, "instances_file.init_config")
+			_, err = load(t, "instances_file: "+writeFile(t, test.yaml))
+			require.EqualError(t, err, want)
 		})
 	}
+}
+
+// belongsInFile reports whether all of a configuration may stand in a file of
+// instances, which then has the same mistakes.
+func belongsInFile(t *testing.T, config string) bool {
+	t.Helper()
+	var options map[string]any
+	require.NoError(t, yaml.Unmarshal([]byte(config), &options))
+	for option, value := range options {
+		_, isList := value.([]any)
+		if option != "init_config" && (option != "instances" || !isList) {
+			return false
+		}
+	}
+	return len(options) > 0
+}
+
+func writeFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "instances.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// What is wrong with a file of instances itself.
+func TestInvalidInstancesFile(t *testing.T) {
+	for name, test := range map[string]struct{ text, want string }{
+		"no YAML":           {"instances: [", "instances_file: FILE: yaml: line 1: did not find expected node content"},
+		"empty":             {"", "instances_file: FILE has no mapping of instances and init_config, but nothing"},
+		"a list":            {"[{name: a, host: h, port: 1}]", "instances_file: FILE has no mapping of instances and init_config, but [map[host:h name:a port:1]]"},
+		"no instances":      {"init_config: {service: a}", "instances: there are none, so there is nothing to check"},
+		"unknown option":    {"{collection_interval: 15s, instances: [{name: a, host: h, port: 1}]}", `instances_file.collection_interval: unknown option, with the value "15s"; the file has init_config, instances`},
+		"a key twice":       {"instances: [{name: a, name: b}]", "instances_file: FILE: yaml: unmarshal errors:\n  line 1: mapping key \"name\" already defined at line 1"},
+		"instances a text":  {"instances: many", `instances_file.instances: "many" is not a list of instances`},
+		"not even a place":  {"instances: [7]", "instances_file.instances[0]: 7 is not an instance, which is a mapping of options"},
+		"unknown init_conf": {"{init_config: {a: b}, instances: [{name: a, host: h, port: 1}]}", `instances_file.init_config.a: unknown option, with the value "b"; init_config has service`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := writeFile(t, test.text)
+			_, err := load(t, "instances_file: "+path)
+			require.EqualError(t, err, strings.ReplaceAll(test.want, "FILE", path))
+		})
+	}
+	_, err := load(t, "instances_file: testdata/nosuchfile.yaml")
+	require.EqualError(t, err, "instances_file: open testdata/nosuchfile.yaml: no such file or directory")
+	_, err = load(t, "instances_file: [a]")
+	require.EqualError(t, err, "instances_file: [a] is not the path of a file")
+	require.EqualError(t, (&Config{InstancesFile: "a.yaml"}).Validate(), "instances_file: a.yaml has not been read; that is for Unmarshal to do")
+	_, err = load(t, "{instances: [{name: a, host: h, port: 1}], instances_file: "+writeFile(t, "instances: [{name: a, host: h, port: 1}]")+"}")
+	require.EqualError(t, err, `instances_file.instances[0]: it has the name, target, service and tags of instances[0] ("a", h:1), so nothing would tell them apart`)
 }

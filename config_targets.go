@@ -29,9 +29,9 @@ func (c *Config) plan() receiver.Plan {
 // targets returns the instances of a valid Config in plain values, with every
 // default applied.
 func (c *Config) targets() []target.Target {
-	targets := make([]target.Target, len(c.Instances))
-	for i := range c.Instances {
-		targets[i] = c.target(&c.Instances[i])
+	targets := make([]target.Target, 0, len(c.Instances)+len(c.file.Instances))
+	for _, instance := range c.instances() {
+		targets = append(targets, c.target(instance))
 	}
 	return targets
 }

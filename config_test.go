@@ -54,6 +54,8 @@ func TestValidConfig(t *testing.T) {
 		change(&changed)
 		return []target.Target{changed}
 	}
+	pasted, err := load(t, readTestdata(t, "tcp_check.yaml"))
+	require.NoError(t, err)
 	for _, test := range []struct {
 		name string
 		yaml string
@@ -93,6 +95,14 @@ func TestValidConfig(t *testing.T) {
 					},
 				},
 				{Name: "My second service", Host: "::1", Port: 22, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: target.UntilError, Service: "payments"},
+			},
+		},
+		{
+			name: "tcp_check's file, named instead of pasted, and an instance more",
+			yaml: "{service: shop, instances: [{name: a, host: h, port: 1}], instances_file: testdata/tcp_check.yaml}",
+			want: []target.Target{
+				{Name: "a", Host: "h", Port: 1, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: target.UntilError, Service: "shop"},
+				pasted.targets()[0], pasted.targets()[1],
 			},
 		},
 		{

@@ -2,7 +2,6 @@ package tcpcheckreceiver
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -13,13 +12,15 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 )
 
-// Unmarshal decodes what the user wrote. What it cannot decode is for Validate to
-// report, together with all else that is wrong: it returns no error.
+// Unmarshal decodes what the user wrote, and reads InstancesFile. What it cannot
+// decode is for Validate to report, together with all else that is wrong: it returns
+// no error.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	if err := conf.Unmarshal(c); err != nil {
 		written := conf.ToStringMap()
-		eachDecodeError("", err, func(place string, err error) { addDecodeError(&c.undecoded, written, place, err) })
+		eachDecodeError("", err, func(place string, err error) { addDecodeError(&c.undecoded, written, "", place, err) })
 	}
+	c.readFile()
 	return nil
 }
 
@@ -30,11 +31,11 @@ func (c *Config) addUnknown(p *problems) {
 			p.add(strings.TrimPrefix(place+"."+key, "."), "unknown option, with the value %s; %s has %s", quote(unknown[key]), what, options)
 		}
 	}
-	add("", "the receiver", c.Unknown, "collection_interval, initial_delay, max_concurrent_checks, service, instances, metrics, resource_attributes")
+	add("", "the receiver", c.Unknown, "collection_interval, initial_delay, max_concurrent_checks, service, instances, instances_file, metrics, resource_attributes")
 	add("init_config", "init_config", c.InitConfig.Unknown, "service")
-	for i := range c.Instances {
-		instance := &c.Instances[i]
-		place := fmt.Sprintf("instances[%d]", i)
+	add(inFile, "the file", c.file.Unknown, "init_config, instances")
+	add(inFile+".init_config", "init_config", c.file.InitConfig.Unknown, "service")
+	for place, instance := range c.instances() {
 		add(place, "an instance", instance.Unknown, "name, host, port, endpoint, timeout, collect_response_time, "+
 			"address_families, ipv4_only, multiple_ips, ip_cache_duration, tags, service, min_collection_interval, "+
 			"empty_default_hostname, metric_patterns")
@@ -63,10 +64,10 @@ func eachDecodeError(place string, err error, found func(string, error)) {
 	}
 }
 
-// addDecodeError adds the problem of a value of a wrong type. The scalars of
-// this package say themselves what is wrong, and so does a generated section of
+// addDecodeError adds the problem of a value of a wrong type at a place in what was
+// written, with a prefix to the place. The scalars of this package say themselves what is wrong, and so does a generated section of
 // the keys that it does not know.
-func addDecodeError(p *problems, written map[string]any, place string, err error) {
+func addDecodeError(p *problems, written map[string]any, prefix, place string, err error) {
 	value := valueAt(written, place)
 	option := placeIndex.ReplaceAllString(place[strings.LastIndex(place, ".")+1:], "[]")
 	shape, ok := shapes[option]
@@ -76,11 +77,11 @@ func addDecodeError(p *problems, written map[string]any, place string, err error
 	var typeError *mapstructure.UnconvertibleTypeError
 	switch {
 	case ok:
-		p.add(place, "%s is not %s", quote(value), shape)
+		p.add(prefix+place, "%s is not %s", quote(value), shape)
 	case errors.As(err, &typeError):
-		p.add(place, "%s is not a %s", quote(typeError.Value), typeError.Expected.Kind())
+		p.add(prefix+place, "%s is not a %s", quote(typeError.Value), typeError.Expected.Kind())
 	default:
-		p.add(place, "%v", err)
+		p.add(prefix+place, "%v", err)
 	}
 }
 
@@ -92,6 +93,7 @@ var shapes = map[string]string{
 	"instances":           "a list of instances",
 	"instances[]":         "an instance, which is a mapping of options",
 	"name":                "a text; write it in quotes",
+	"instances_file":      "the path of a file",
 	"host":                "a text; write it in quotes",
 	"endpoint":            "a text such as localhost:443",
 	"service":             "a text; write it in quotes",

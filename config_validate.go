@@ -25,11 +25,13 @@ func (c *Config) Validate() error {
 	if c.Service != "" && c.InitConfig.Service != "" {
 		p.add("init_config.service", "%q is written as service already, as %q; write one of them", c.InitConfig.Service, c.Service)
 	}
-	if len(c.Instances) == 0 {
+	if c.InstancesFile != "" && !c.file.read {
+		p.add(inFile, "%s has not been read; that is for Unmarshal to do", c.InstancesFile)
+	} else if len(c.Instances)+len(c.file.Instances) == 0 && !p.has(inFile+".instances") {
 		p.add("instances", "there are none, so there is nothing to check")
 	}
-	for i := range c.Instances {
-		v := instanceValidator{problems: p, index: i, config: c, instance: &c.Instances[i]}
+	for place, instance := range c.instances() {
+		v := instanceValidator{problems: p, at: place, config: c, instance: instance}
 		v.validate()
 	}
 	c.checkDuplicates(p)
@@ -50,9 +52,8 @@ func checkNotNegative(p *problems, place string, d *Duration) {
 
 // checkDuplicates finds instances whose series would be the same.
 func (c *Config) checkDuplicates(p *problems) {
-	first := make(map[string]int)
-	for i := range c.Instances {
-		instance := &c.Instances[i]
+	first := make(map[string]string)
+	for place, instance := range c.instances() {
 		host, port := instance.hostPort()
 		if instance.Name == "" || host == "" || port == 0 {
 			continue // something else is wrong with it
@@ -68,11 +69,11 @@ func (c *Config) checkDuplicates(p *problems) {
 		tags := strings.Join(slices.Sorted(slices.Values(instance.Tags)), "\x00")
 		for _, family := range families {
 			key := strings.Join([]string{instance.Name, host, strconv.FormatInt(port, 10), family.String(), service, tags}, "\x00")
-			if j, ok := first[key]; ok {
-				p.add(fmt.Sprintf("instances[%d]", i), "it has the name, target, service and tags of instances[%d] (%q, %s), so nothing would tell them apart", j, instance.Name, instance.address())
+			if other, ok := first[key]; ok {
+				p.add(place, "it has the name, target, service and tags of %s (%q, %s), so nothing would tell them apart", other, instance.Name, instance.address())
 				break
 			}
-			first[key] = i
+			first[key] = place
 		}
 	}
 }
@@ -80,14 +81,14 @@ func (c *Config) checkDuplicates(p *problems) {
 // instanceValidator finds what is wrong with one instance.
 type instanceValidator struct {
 	*problems
-	index    int
+	at       string
 	config   *Config
 	instance *Instance
 }
 
 // place returns the place of an option.
 func (v *instanceValidator) place(option string) string {
-	return fmt.Sprintf("instances[%d].%s", v.index, option)
+	return v.at + "." + option
 }
 
 // element returns the place of the element n of the list that an option is.

@@ -94,22 +94,29 @@ func measureStart(n int) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
-	for _, instances := range []int{1, n} {
-		took, err := start(binary, filepath.Join(folder, "collector.yaml"), loopback.Targets(instances, 1))
+	for _, run := range []struct {
+		targets int
+		inFile  bool
+	}{{1, false}, {n, false}, {n, true}} {
+		took, err := start(binary, folder, loopback.Targets(run.targets, 1), run.inFile)
 		if err != nil {
 			return err
 		}
-		fmt.Printf("from the start of the collector to the first points of %d targets: %v\n", instances, ms(took))
-		if instances == n {
-			addGoal(fmt.Sprintf("seconds to the first points of %d targets", n), took.Seconds(), 1)
+		what := fmt.Sprintf("to the first points of %d targets", run.targets)
+		if run.inFile {
+			what += " in a file"
+		}
+		fmt.Printf("from the start of the collector %s: %v\n", what, ms(took))
+		if run.targets == n {
+			addGoal("seconds "+what, took.Seconds(), 1)
 		}
 	}
 	return nil
 }
 
-// start writes a configuration file, starts the collector with it, and returns how
-// long it took until it exported points.
-func start(binary, file string, targets []netip.AddrPort) (time.Duration, error) {
+// start starts the collector with targets, in its own configuration or in a file
+// beside it, and returns how long it took until it exported points.
+func start(binary, folder string, targets []netip.AddrPort, inFile bool) (time.Duration, error) {
 	exported := make(chan time.Time, 1)
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -123,10 +130,18 @@ func start(binary, file string, targets []netip.AddrPort) (time.Duration, error)
 	})}
 	go func() { _ = sink.Serve(listener) }() // until it is closed
 	defer func() { _ = sink.Close() }()
-	if err := os.WriteFile(file, []byte(pipeline(targets, listener.Addr())), 0o600); err != nil {
+	config, instances := filepath.Join(folder, "collector.yaml"), instancesYAML(targets)
+	if inFile {
+		file := filepath.Join(folder, "instances.yaml")
+		if err := os.WriteFile(file, []byte(instances), 0o600); err != nil {
+			return 0, err
+		}
+		instances = "instances_file: " + file
+	}
+	if err := os.WriteFile(config, []byte(pipeline(instances, listener.Addr())), 0o600); err != nil {
 		return 0, err
 	}
-	process := exec.Command(binary, "--config", file)
+	process := exec.Command(binary, "--config", config)
 	process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	began := time.Now()
 	if err := process.Start(); err != nil {
@@ -144,21 +159,26 @@ func start(binary, file string, targets []netip.AddrPort) (time.Duration, error)
 	}
 }
 
-// pipeline returns the collector's configuration.
-func pipeline(targets []netip.AddrPort, sink net.Addr) string {
+func instancesYAML(targets []netip.AddrPort) string {
 	var instances strings.Builder
+	instances.WriteString("instances:")
 	for i, target := range targets {
-		fmt.Fprintf(&instances, "      - {name: target %d, host: %s, port: %d}\n", i, target.Addr(), target.Port())
+		fmt.Fprintf(&instances, "\n  - {name: target %d, host: %s, port: %d}", i, target.Addr(), target.Port())
 	}
+	return instances.String()
+}
+
+// pipeline returns the collector's configuration with these options of the receiver.
+func pipeline(instances string, sink net.Addr) string {
 	return fmt.Sprintf(`receivers:
   tcpcheck:
     initial_delay: 0
-    instances:
-%sexporters:
+    %s
+exporters:
   otlp_http: {endpoint: "http://%s"}
 service:
   telemetry: {metrics: {level: none}, logs: {level: fatal}}
   pipelines:
     metrics: {receivers: [tcpcheck], exporters: [otlp_http]}
-`, instances.String(), sink)
+`, strings.ReplaceAll(instances, "\n", "\n    "), sink)
 }
