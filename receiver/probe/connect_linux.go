@@ -56,7 +56,7 @@ func (k *kernel) begin() (handshake, error) {
 		return handshake{}, k.failed("socket", err)
 	}
 	k.start = time.Now()
-	if err := unix.Connect(fd, k.sockaddr); err != nil && err != unix.EINPROGRESS && err != unix.EINTR { //nolint:errorlint // it is as the system call returned it
+	if err := unix.Connect(fd, k.sockaddr); err != nil && err != unix.EINPROGRESS && err != unix.EINTR {
 		_ = unix.Close(fd)
 		return handshake{}, k.failed("connect", err)
 	}
@@ -127,11 +127,10 @@ func (k *kernel) socketError(fd int) error {
 	if err != nil {
 		return k.failed("getsockopt", err)
 	}
-	switch unix.Errno(errno) {
-	case 0, unix.ECONNRESET, unix.EPIPE:
-		return nil
+	if e := unix.Errno(errno); e != 0 && e != unix.ECONNRESET && e != unix.EPIPE {
+		return k.failed("connect", e)
 	}
-	return k.failed("connect", unix.Errno(errno))
+	return nil
 }
 
 // tcpInfo is unix.GetsockoptTCPInfo with the result on the stack: that one

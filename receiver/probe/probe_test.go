@@ -141,8 +141,9 @@ func TestFewDescriptors(t *testing.T) {
 		p.names.store([]answer{found(target.IPv4, silent.Addr(), silent.Addr(), silent.Addr()), notFound(target.IPv6)})
 		checks.Go(func() {
 			outcome, err := p.Check(context.Background(), HostAddresses{}, notWaiting)
-			assert.NoError(t, err)
-			assert.Len(t, outcome.Results, 3)
+			if assert.NoError(t, err) {
+				assert.Len(t, outcome.Results, 3)
+			}
 			for _, result := range outcome.Results {
 				assert.Equal(t, Timeout, result.ErrorType)
 			}
@@ -192,7 +193,7 @@ func TestRefusedThenUp(t *testing.T) {
 	listener, err := net.Listen("tcp4", closed.String())
 	require.NoError(t, err)
 	for range 3 {
-		assert.NoError(t, check().Err)
+		require.NoError(t, check().Err)
 	}
 	require.NoError(t, listener.Close())
 	for range 3 {
