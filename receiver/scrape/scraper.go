@@ -27,7 +27,7 @@ type Scraper struct {
 	probes   []*probe.Probe
 	order    []int // of the next collection's checks
 	interval time.Duration
-	late     bool // the last collection took longer than the interval
+	late     bool // the last collection took longer than two intervals
 	logger   *zap.Logger
 	places   *semaphore.Weighted
 	recorder *recorder
@@ -87,17 +87,19 @@ func (s *Scraper) check(ctx context.Context) []probe.Outcome {
 	return c.outcomes
 }
 
-// observeDuration takes note of how long a collection took. While it is longer than
-// the interval, the next ones are put off, and the user ought to know.
+// observeDuration takes note of how long a collection took. The next one is put off
+// where that is more than the interval, as it is by a moment where a target is silent
+// for a timeout of the same length. Where it is more than two, collections are left
+// out, and the user ought to know.
 func (s *Scraper) observeDuration(took time.Duration) {
-	if late := took > s.interval; late != s.late {
+	if late := took > 2*s.interval; late != s.late {
 		s.late = late
 		fields := []zap.Field{zap.Duration("duration", took), zap.Duration("interval", s.interval), zap.Int("instances", len(s.probes))}
 		if late {
-			s.logger.Warn("A collection took longer than its interval, so instances are checked less often: lengthen the interval, "+
+			s.logger.Warn("A collection took longer than two intervals, so instances are checked less often: lengthen the interval, "+
 				"shorten the timeouts, or raise the limit of open files or max_concurrent_checks", fields...)
 		} else {
-			s.logger.Info("Collections take no longer than their interval again", fields...)
+			s.logger.Info("Collections take less than two intervals again", fields...)
 		}
 	}
 }
