@@ -5,6 +5,7 @@
 GO ?= go
 TOOL = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 COLLECTOR = build/collector/tcpcheck-collector
+PROMETHEUS = build/prometheus
 SOURCES = $(shell find . -name '*.go' -not -name '*_test.go' -not -path './build/*' -not -path './e2e/*')
 FUZZTIME ?= 5s
 SOAKTIME ?= 10m
@@ -58,7 +59,6 @@ e2e-prometheus: $(COLLECTOR) $(PROMETHEUS)
 picture: $(COLLECTOR) $(PROMETHEUS)
 	cd e2e && $(WITH_PROMETHEUS) $(GO) test -count=1 ./prometheus -run TestPicture -update
 
-PROMETHEUS = build/prometheus
 WITH_PROMETHEUS = COLLECTOR=$(CURDIR)/$(COLLECTOR) PROMETHEUS=$(CURDIR)/$(PROMETHEUS) PROMTOOL=$(CURDIR)/build/promtool
 
 # Without the discovery of targets in clouds, whose libraries are most of it.
