@@ -72,7 +72,7 @@ func TestPicture(t *testing.T) {
 	open()
 	next("")
 	p.end = time.Now()
-	p.states, p.times = s.matrix(p, canConnect), s.matrix(p, responseTime)
+	p.states, p.times = s.matrix(p, canConnect), s.matrix(p, connectedTime)
 
 	lanes := map[string]string{ // before, down, bound to one address, after
 		"bound to IPv4 only, ipv4": "1011",
@@ -91,6 +91,14 @@ func TestPicture(t *testing.T) {
 		assert.Equal(t, lanes[nameOf(series)], states, nameOf(series))
 	}
 	require.Len(t, p.times, 3)
+	for _, series := range p.times {
+		assert.False(t, slices.ContainsFunc(series.Values, func(sample model.SamplePair) bool {
+			return sample.Timestamp.Time().Sub(middles[1]).Abs() < p.step
+		}), "%s has a response time while it is down", nameOf(series))
+	}
+	last, _, err := s.api.Query(t.Context(), responseTime, middles[1])
+	require.NoError(t, err)
+	assert.Len(t, last, 3, "the exporter has the last times until metric_expiration")
 	text := p.draw()
 	for decoder := xml.NewDecoder(strings.NewReader(text)); ; {
 		if _, err := decoder.Token(); err != nil {
@@ -107,6 +115,9 @@ func TestPicture(t *testing.T) {
 const (
 	canConnect   = "network_tcp_can_connect"
 	responseTime = "network_tcp_response_time_seconds"
+	// connectedTime leaves out the times that the exporter still has of addresses
+	// that do not connect any more.
+	connectedTime = responseTime + " and " + canConnect + " == 1"
 )
 
 // matrix returns what an expression was, over the time of a picture, sorted by
@@ -167,7 +178,7 @@ const style = `
 .quiet { fill: #59636e }
 .grid { stroke: #d1d9e0 }
 .event { stroke: #59636e; stroke-dasharray: 3 3 }
-.up { fill: #4ac26b }
+.up { fill: #2da44e }
 .down { fill: #d1242f }
 .value { fill: #ffffff; font-weight: bold }
 .line0 { stroke: #0969da } .name0 { fill: #0969da }
@@ -207,7 +218,8 @@ func (p *picture) draw() string {
 	}
 	p.drawTimes(c, timesTop, timesBottom)
 	for _, event := range p.events {
-		c.Line(p.x(event.at), lanesTop-6, p.x(event.at), timesBottom, `class="event"`)
+		c.Line(p.x(event.at), lanesTop-6, p.x(event.at), lanesBottom, `class="event"`)
+		c.Line(p.x(event.at), timesTop, p.x(event.at), timesBottom, `class="event"`)
 		c.Text(p.x(event.at), lanesTop-12, "middle", event.what, `class="quiet" font-size="12"`)
 	}
 	p.axis(c, timesBottom+18)

@@ -63,6 +63,17 @@ func TestJobAndInstance(t *testing.T) {
 	}
 }
 
+// The opt-in attribute instance, named as tcp_check names its tag, gives way to
+// the server's label.
+func TestInstanceAttribute(t *testing.T) {
+	web := newService(t, "127.0.0.1")
+	c := startCollector(t, fmt.Sprintf("{name: web, endpoint: '127.0.0.1:%d'}", web.port),
+		"receivers::tcpcheck::metrics::network.tcp.can_connect::attributes: [tcpcheck.instance, instance]")
+	s := startServer(t, c.page)
+	s.awaitSome(canConnect)
+	assert.Equal(t, []string{c.page + " web web"}, linesOf(s.query(canConnect), []model.LabelName{"instance", "exported_instance", "tcpcheck_instance"}))
+}
+
 // A target that a reload of the configuration leaves out is gone at the next
 // scrape.
 func TestRemovedTarget(t *testing.T) {

@@ -66,8 +66,8 @@ func (s *server) query(expression string) model.Vector {
 	return answer.(model.Vector)
 }
 
-// await asks until the answer is what is wanted, and returns it.
-func (s *server) await(expression string, wanted func(model.Vector) bool) model.Vector {
+// await asks until the answer is what is wanted.
+func (s *server) await(expression string, wanted func(model.Vector) bool) {
 	s.t.Helper()
 	deadline := time.After(patience)
 	again := time.NewTicker(100 * time.Millisecond)
@@ -75,7 +75,7 @@ func (s *server) await(expression string, wanted func(model.Vector) bool) model.
 	for {
 		answer := s.query(expression)
 		if wanted(answer) {
-			return answer
+			return
 		}
 		select {
 		case <-again.C:
@@ -86,15 +86,9 @@ func (s *server) await(expression string, wanted func(model.Vector) bool) model.
 }
 
 // awaitSome asks until there is an answer.
-func (s *server) awaitSome(expression string) model.Vector {
+func (s *server) awaitSome(expression string) {
 	s.t.Helper()
-	return s.await(expression, func(answer model.Vector) bool { return len(answer) > 0 })
-}
-
-// awaitNone asks until there is no answer.
-func (s *server) awaitNone(expression string) {
-	s.t.Helper()
-	s.await(expression, func(answer model.Vector) bool { return len(answer) == 0 })
+	s.await(expression, func(answer model.Vector) bool { return len(answer) > 0 })
 }
 
 // awaitLines asks until the answer, a line with the values of some labels for

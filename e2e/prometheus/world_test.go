@@ -30,7 +30,7 @@ const scale = 30
 
 // times are the places of a duration in a YAML file of ours or in an expression
 // of PromQL within it.
-var times = regexp.MustCompile(`((?:\bfor|interval|metric_expiration): |\boffset |\[)(\d+[smhd])\b`)
+var times = regexp.MustCompile(`((?:\bfor|interval|metric_expiration): |\boffset |\[|:)(\d+[smhd])\b`)
 
 // accelerated returns the text of a shipped file with all its times divided by
 // scale. Nothing else is changed: expressions are tested as they are shipped, but
