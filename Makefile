@@ -5,12 +5,13 @@
 GO ?= go
 TOOL = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 COLLECTOR = build/collector/tcpcheck-collector
+PROMETHEUS = build/prometheus
 SOURCES = $(shell find . -name '*.go' -not -name '*_test.go' -not -path './build/*' -not -path './e2e/*')
 FUZZTIME ?= 5s
 SOAKTIME ?= 10m
 
 .DEFAULT_GOAL = test
-.PHONY: run collector test unit e2e faults accuracy soak bench profile benchmarks fuzz generate generated lint vet tidy clean
+.PHONY: run collector test unit e2e faults accuracy e2e-prometheus picture soak bench profile benchmarks fuzz generate generated lint vet tidy clean
 
 run: $(COLLECTOR)
 	$(COLLECTOR) --config examples/quickstart.yaml
@@ -67,6 +68,24 @@ benchmarks:
 
 # New inputs for the fuzz tests, of which make unit runs the committed ones. go test
 # fuzzes one target at a time, and compiles all anew for it.
+# The collector, scraped by a real Prometheus server. What needs root skips with
+# a reason.
+e2e-prometheus: $(COLLECTOR) $(PROMETHEUS)
+	cd e2e && $(WITH_PROMETHEUS) $(GO) test -race -count=1 ./prometheus
+
+# Draws docs/outage.svg of what the server has: four minutes.
+picture: $(COLLECTOR) $(PROMETHEUS)
+	cd e2e && $(WITH_PROMETHEUS) $(GO) test -count=1 ./prometheus -run TestPicture -update
+
+WITH_PROMETHEUS = COLLECTOR=$(CURDIR)/$(COLLECTOR) PROMETHEUS=$(CURDIR)/$(PROMETHEUS) PROMTOOL=$(CURDIR)/build/promtool
+
+# Without the discovery of targets in clouds, whose libraries are most of it.
+$(PROMETHEUS): tools/prometheus/go.mod tools/prometheus/go.sum
+	mkdir -p build
+	cd tools/prometheus && $(GO) build -tags remove_all_sd -o $(CURDIR)/build/ \
+		github.com/prometheus/prometheus/cmd/prometheus github.com/prometheus/prometheus/cmd/promtool
+
+# go test fuzzes one target at a time.
 FUZZ = $(GO) test -run '^$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x -fuzz
 fuzz:
 	$(FUZZ) FuzzConfig .
@@ -97,6 +116,7 @@ tidy:
 	$(GO) mod tidy
 	cd e2e && $(GO) mod tidy
 	cd tools && $(GO) mod tidy
+	cd tools/prometheus && $(GO) mod tidy
 
 clean:
 	rm -rf build

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"net"
@@ -11,8 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -21,6 +18,8 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/tcpcheckreceiver/e2e/process"
 )
 
 // patience bounds every wait for an event that is certain to come.
@@ -30,117 +29,20 @@ const patience = time.Minute
 // variable COLLECTOR has the path.
 func binary(t *testing.T) string {
 	t.Helper()
-	path := os.Getenv("COLLECTOR")
-	require.NotEmpty(t, path, "COLLECTOR is to name the collector's binary; run the tests by make e2e")
-	return path
-}
-
-// collector is a running collector.
-type collector struct {
-	t       *testing.T
-	process *exec.Cmd
-	output  *output
-	exited  chan error
+	return process.Program(t, "COLLECTOR", "e2e")
 }
 
 // start runs the collector with a configuration file and returns once it says
 // that it is ready. It is stopped at the end of the test.
-func start(t *testing.T, config string) *collector {
+func start(t *testing.T, config string) *process.Process {
 	t.Helper()
 	return startCommand(t, exec.Command(binary(t), "--config", config))
 }
 
 // startCommand is start for a command that becomes the collector.
-func startCommand(t *testing.T, process *exec.Cmd) *collector {
+func startCommand(t *testing.T, command *exec.Cmd) *process.Process {
 	t.Helper()
-	c := &collector{t: t, process: process, output: newOutput(), exited: make(chan error, 1)}
-	process.Stdout, process.Stderr = c.output, c.output
-	require.NoError(t, process.Start())
-	go func() { c.exited <- process.Wait() }()
-	t.Cleanup(func() {
-		if process.ProcessState == nil {
-			c.stop()
-		}
-		if t.Failed() {
-			t.Logf("the collector's output:\n%s", c.output)
-		}
-	})
-	c.await("Everything is ready")
-	return c
-}
-
-// await returns once the output has a line with all of texts, and returns it.
-func (c *collector) await(texts ...string) string {
-	c.t.Helper()
-	deadline := time.After(patience)
-	for {
-		line, changed := c.output.find(texts...)
-		if line != "" {
-			return line
-		}
-		select {
-		case <-changed:
-		case err := <-c.exited:
-			c.exited <- err
-			if line, _ := c.output.find(texts...); line != "" {
-				return line
-			}
-			require.FailNow(c.t, "the collector ended", "%v, before %q:\n%s", err, texts, c.output)
-		case <-deadline:
-			require.FailNow(c.t, "waited in vain", "for %q", texts)
-		}
-	}
-}
-
-// stop ends the collector as an operator does, and returns how long that took.
-func (c *collector) stop() time.Duration {
-	c.t.Helper()
-	began := time.Now()
-	require.NoError(c.t, c.process.Process.Signal(syscall.SIGTERM))
-	select {
-	case err := <-c.exited:
-		require.NoError(c.t, err)
-	case <-time.After(patience):
-		_ = c.process.Process.Kill()
-		require.FailNow(c.t, "the collector does not end")
-	}
-	return time.Since(began)
-}
-
-// output is what a process writes, line by line.
-type output struct {
-	mu      sync.Mutex
-	text    bytes.Buffer
-	changed chan struct{} // closed at the next write
-}
-
-func newOutput() *output { return &output{changed: make(chan struct{})} }
-
-func (o *output) Write(text []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	close(o.changed)
-	o.changed = make(chan struct{})
-	return o.text.Write(text)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
-// find returns the first line with all of texts, or else a channel that is closed
-// when there is more to look at.
-func (o *output) find(texts ...string) (string, <-chan struct{}) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for line := range strings.Lines(o.text.String()) {
-		if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(line, text) }) {
-			return strings.TrimSuffix(line, "\n"), nil
-		}
-	}
-	return "", o.changed
+	return process.Start(t, command, "Everything is ready")
 }
 
 // readPage reads a Prometheus page.

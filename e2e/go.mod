@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	example.com/tcpcheckreceiver v0.0.0
 	github.com/miekg/dns v1.1.73
+	github.com/prometheus/client_golang v1.23.2
 	github.com/prometheus/client_model v0.6.2
 	github.com/prometheus/common v0.67.5
 	github.com/stretchr/testify v1.11.1

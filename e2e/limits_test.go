@@ -58,11 +58,11 @@ func TestDescriptorLimit(t *testing.T) {
 	}
 	config, page := pipeline(t, healthy(t, 1000, "collection_interval: 2s"))
 	c := startCommand(t, exec.Command("sh", "-c", `ulimit -n 256 && exec "$@"`, "sh", binary(t), "--config", config))
-	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", c.process.Process.Pid))
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", c.PID()))
 	require.NoError(t, err)
 	require.Regexp(t, `Max open files +256 +256`, string(limits))
 	requireAllUp(t, page, 1000)
-	assert.NotContains(t, c.output.String(), "Error scraping metrics")
+	assert.NotContains(t, c.Output(), "Error scraping metrics")
 }
 
 // With all processors busy, no healthy target is down.
@@ -78,5 +78,5 @@ func TestBusyMachine(t *testing.T) {
 	config, page := pipeline(t, healthy(t, 5000, "collection_interval: 3s"))
 	c := start(t, config)
 	requireAllUp(t, page, 5000)
-	assert.NotContains(t, c.output.String(), "Cannot connect")
+	assert.NotContains(t, c.Output(), "Cannot connect")
 }

@@ -53,8 +53,8 @@ func TestQuickstart(t *testing.T) {
 	for name := range found {
 		assert.NotContains(t, name, "_ratio")
 	}
-	c.await("network.tcp.can_connect{tcpcheck.instance=bound to IPv4 only,", "network.type=ipv6", "} 0")
-	c.await("Cannot connect to bound to IPv4 only ([::1]:4317) over ipv6, ::1", `"error.type": "connection_refused"`)
+	c.Await("network.tcp.can_connect{tcpcheck.instance=bound to IPv4 only,", "network.type=ipv6", "} 0")
+	c.Await("Cannot connect to bound to IPv4 only ([::1]:4317) over ipv6, ::1", `"error.type": "connection_refused"`)
 }
 
 // A name that has both families in the hosts file.
@@ -116,8 +116,8 @@ instances:
 	}, only(found, errorsTotal))
 	assert.Len(t, only(found, responseTime), 1)
 
-	c.await("Cannot connect to bound to IPv4 (localhost:", "The service listens on ipv4 only", "[::]")
-	c.await("Cannot connect to bound to IPv6 (localhost:", "The service listens on ipv6 only", "0.0.0.0")
+	c.Await("Cannot connect to bound to IPv4 (localhost:", "The service listens on ipv4 only", "[::]")
+	c.Await("Cannot connect to bound to IPv6 (localhost:", "The service listens on ipv6 only", "0.0.0.0")
 }
 
 // withHosts returns a command that runs in a mount namespace of its own, in which
@@ -171,8 +171,8 @@ instances:
 `, silent, up))
 	c := start(t, config)
 	awaitSamples(t, page) // the other target's: the silent one's check is under way
-	t.Logf("the process took %v to end, with a check under way whose timeout is 10s", c.stop())
-	assert.NotContains(t, c.output.String(), "silent")
+	t.Logf("the process took %v to end, with a check under way whose timeout is 10s", c.Stop())
+	assert.NotContains(t, c.Output(), "silent")
 }
 
 // All mistakes at once, each with its place, and nothing starts.

@@ -51,12 +51,17 @@ func Start() (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dnsserver: %w", err)
 	}
+	return start(packets, listener)
+}
+
+// start starts a server on what was opened for it.
+func start(packets net.PacketConn, listener net.Listener) (*Server, error) {
 	s := &Server{
 		addr:   packets.LocalAddr().(*net.UDPAddr).AddrPort(),
 		zones:  newZones(),
 		closed: make(chan struct{}),
 	}
-	err = s.serve(&dns.Server{PacketConn: packets})
+	err := s.serve(&dns.Server{PacketConn: packets})
 	if err == nil {
 		err = s.serve(&dns.Server{
 			Listener:      listener,
@@ -77,6 +82,23 @@ func Start() (*Server, error) {
 func New(t testing.TB) *Server {
 	t.Helper()
 	s, err := Start()
+	return forTest(t, s, err)
+}
+
+// NewAt is New with an address and port: port 53 is the only one that resolv.conf
+// can mean, and takes root.
+func NewAt(t testing.TB, address netip.AddrPort) *Server {
+	t.Helper()
+	packets, listener, err := listenAt(address.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := start(packets, listener)
+	return forTest(t, s, err)
+}
+
+func forTest(t testing.TB, s *Server, err error) *Server {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,17 +114,26 @@ func New(t testing.TB) *Server {
 func listen() (net.PacketConn, net.Listener, error) {
 	var failures []error
 	for range portAttempts {
-		packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-		if err != nil {
-			return nil, nil, err
-		}
-		listener, err := net.Listen("tcp", packets.LocalAddr().String())
+		packets, listener, err := listenAt("127.0.0.1:0")
 		if err == nil {
 			return packets, listener, nil
 		}
-		failures = append(failures, err, packets.Close())
+		failures = append(failures, err)
 	}
 	return nil, nil, errors.Join(failures...)
+}
+
+// listenAt opens a port of an address for UDP and TCP.
+func listenAt(address string) (net.PacketConn, net.Listener, error) {
+	packets, err := net.ListenPacket("udp", address)
+	if err != nil {
+		return nil, nil, err
+	}
+	listener, err := net.Listen("tcp", packets.LocalAddr().String())
+	if err != nil {
+		return nil, nil, errors.Join(err, packets.Close())
+	}
+	return packets, listener, nil
 }
 
 // serve starts serving on what d listens on.

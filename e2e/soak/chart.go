@@ -4,10 +4,10 @@ package main
 
 import (
 	"fmt"
-	"html"
 	"math"
-	"strings"
 	"time"
+
+	"example.com/tcpcheckreceiver/e2e/svg"
 )
 
 // The measures of the chart, in pixels.
@@ -38,6 +38,17 @@ type panel struct {
 	lines       []line
 }
 
+// highest returns the highest value of a panel, 1 at least.
+func (p panel) highest() float64 {
+	highest := 1.0
+	for _, l := range p.lines {
+		for _, point := range l.points {
+			highest = max(highest, point.value)
+		}
+	}
+	return highest
+}
+
 // line is a figure in a panel.
 type line struct {
 	name, colour string
@@ -48,20 +59,16 @@ type line struct {
 // chart draws a run as SVG: the figures over time, and what happened when.
 func chart(r *report) string {
 	panels := panelsOf(r)
-	c := &canvas{plan: r.run.plan}
 	height := plotTop + len(panels)*panelHeight
-	fmt.Fprintf(&c.b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" font-family="Helvetica, Arial, sans-serif" font-size="13" fill="%s" role="img">`+"\n",
-		chartWidth, height, chartWidth, height, colourText)
 	title := fmt.Sprintf("A collector with %d changing targets, for %v", len(r.run.world.configured(r.run.number)), duration(r.run.plan.duration))
-	fmt.Fprintf(&c.b, "<title>%s</title>\n", html.EscapeString(title))
-	fmt.Fprintf(&c.b, `<rect width="%d" height="%d" fill="#ffffff"/>`+"\n", chartWidth, height)
+	c := &canvas{Canvas: svg.New(chartWidth, height, title, ""), plan: r.run.plan}
+	c.Rect(0, 0, chartWidth, float64(height), `fill="#ffffff"`)
 	c.text(plotLeft, 26, "start", 17, colourText, title)
 	c.legend(plotLeft, 52)
 	for i, p := range panels {
-		c.panel(plotTop+i*panelHeight, p, r.run.reloads)
+		c.panel(float64(plotTop+i*panelHeight), p, r.run.reloads)
 	}
-	c.b.WriteString("</svg>\n")
-	return c.b.String()
+	return c.String()
 }
 
 func panelsOf(r *report) []panel {
@@ -87,46 +94,54 @@ func panelsOf(r *report) []panel {
 
 // canvas is a chart that is being drawn.
 type canvas struct {
-	b    strings.Builder
+	*svg.Canvas
 	plan plan
 }
 
-func (c *canvas) text(x, y int, anchor string, size int, colour, text string) {
-	fmt.Fprintf(&c.b, `<text x="%d" y="%d" text-anchor="%s" font-size="%d" fill="%s">%s</text>`+"\n", x, y, anchor, size, colour, html.EscapeString(text))
+func (c *canvas) text(x, y float64, anchor string, size int, colour, text string) {
+	c.Text(x, y, anchor, text, fmt.Sprintf(`font-size="%d" fill="%s"`, size, colour))
+}
+
+// dashed draws the mark of a reload.
+func (c *canvas) dashed(x, top, bottom float64) {
+	c.Line(x, top, x, bottom, fmt.Sprintf(`stroke="%s" stroke-dasharray="3 3"`, colourReload))
+}
+
+// thick draws the mark of a median.
+func (c *canvas) thick(from, until, y float64) {
+	c.Line(from, y, until, y, fmt.Sprintf(`stroke="%s" stroke-width="5"`, colourMedian))
 }
 
 // legend explains the marks that all panels share.
-func (c *canvas) legend(x, y int) {
-	fmt.Fprintf(&c.b, `<line x1="%d" y1="%d" x2="%d" y2="%d" stroke="%s" stroke-dasharray="3 3"/>`+"\n", x+6, y-12, x+6, y+3, colourReload)
+func (c *canvas) legend(x, y float64) {
+	c.dashed(x+6, y-12, y+3)
 	c.text(x+16, y, "start", 13, colourText, "reload (SIGHUP)")
-	fmt.Fprintf(&c.b, `<rect x="%d" y="%d" width="16" height="13" fill="%s"/>`+"\n", x+150, y-11, colourCut)
+	c.Rect(x+150, y-11, 16, 13, fmt.Sprintf(`fill="%s"`, colourCut))
 	c.text(x+172, y, "start", 13, colourText, "OTLP exporter cut off")
-	fmt.Fprintf(&c.b, `<line x1="%d" y1="%d" x2="%d" y2="%d" stroke="%s" stroke-width="5"/>`+"\n", x+340, y-4, x+364, y-4, colourMedian)
+	c.thick(x+340, x+364, y-4)
 	c.text(x+370, y, "start", 13, colourText, "median of the middle third and of the last third")
 }
 
 // panel draws a panel with its plot at a height.
-func (c *canvas) panel(top int, p panel, reloads []reloaded) {
-	axis := newScale(p)
+func (c *canvas) panel(top float64, p panel, reloads []reloaded) {
+	axis := svg.NewScale(p.logarithmic, p.highest())
 	bottom := top + plotHeight
-	y := func(value float64) float64 { return float64(bottom) - axis.part(value)*plotHeight }
+	y := func(value float64) float64 { return bottom - axis.Part(value)*plotHeight }
 
-	fmt.Fprintf(&c.b, `<rect x="%.1f" y="%d" width="%.1f" height="%d" fill="%s"/>`+"\n",
-		c.x(c.plan.cut), top, c.x(c.plan.restore)-c.x(c.plan.cut), plotHeight, colourCut)
-	for _, value := range axis.marks {
-		fmt.Fprintf(&c.b, `<line x1="%d" y1="%.1f" x2="%d" y2="%.1f" stroke="%s"/>`+"\n", plotLeft, y(value), plotRight, y(value), colourGrid)
-		c.text(plotLeft-8, int(y(value))+4, "end", 12, colourText, thousands(value))
+	c.Rect(c.x(c.plan.cut), top, c.x(c.plan.restore)-c.x(c.plan.cut), plotHeight, fmt.Sprintf(`fill="%s"`, colourCut))
+	for _, value := range axis.Marks {
+		c.Line(plotLeft, y(value), plotRight, y(value), fmt.Sprintf(`stroke="%s"`, colourGrid))
+		c.text(plotLeft-8, y(value)+4, "end", 12, colourText, thousands(value))
 	}
 	for _, reload := range reloads {
-		fmt.Fprintf(&c.b, `<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="%s" stroke-dasharray="3 3"/>`+"\n",
-			c.x(reload.at), top, c.x(reload.at), bottom, colourReload)
+		c.dashed(c.x(reload.at), top, bottom)
 	}
 	for tenth := range 11 {
 		at := c.plan.duration / 10 * time.Duration(tenth)
-		c.text(int(c.x(at)), bottom+16, "middle", 12, colourText, duration(at))
+		c.text(c.x(at), bottom+16, "middle", 12, colourText, duration(at))
 	}
 	c.text(plotLeft, top-8, "start", 14, colourText, p.title)
-	x := plotRight
+	x := float64(plotRight)
 	for _, l := range p.lines {
 		c.line(l, y)
 		if l.name != "" {
@@ -139,20 +154,16 @@ func (c *canvas) panel(top int, p panel, reloads []reloaded) {
 // line draws the points of a line, over its medians.
 func (c *canvas) line(l line, y func(float64) float64) {
 	if l.medians != nil && !math.IsNaN(l.medians.middle) {
-		c.median(c.plan.middle, y(l.medians.middle))
-		c.median(c.plan.last, y(l.medians.last))
+		c.thick(c.x(c.plan.middle.from)+3, c.x(c.plan.middle.until)-3, y(l.medians.middle))
+		c.thick(c.x(c.plan.last.from)+3, c.x(c.plan.last.until)-3, y(l.medians.last))
 	}
-	var path strings.Builder
+	var points []svg.Point
 	for _, point := range l.points {
 		if point.at >= 0 && point.at <= c.plan.duration {
-			fmt.Fprintf(&path, "%.1f,%.1f ", c.x(point.at), y(point.value))
+			points = append(points, svg.Point{X: c.x(point.at), Y: y(point.value)})
 		}
 	}
-	fmt.Fprintf(&c.b, `<polyline points="%s" fill="none" stroke="%s" stroke-width="1.3" stroke-linejoin="round"/>`+"\n", strings.TrimSpace(path.String()), l.colour)
-}
-
-func (c *canvas) median(w window, y float64) {
-	fmt.Fprintf(&c.b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-width="5"/>`+"\n", c.x(w.from)+3, y, c.x(w.until)-3, y, colourMedian)
+	c.Polyline(points, fmt.Sprintf(`stroke="%s" stroke-width="1.3"`, l.colour))
 }
 
 // x is where a time of the run is.

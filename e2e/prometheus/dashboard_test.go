@@ -1,0 +1,172 @@
+package prometheus
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// dashboard is what the test reads of a dashboard of Grafana.
+type dashboard struct {
+	Templating struct {
+		List []struct {
+			Name, Type string
+			Query      any // a text, or an object with one
+		}
+	}
+	Panels []struct {
+		Title   string
+		Targets []struct{ Expr string }
+	}
+}
+
+// What the dashboard and the documentation ask, and what the documentation says
+// that there is, of a server that has seen everything that can happen.
+func TestQueries(t *testing.T) {
+	w := newWorld(t)
+	web, both := newService(t, "127.0.0.1"), newService(t, "127.0.0.1", "::1")
+	w.resolve("web.test", "127.0.0.1", "::1")
+	c := startCollector(t, fmt.Sprintf(`
+{name: web, host: web.test, port: %d, collect_response_time: true, service: shop, tags: ["env:prod"]},
+{name: both, host: web.test, port: %d, collect_response_time: true, service: shop, tags: ["env:prod"]},
+{name: closed, host: web.test, port: 1, collect_response_time: true, service: shop, tags: ["env:prod"]},
+{name: nameless, host: nobody.test, port: 443, service: shop, tags: ["env:prod"]},
+`, web.port, both.port), `receivers::tcpcheck::metrics: {network.tcp.syn_retransmits: {enabled: true}, network.tcp.resolve_time: {enabled: true}}`)
+	s := startServer(t, c.page)
+	// An increase takes two samples, and a step of two seconds that there were some.
+	s.awaitLines(`count by (tcpcheck_instance) (increase(network_tcp_errors_total[2s]) > 0)`, []model.LabelName{"tcpcheck_instance"}, "closed", "nameless", "web")
+	s.awaitSome(`count_over_time(network_tcp_can_connect[1m]) > 10`)
+	t.Run("dashboard", func(t *testing.T) { s.in(t).testDashboard() })
+	t.Run("documented series", func(t *testing.T) { s.in(t).testDocumentedSeries() })
+	t.Run("documented queries", func(t *testing.T) { s.in(t).testDocumentedQueries() })
+}
+
+// in returns the server for the time of a subtest.
+func (s *server) in(t *testing.T) *server { return &server{t: t, api: s.api} }
+
+// testDashboard asks all that the dashboard asks, for everything and for one
+// instance, in place of Grafana, which cannot be built from a module.
+func (s *server) testDashboard() {
+	text, err := os.ReadFile("../../grafana/tcpcheck.json")
+	require.NoError(s.t, err)
+	var d dashboard
+	require.NoError(s.t, json.Unmarshal(text, &d))
+	require.NotContains(s.t, strings.ReplaceAll(string(text), `"uid": "${datasource}"`, ""), `"uid": "$`, "a data source of its own")
+
+	everything := map[string]string{"__range": "1m", "__rate_interval": "2s"}
+	for _, variable := range d.Templating.List {
+		if variable.Type == "query" {
+			everything[variable.Name] = ".*"
+		}
+	}
+	require.Len(s.t, everything, 5)
+	one := maps.Clone(everything)
+	one["check"] = "web"
+	for _, variable := range d.Templating.List {
+		if variable.Type == "query" {
+			assert.NotEmpty(s.t, s.labelValues(variable.Query.(map[string]any)["query"].(string), everything), variable.Name)
+		}
+	}
+
+	answers := make(map[string]model.Vector)
+	for _, panel := range d.Panels {
+		require.NotEmpty(s.t, panel.Targets, panel.Title)
+		for _, target := range panel.Targets {
+			answers[panel.Title] = s.query(substitute(s.t, target.Expr, everything))
+			assert.NotEmpty(s.t, answers[panel.Title], "%s: %s", panel.Title, target.Expr)
+			assert.NotEmpty(s.t, s.query(substitute(s.t, target.Expr, one)), "%s of one instance: %s", panel.Title, target.Expr)
+		}
+	}
+	value := func(title string) float64 {
+		require.Len(s.t, answers[title], 1, title)
+		return float64(answers[title][0].Value)
+	}
+	assert.InDelta(s.t, 2, value("Down"), 0)
+	assert.InDelta(s.t, 1, value("Down over one family only"), 0)
+	assert.InDelta(s.t, 4, value("Targets"), 0)
+	assert.InDelta(s.t, 1, value("Collectors"), 0)
+	assert.Equal(s.t, []string{"web ipv6"}, linesOf(answers["One family against the other"], []model.LabelName{"tcpcheck_instance", "network_type"}))
+	assert.Contains(s.t, linesOf(answers["Failed checks by reason"], []model.LabelName{"error_type"}), "connection_refused")
+}
+
+// labelValues returns what Grafana's label_values(series, label) has.
+func (s *server) labelValues(query string, variables map[string]string) model.LabelValues {
+	s.t.Helper()
+	parts := regexp.MustCompile(`^label_values\((.+), (\w+)\)$`).FindStringSubmatch(query)
+	require.NotNil(s.t, parts, query)
+	values, _, err := s.api.LabelValues(s.t.Context(), parts[2], []string{substitute(s.t, parts[1], variables)}, time.Time{}, time.Time{})
+	require.NoError(s.t, err)
+	return values
+}
+
+// substitute puts the values of variables into a query, and fails if one of them
+// is unknown.
+func substitute(t *testing.T, query string, variables map[string]string) string {
+	t.Helper()
+	return regexp.MustCompile(`\$\w+`).ReplaceAllStringFunc(query, func(variable string) string {
+		value, known := variables[variable[1:]]
+		require.True(t, known, "%s in %s", variable, query)
+		return value
+	})
+}
+
+// page is the documentation.
+const page = "../../docs/prometheus.md"
+
+// testDocumentedSeries compares the table of series with what there is.
+func (s *server) testDocumentedSeries() {
+	text, err := os.ReadFile(page)
+	require.NoError(s.t, err)
+	documented := make(map[string][]string)
+	for _, row := range regexp.MustCompile("(?m)^\\| `(network_\\w+)` \\| (gauge|counter)\\b[^|]* \\| ([^|]+) \\|").FindAllStringSubmatch(string(text), -1) {
+		labels := []string{row[2]}
+		for _, label := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(row[3], -1) {
+			labels = append(labels, label[1])
+		}
+		slices.Sort(labels[1:])
+		documented[row[1]] = labels
+	}
+
+	// The labels that are the server's, of the service and of a tag.
+	others := []string{"__name__", "job", "instance", "service_name", "env"}
+	metadata, err := s.api.Metadata(s.t.Context(), "", "")
+	require.NoError(s.t, err)
+	found := make(map[string][]string)
+	series, _, err := s.api.Series(s.t.Context(), []string{`{__name__=~"network_.+|target_info"}`}, time.Now().Add(-time.Hour), time.Now())
+	require.NoError(s.t, err)
+	for _, labels := range series {
+		name := string(labels["__name__"])
+		if _, seen := found[name]; !seen {
+			require.Len(s.t, metadata[name], 1, name)
+			found[name] = []string{string(metadata[name][0].Type)}
+		}
+		for label := range labels {
+			if !slices.Contains(others, string(label)) && !slices.Contains(found[name], string(label)) {
+				found[name] = append(found[name], string(label))
+			}
+		}
+	}
+	for _, labels := range found {
+		slices.Sort(labels[1:])
+	}
+	assert.Equal(s.t, found, documented)
+}
+
+// testDocumentedQueries asks every query of the documentation.
+func (s *server) testDocumentedQueries() {
+	blocks := regexp.MustCompile("(?s)```promql\n(.*?)```").FindAllStringSubmatch(accelerated(s.t, page), -1)
+	require.NotEmpty(s.t, blocks)
+	for _, block := range blocks {
+		assert.NotEmpty(s.t, s.query(block[1]), block[1])
+	}
+}
