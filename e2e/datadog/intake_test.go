@@ -1,0 +1,221 @@
+// Package datadog tests what arrives at Datadog: the distribution for Datadog as a
+// process, and its intake for metrics on loopback.
+package datadog
+
+import (
+	"compress/zlib"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/DataDog/agent-payload/v5/gogen"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	canConnect   = "network.tcp.can_connect"
+	responseTime = "network.tcp.response_time"
+	failures     = "network.tcp.errors"
+)
+
+// patience bounds every wait for an event that is certain to come.
+const patience = 2 * time.Minute
+
+// apiKey has the form of a key, and is none.
+const apiKey = "00000000000000000000000000000000"
+
+// point is one value that arrived, with what its series says of it.
+type point struct {
+	metric  string
+	kind    gogen.MetricPayload_MetricType
+	tags    map[string]string
+	hosts   []string
+	seconds int64
+	value   float64
+}
+
+// instance returns the name of the instance that was checked.
+func (p point) instance() string { return p.tags["tcpcheck.instance"] }
+
+// intake takes metrics as Datadog does, and keeps the points.
+type intake struct {
+	t       *testing.T
+	address string
+	server  *http.Server
+	mu      sync.Mutex
+	points  []point
+	refused int           // requests
+	status  int           // to refuse metrics with, or 0
+	changed chan struct{} // closed when something arrives
+}
+
+// newIntake returns an intake for the time of the test.
+func newIntake(t *testing.T) *intake {
+	t.Helper()
+	// No process takes a port of this address while the intake is down.
+	i := &intake{t: t, address: "127.0.0.99:0", changed: make(chan struct{})}
+	i.open()
+	t.Cleanup(i.close)
+	return i
+}
+
+// open has the intake listen, at the address that it had before.
+func (i *intake) open() {
+	i.t.Helper()
+	listener, err := net.Listen("tcp4", i.address)
+	require.NoError(i.t, err)
+	i.address = listener.Addr().String()
+	i.server = &http.Server{Handler: i, ReadHeaderTimeout: patience}
+	go func() { _ = i.server.Serve(listener) }() // always an error, in the end
+}
+
+// close ends the intake and its connections: further ones are refused.
+func (i *intake) close() { assert.NoError(i.t, i.server.Close()) }
+
+// refuseWith has metrics refused with a status, and taken again with 0.
+func (i *intake) refuseWith(status int) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.status = status
+}
+
+// ServeHTTP implements http.Handler.
+func (i *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if r.URL.Path != "/api/v2/series" {
+		// Host metadata, and the question whether the key is valid.
+		_, _ = io.WriteString(w, `{"valid": true}`)
+		return
+	}
+	close(i.changed)
+	i.changed = make(chan struct{})
+	if i.status != 0 {
+		i.refused++
+		w.WriteHeader(i.status)
+		return
+	}
+	points, err := decode(r)
+	if err != nil {
+		i.t.Errorf("the intake cannot read what is sent: %v", err)
+	}
+	i.points = append(i.points, points...)
+	w.WriteHeader(http.StatusAccepted)
+	_, _ = io.WriteString(w, `{"errors": []}`)
+}
+
+// decode returns the points of a request.
+func decode(r *http.Request) ([]point, error) {
+	for header, want := range map[string]string{"Dd-Api-Key": apiKey, "Content-Type": "application/x-protobuf", "Content-Encoding": "deflate"} {
+		if got := r.Header.Get(header); got != want {
+			return nil, fmt.Errorf("the header %s is %q and not %q", header, got, want)
+		}
+	}
+	body, err := zlib.NewReader(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(body)
+	if err != nil {
+		return nil, err
+	}
+	var payload gogen.MetricPayload
+	if err := payload.Unmarshal(text); err != nil {
+		return nil, err
+	}
+	var points []point
+	for _, series := range payload.GetSeries() {
+		arrived, err := pointsOf(series)
+		if err != nil {
+			return nil, err
+		}
+		points = append(points, arrived...)
+	}
+	return points, nil
+}
+
+// pointsOf returns the points of a series. Each of its tags has a key of its own.
+func pointsOf(series *gogen.MetricPayload_MetricSeries) ([]point, error) {
+	tags, hosts := make(map[string]string), []string(nil)
+	for _, tag := range series.GetTags() {
+		key, value, ok := strings.Cut(tag, ":")
+		if _, twice := tags[key]; twice || !ok {
+			return nil, fmt.Errorf("the tag %q is there twice or has no value: %v", tag, series.GetTags())
+		}
+		tags[key] = value
+	}
+	for _, resource := range series.GetResources() {
+		if resource.GetType() == "host" && resource.GetName() != "" {
+			hosts = append(hosts, resource.GetName())
+		}
+	}
+	var points []point
+	for _, p := range series.GetPoints() {
+		points = append(points, point{series.GetMetric(), series.GetType(), tags, hosts, p.GetTimestamp(), p.GetValue()})
+	}
+	return points, nil
+}
+
+// arrived returns the points so far of those metrics.
+func (i *intake) arrived(metrics ...string) []point {
+	points, _ := i.look(metrics...)
+	return points
+}
+
+// look returns the points so far of those metrics, and a channel that is closed
+// when there is more.
+func (i *intake) look(metrics ...string) ([]point, <-chan struct{}) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return only(i.points, func(p point) bool { return slices.Contains(metrics, p.metric) }), i.changed
+}
+
+// await returns the points of a metric of an instance once there are as many as
+// that.
+func (i *intake) await(metric, instance string, count int) []point {
+	i.t.Helper()
+	return i.awaitThat(metric, instance, func(points []point) bool { return len(points) >= count })
+}
+
+// awaitThat returns the points of a metric of an instance once they are as wanted.
+func (i *intake) awaitThat(metric, instance string, wanted func([]point) bool) []point {
+	i.t.Helper()
+	deadline := time.After(patience)
+	for {
+		points, changed := i.look(metric)
+		points = only(points, func(p point) bool { return p.instance() == instance })
+		if wanted(points) {
+			return points
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			require.FailNow(i.t, "waited in vain", "for %s of %q; so far %v", metric, instance, points)
+		}
+	}
+}
+
+// awaitRefused returns once so many more requests have been refused.
+func (i *intake) awaitRefused(count int) {
+	i.t.Helper()
+	i.mu.Lock()
+	enough := i.refused + count
+	i.mu.Unlock()
+	require.Eventually(i.t, func() bool {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		return i.refused >= enough
+	}, patience, 50*time.Millisecond)
+}
+
+// only returns the points that are wanted.
+func only(points []point, wanted func(point) bool) []point {
+	return slices.DeleteFunc(slices.Clone(points), func(p point) bool { return !wanted(p) })
+}

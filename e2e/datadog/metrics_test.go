@@ -1,0 +1,165 @@
+package datadog
+
+import (
+	"fmt"
+	"maps"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/DataDog/agent-payload/v5/gogen"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/tcpcheckreceiver/e2e/process"
+	"example.com/tcpcheckreceiver/internal/testnet"
+)
+
+// The tags of each metric, for a service that is bound to IPv4 only.
+func TestTags(t *testing.T) {
+	needRoot(t)
+	up := testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
+	port := fmt.Sprint(up)
+	in := newIntake(t)
+	startWithHosts(t, in, hostsOfBoth(t), fmt.Sprintf(`
+collection_interval: 1s
+instances:
+  - {name: "web (eu-1)", host: both.test, port: %d, collect_response_time: true, service: checkout, tags: ["env:prod"]}
+`, up))
+	errors := in.await(failures, "web (eu-1)", 1)
+	times := in.await(responseTime, "web (eu-1)", 1)
+	connects := in.await(canConnect, "web (eu-1)", 2)
+
+	t.Run("can_connect", func(t *testing.T) {
+		t.Run("instance", func(t *testing.T) { assert.Equal(t, []string{"web_eu_1"}, values(connects, "instance")) })
+		t.Run("target_host", func(t *testing.T) { assert.Equal(t, []string{"both.test"}, values(connects, "target_host")) })
+		t.Run("port", func(t *testing.T) { assert.Equal(t, []string{port}, values(connects, "port")) })
+		t.Run("address", func(t *testing.T) { assert.Equal(t, []string{"127.0.0.1", "::1"}, values(connects, "address")) })
+		t.Run("service", func(t *testing.T) { assert.Equal(t, []string{"checkout"}, values(connects, "service")) })
+		t.Run("tags", func(t *testing.T) { assert.Equal(t, []string{"prod"}, values(connects, "env")) })
+		t.Run("tcpcheck.instance", func(t *testing.T) {
+			assert.Equal(t, []string{"web (eu-1)"}, values(connects, "tcpcheck.instance"))
+		})
+		t.Run("network.type", func(t *testing.T) {
+			for _, p := range connects {
+				assert.InDelta(t, map[string]float64{"ipv4": 1, "ipv6": 0}[p.tags["network.type"]], p.value, 0)
+			}
+			assert.Equal(t, []string{"ipv4", "ipv6"}, values(connects, "network.type"))
+		})
+		t.Run("no_others", func(t *testing.T) {
+			assert.Equal(t, []string{"address", "env", "instance", "network.type", "port", "service", "target_host", "tcpcheck.instance"}, keys(connects))
+		})
+	})
+	t.Run("response_time", func(t *testing.T) {
+		t.Run("url", func(t *testing.T) { assert.Equal(t, []string{"both.test:" + port}, values(times, "url")) })
+		t.Run("instance", func(t *testing.T) { assert.Equal(t, []string{"web (eu-1)"}, values(times, "instance")) })
+		t.Run("address", func(t *testing.T) { assert.Equal(t, []string{"127.0.0.1"}, values(times, "address")) })
+		t.Run("service", func(t *testing.T) { assert.Equal(t, []string{"checkout"}, values(times, "service")) })
+		t.Run("tags", func(t *testing.T) { assert.Equal(t, []string{"prod"}, values(times, "env")) })
+		t.Run("tcpcheck.instance", func(t *testing.T) {
+			assert.Equal(t, []string{"web (eu-1)"}, values(times, "tcpcheck.instance"))
+		})
+		t.Run("network.type", func(t *testing.T) { assert.Equal(t, []string{"ipv4"}, values(times, "network.type")) })
+		t.Run("no_others", func(t *testing.T) {
+			assert.Equal(t, []string{"address", "env", "instance", "network.type", "service", "tcpcheck.instance", "url"}, keys(times))
+		})
+	})
+	t.Run("errors", func(t *testing.T) {
+		tags := map[string]string{
+			"tcpcheck.instance": "web (eu-1)", "server.address": "both.test", "server.port": port,
+			"network.type": "ipv6", "error.type": "connection_refused", "service": "checkout", "env": "prod",
+		}
+		for _, p := range errors {
+			assert.Equal(t, tags, p.tags)
+		}
+	})
+}
+
+// What kind of metric each is, and its values.
+func TestMetrics(t *testing.T) {
+	up := testnet.Listen(t, "tcp4", "127.0.0.1:0")
+	closed := testnet.ClosedPort(t, "127.0.0.1")
+	in := newIntake(t)
+	start(t, in, fmt.Sprintf(`
+collection_interval: 1s
+instances:
+  - {name: up, endpoint: %q, collect_response_time: true}
+  - {name: down, endpoint: %q, collect_response_time: true}
+`, up, closed))
+	counts := in.await(failures, "down", 3)
+
+	t.Run("can_connect", func(t *testing.T) {
+		for instance, value := range map[string]float64{"up": 1, "down": 0} {
+			for _, p := range in.await(canConnect, instance, 3) {
+				assert.Equal(t, gogen.MetricPayload_GAUGE, p.kind)
+				assert.InDelta(t, value, p.value, 0, instance)
+			}
+		}
+	})
+	t.Run("response_time", func(t *testing.T) {
+		for _, p := range in.await(responseTime, "up", 3) {
+			assert.Equal(t, gogen.MetricPayload_GAUGE, p.kind)
+			assert.Positive(t, p.value)
+			assert.Less(t, p.value, patience.Seconds(), "not in seconds")
+		}
+		assert.Empty(t, of(in.arrived(responseTime), "down"))
+	})
+	t.Run("errors", func(t *testing.T) {
+		// One for each failed check: the first is counted, and none is twice.
+		for _, p := range counts {
+			assert.Equal(t, gogen.MetricPayload_COUNT, p.kind)
+			assert.InDelta(t, 1, p.value, 0)
+		}
+		assert.Empty(t, of(in.arrived(failures), "up"))
+		first := in.await(canConnect, "down", 1)[0]
+		assert.Equal(t, first.seconds, counts[0].seconds)
+	})
+	t.Run("host", func(t *testing.T) {
+		for _, p := range in.arrived(canConnect, responseTime, failures) {
+			assert.Equal(t, []string{hostname}, p.hosts)
+		}
+	})
+}
+
+// The example as it is, but for the intake and what it takes from the environment.
+func TestExample(t *testing.T) {
+	in := newIntake(t)
+	text := readFile(t, "../../examples/datadog.yaml")
+	command := withEnvironment(exec.Command(program(t), "--config", "../../examples/datadog.yaml",
+		"--config", "yaml:exporters::datadog::metrics::endpoint: http://"+in.address))
+	p := process.Start(t, command, ready)
+	arrived := in.await(canConnect, "SSH of this machine", 1)[0]
+	assert.Contains(t, []float64{0, 1}, arrived.value)
+	assert.Equal(t, "SSH_of_this_machine", arrived.tags["instance"])
+	assert.Equal(t, "dev", arrived.tags["env"])
+	assert.Equal(t, []string{hostname}, arrived.hosts)
+	p.Stop()
+	assert.NotContains(t, text, apiKey)
+	assert.NotContains(t, p.Output(), apiKey)
+
+	// Without a key it does not start, and says why.
+	command = exec.Command(program(t), "validate", "--config", "../../examples/datadog.yaml")
+	output, err := command.CombinedOutput()
+	require.Error(t, err)
+	assert.Contains(t, string(output), "api.key is not set")
+}
+
+// hostsOfBoth returns a hosts file in which both.test has both families.
+func hostsOfBoth(t *testing.T) string {
+	t.Helper()
+	hosts := filepath.Join(t.TempDir(), "hosts")
+	writeHosts(t, hosts, "127.0.0.1 both.test\n::1 both.test\n")
+	return hosts
+}
+
+// keys returns the keys of the tags of points, sorted.
+func keys(points []point) []string {
+	found := make(map[string]bool)
+	for _, p := range points {
+		for key := range p.tags {
+			found[key] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}

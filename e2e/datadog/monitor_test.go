@@ -1,0 +1,196 @@
+package datadog
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/DataDog/datadog-api-client-go/v2/api/datadogV1"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/tcpcheckreceiver/internal/testnet"
+)
+
+// states checks a service in each state that there is, each as an instance of that
+// name, and returns what arrived.
+func states(t *testing.T) []point {
+	t.Helper()
+	needRoot(t)
+	both := testnet.Listen(t, "tcp", "[::]:0").Port()
+	ipv4 := testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
+	closed := testnet.ClosedPort(t, "127.0.0.1").Port()
+	in := newIntake(t)
+	hosts := filepath.Join(t.TempDir(), "hosts")
+	writeHosts(t, hosts, "127.0.0.1 both.test four.test\n::1 both.test\n")
+	startWithHosts(t, in, hosts, fmt.Sprintf(`
+collection_interval: 2s
+instances:
+  - {name: up, host: both.test, port: %d, service: web, collect_response_time: true}
+  - {name: bound to IPv4, host: both.test, port: %d, collect_response_time: true}
+  - {name: down, host: both.test, port: %d, collect_response_time: true}
+  - {name: no address, host: four.test, port: %d, address_families: [ipv6]}
+`, both, ipv4, closed, both))
+	for _, instance := range []string{"up", "bound to IPv4", "down", "no address"} {
+		in.await(canConnect, instance, 4)
+	}
+	in.await(responseTime, "up", 4)
+	in.await(failures, "down", 4)
+	return in.arrived(canConnect, responseTime, failures)
+}
+
+var monitorPattern = regexp.MustCompile(`^(avg|min|max|sum)\(last_\w+\):(.+) < ([0-9.]+)$`)
+
+// The monitor in datadog/, which Datadog's own client reads, names what arrives,
+// and alerts as the service check did.
+func TestMonitor(t *testing.T) {
+	var monitor datadogV1.Monitor
+	readJSON(t, "../../datadog/monitor.json", &monitor)
+	parts := monitorPattern.FindStringSubmatch(monitor.GetQuery())
+	require.NotNil(t, parts, monitor.GetQuery())
+	threshold, err := strconv.ParseFloat(parts[3], 64)
+	require.NoError(t, err)
+	options := monitor.GetOptions()
+	assert.InDelta(t, threshold, options.Thresholds.GetCritical(), 0)
+
+	arrived := states(t)
+	q := parseQuery(t, parts[2])
+	requireArrived(t, arrived, q)
+	for _, key := range q.by {
+		assert.Contains(t, monitor.GetMessage(), "{{["+key+"].name}}", "the message names the group")
+	}
+	alerts := make(map[string]bool)
+	for group, values := range q.evaluate(arrived) {
+		alerts[group] = aggregators[parts[1]](values) < threshold
+	}
+	t.Run("up", func(t *testing.T) { assert.False(t, alerts["up"]) })
+	t.Run("down", func(t *testing.T) { assert.True(t, alerts["down"]) })
+	t.Run("one_family", func(t *testing.T) { assert.True(t, alerts["bound to IPv4"]) })
+	t.Run("no_address", func(t *testing.T) { assert.True(t, alerts["no address"]) })
+	assert.Len(t, alerts, 4)
+}
+
+// Every query of the dashboard in datadog/, which Datadog's own client reads, names
+// what arrives and has data.
+func TestDashboard(t *testing.T) {
+	var dashboard datadogV1.Dashboard
+	readJSON(t, "../../datadog/dashboard.json", &dashboard)
+	arrived := states(t)
+	var variables []string // $name, *, …
+	for _, variable := range dashboard.GetTemplateVariables() {
+		assert.Contains(t, keys(arrived), variable.GetPrefix())
+		variables = append(variables, "$"+variable.GetName(), "*")
+	}
+	names := strings.NewReplacer(variables...)
+	for _, r := range requests(t, "../../datadog/dashboard.json") {
+		results := make(map[string]map[string][]float64)
+		for _, written := range r.Queries {
+			t.Run(strings.ReplaceAll(r.title+"/"+written.Name, " ", "_"), func(t *testing.T) {
+				q := parseQuery(t, names.Replace(written.Query))
+				requireArrived(t, arrived, q)
+				results[written.Name] = q.evaluate(arrived)
+				assert.NotEmpty(t, results[written.Name])
+			})
+		}
+		if r.Formulas[0].Formula != "best - worst" {
+			continue
+		}
+		t.Run("one_family_only", func(t *testing.T) {
+			for instance, difference := range map[string]float64{"up": 0, "bound to IPv4": 1, "down": 0, "no address": 0} {
+				best, worst := results["best"][instance], results["worst"][instance]
+				require.NotEmpty(t, best, instance)
+				assert.InDelta(t, difference, best[len(best)-1]-worst[len(worst)-1], 0, instance)
+			}
+		})
+	}
+}
+
+// requireArrived requires that the metric of a query has arrived, with every tag
+// that the query names.
+func requireArrived(t *testing.T, arrived []point, q query) {
+	t.Helper()
+	points := only(arrived, func(p point) bool { return p.metric == q.metric })
+	require.NotEmpty(t, points, q.metric)
+	assert.Subset(t, keys(points), q.keys(), q.metric)
+}
+
+// asides are the fields in which Datadog's client keeps what it does not know.
+var asides = []string{"UnparsedObject", "AdditionalProperties"}
+
+// readJSON reads a file as Datadog's client does, which knows all that is in it.
+func readJSON(t *testing.T, file string, into any) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal([]byte(readFile(t, file)), into))
+	var look func(place string, value reflect.Value)
+	look = func(place string, value reflect.Value) {
+		switch value.Kind() {
+		case reflect.Pointer, reflect.Interface:
+			if !value.IsNil() {
+				look(place, value.Elem())
+			}
+		case reflect.Slice:
+			for i := range value.Len() {
+				look(fmt.Sprintf("%s[%d]", place, i), value.Index(i))
+			}
+		case reflect.Struct:
+			for i := range value.NumField() {
+				name, field := value.Type().Field(i).Name, value.Field(i)
+				if slices.Contains(asides, name) {
+					assert.True(t, field.IsNil(), "%s: unknown to Datadog's client: %v", place, field)
+				} else if value.Type().Field(i).IsExported() {
+					look(place+"."+name, field)
+				}
+			}
+		default:
+		}
+	}
+	look(file, reflect.ValueOf(into))
+}
+
+// request is what a widget of a dashboard asks for.
+type request struct {
+	title   string
+	Queries []struct{ Name, Query string }
+	// Formulas are of the names of the queries.
+	Formulas []struct{ Formula string }
+}
+
+// requests returns the requests of all widgets of a dashboard.
+func requests(t *testing.T, file string) []request {
+	t.Helper()
+	var dashboard struct {
+		Widgets []struct {
+			Definition struct {
+				Title    string
+				Requests []request
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(readFile(t, file)), &dashboard))
+	var found []request
+	for _, widget := range dashboard.Widgets {
+		require.NotEmpty(t, widget.Definition.Requests, widget.Definition.Title)
+		for _, r := range widget.Definition.Requests {
+			r.title = widget.Definition.Title
+			require.NotEmpty(t, r.Queries, r.title)
+			require.NotEmpty(t, r.Formulas, r.title)
+			found = append(found, r)
+		}
+	}
+	require.NotEmpty(t, found)
+	return found
+}
+
+func readFile(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	return string(text)
+}
