@@ -2,6 +2,7 @@ package datadog
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -165,11 +166,27 @@ instances:
 // A configuration of tcp_check with every option filled in and commented can be
 // pasted.
 func TestPastedInstances(t *testing.T) {
+	requireAgentsFile(t, func(file string) string { return file })
+}
+
+// The file may also stay where it is.
+func TestInstancesFile(t *testing.T) {
+	requireAgentsFile(t, func(file string) string {
+		path := filepath.Join(t.TempDir(), "conf.yaml")
+		require.NoError(t, os.WriteFile(path, []byte(file), 0o600))
+		return "instances: []\ninstances_file: " + path
+	})
+}
+
+// requireAgentsFile requires the receiver to check what a file of tcp_check says,
+// with the options that are made of its text.
+func requireAgentsFile(t *testing.T, options func(file string) string) {
+	t.Helper()
 	in := newIntake(t)
-	pasted := readFile(t, "../../testdata/tcp_check.yaml")
-	require.Contains(t, pasted, "port: 22\n")
+	file := readFile(t, "../../testdata/tcp_check.yaml")
+	require.Contains(t, file, "port: 22\n")
 	up := testnet.Listen(t, "tcp6", "[::1]:0").Port()
-	start(t, in, strings.ReplaceAll(pasted, "port: 22\n", fmt.Sprintf("port: %d\n", up)))
+	start(t, in, options(strings.ReplaceAll(file, "port: 22\n", fmt.Sprintf("port: %d\n", up))))
 	p := in.await(canConnect, "My second service", 1)[0]
 	assert.InDelta(t, 1, p.value, 0)
 	assert.Equal(t, "payments", p.tags["service"])
