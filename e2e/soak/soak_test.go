@@ -3,6 +3,8 @@
 package main
 
 import (
+	"encoding/xml"
+	"io"
 	"net/netip"
 	"strings"
 	"testing"
@@ -96,4 +98,25 @@ SCHED 2000ms: gomaxprocs=2 idleprocs=0
 	}
 	assert.Equal(t, []int{2, 1}, counts)
 	assert.Equal(t, []string{"panic: a test"}, rest)
+}
+
+// The chart is a document that a browser reads, with every figure in it.
+func TestChart(t *testing.T) {
+	r := &report{run: &soakRun{plan: newPlan(10*time.Minute, 9), world: &world{}, figures: newFigures(), reloads: []reloaded{{at: time.Minute}}}}
+	for _, figure := range []*figure{&r.run.figures.resident, &r.run.figures.descriptors} {
+		figure.add(time.Minute, 10)
+		figure.add(8*time.Minute, 2000)
+	}
+	text := chart(r)
+	for _, panel := range panelsOf(r) {
+		assert.Contains(t, text, ">"+panel.title+"<")
+	}
+	assert.Contains(t, text, ">2,000<")
+	assert.NotContains(t, text, "NaN")
+	for decoder := xml.NewDecoder(strings.NewReader(text)); ; {
+		if _, err := decoder.Token(); err != nil {
+			require.ErrorIs(t, err, io.EOF)
+			break
+		}
+	}
 }

@@ -9,11 +9,11 @@ type Scale struct {
 }
 
 // NewScale returns the axis for values up to highest, which is positive, from 0,
-// or from 1 if it is logarithmic.
+// or from 1 to 10 or more if it is logarithmic.
 func NewScale(logarithmic bool, highest float64) Scale {
 	s := Scale{Logarithmic: logarithmic, Marks: []float64{0}}
 	if s.Logarithmic {
-		s.Marks = []float64{1}
+		s.Marks, highest = []float64{1}, max(highest, 10)
 	}
 	for step := niceStep(highest); s.Marks[len(s.Marks)-1] < highest; {
 		last := s.Marks[len(s.Marks)-1]
