@@ -49,7 +49,7 @@ func responseTimes(metrics pmetric.Metrics) map[netip.AddrPort]time.Duration {
 		if metric.Name() != "network.tcp.response_time" {
 			continue
 		}
-		for _, point := range metric.Gauge().DataPoints().All() {
+		for _, point := range metric.Gauge().DataPoints().All() { // none has ended, at the first collection
 			address, _ := point.Attributes().Get("network.peer.address")
 			port, _ := point.Attributes().Get("server.port")
 			target := netip.AddrPortFrom(netip.MustParseAddr(address.Str()), uint16(port.Int()))

@@ -93,6 +93,9 @@ func (r *receiver) consume(_ context.Context, metrics pmetric.Metrics) error {
 				continue
 			}
 			for _, point := range metric.Gauge().DataPoints().All() {
+				if point.Flags().NoRecordedValue() {
+					continue // down, and up before
+				}
 				c.responseTimes = append(c.responseTimes, time.Duration(point.DoubleValue()*float64(time.Second)))
 			}
 		}

@@ -209,6 +209,9 @@ func points(metrics pmetric.Metrics) []string {
 				continue
 			}
 			for _, point := range data.All() {
+				if point.Flags().NoRecordedValue() {
+					continue // the series has ended
+				}
 				family, subject := "-", "-"
 				if value, ok := point.Attributes().Get("network.type"); ok {
 					family = value.Str()

@@ -101,6 +101,9 @@ func collectionOf(points pmetric.NumberDataPointSlice) collection {
 		}
 		address, _ := netip.ParseAddr(text("network.peer.address")) // invalid without one
 		c.at = point.Timestamp().AsTime()
+		if point.Flags().NoRecordedValue() {
+			continue // the address is no longer checked
+		}
 		c.results[result{text("tcpcheck.instance"), address}] = point.IntValue() == 1
 	}
 	return c

@@ -21,15 +21,29 @@ type metric struct {
 	// record gives emit each value of one target, and what it was measured of.
 	record func(r *recorder, i int, outcome *probe.Outcome, emit func(sample, float64))
 	units  []unit
+	// ends says that a series without a value has ended. The others keep their
+	// last one: what was counted so far, and how long the last resolution took.
+	ends bool
 	// merges says that the points of a unit can be equal but for their values,
 	// since the user took away the attributes that would tell them apart.
 	merges bool
 }
 
-// unit is the indices of the targets whose points of a metric can be equal but for
-// their values. They have the same tags and resource. With the attributes that
-// identify a target, each target is a unit.
-type unit []int
+// unit is the targets whose points of a metric can be equal but for their values.
+// They have the same tags and resource. With the attributes that identify a target,
+// each target is a unit.
+type unit struct {
+	targets []int // indices
+	// reported are the samples that had a value at the last collection, if the
+	// metric's series end.
+	reported []reported
+}
+
+// reported is a sample that had a value, and whether it has one now.
+type reported struct {
+	sample
+	current bool
+}
 
 // sample is what a value was measured of.
 type sample struct {
@@ -56,7 +70,7 @@ func enabledMetrics(c *metadata.MetricsConfig, targets []target.Target) []metric
 	}
 	info := metadata.MetricsInfo
 	add(c.NetworkTCPCanConnect.Enabled, metric{
-		name: info.NetworkTCPCanConnect.Name, integer: true, record: recordCanConnect,
+		name: info.NetworkTCPCanConnect.Name, integer: true, ends: true, record: recordCanConnect,
 		strategy: c.NetworkTCPCanConnect.AggregationStrategy, attributes: attributesOf(c.NetworkTCPCanConnect.EnabledAttributes, normalizeTag),
 	})
 	add(c.NetworkTCPErrors.Enabled, metric{
@@ -68,11 +82,11 @@ func enabledMetrics(c *metadata.MetricsConfig, targets []target.Target) []metric
 		strategy: c.NetworkTCPResolveTime.AggregationStrategy, attributes: attributesOf(c.NetworkTCPResolveTime.EnabledAttributes, nil),
 	})
 	add(c.NetworkTCPResponseTime.Enabled, metric{
-		name: info.NetworkTCPResponseTime.Name, record: recordResponseTime,
+		name: info.NetworkTCPResponseTime.Name, ends: true, record: recordResponseTime,
 		strategy: c.NetworkTCPResponseTime.AggregationStrategy, attributes: attributesOf(c.NetworkTCPResponseTime.EnabledAttributes, nil),
 	})
 	add(c.NetworkTCPSynRetransmits.Enabled, metric{
-		name: info.NetworkTCPSynRetransmits.Name, integer: true, record: recordSYNRetransmits,
+		name: info.NetworkTCPSynRetransmits.Name, integer: true, ends: true, record: recordSYNRetransmits,
 		strategy: c.NetworkTCPSynRetransmits.AggregationStrategy, attributes: attributesOf(c.NetworkTCPSynRetransmits.EnabledAttributes, nil),
 	})
 	return metrics
@@ -149,9 +163,9 @@ func (m *metric) divide(targets []target.Target) {
 		if !ok {
 			u = len(m.units)
 			index[key] = u
-			m.units = append(m.units, nil)
+			m.units = append(m.units, unit{})
 		}
-		m.units[u] = append(m.units[u], i)
+		m.units[u].targets = append(m.units[u].targets, i)
 	}
 	has := func(name string) bool {
 		return slices.ContainsFunc(m.attributes, func(a attribute) bool { return a.name == name })

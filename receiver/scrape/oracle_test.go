@@ -3,8 +3,10 @@ package scrape
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,16 +21,31 @@ import (
 )
 
 // The recorder reports what the generated builder would, whatever attributes and
-// strategies a user chooses.
+// strategies a user chooses, and the end of each series that is no longer reported.
 func TestRecorderAgreesWithTheGeneratedBuilder(t *testing.T) {
 	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 1))
-		config := randomMetrics(random)
-		targets, outcomes := randomOutcomes(random)
+		config, targets := randomMetrics(random), randomTargets(random)
 		r := newRecorder(receivertest.NewNopSettings(metadata.Type), config, targets)
-		got := r.record(1, outcomes)
-		if !assert.ElementsMatch(t, values(generated(config, targets, outcomes, r.errors)), values(got), "seed %d", seed) {
-			return
+		reported := make(map[string]bool) // series
+		for range 3 {
+			whole := random.IntN(3) > 0
+			outcomes := randomOutcomes(random, len(targets), whole)
+			want := make(map[string]bool)
+			values, ended := values(r.record(1, outcomes))
+			expected, _ := valuesAndSeries(generated(config, targets, outcomes, r.errors), want)
+			if !assert.ElementsMatch(t, expected, values, "seed %d", seed) {
+				return
+			}
+			if whole {
+				maps.DeleteFunc(reported, func(series string, _ bool) bool { return want[series] })
+			} else {
+				reported, want = nil, reported // whoever was not checked has not ended
+			}
+			if !assert.ElementsMatch(t, slices.Collect(maps.Keys(reported)), ended, "seed %d", seed) {
+				return
+			}
+			reported = want
 		}
 	}
 }
@@ -62,9 +79,9 @@ func some[K ~string](random *rand.Rand, names []string, _ []K) []K {
 	return selected
 }
 
-func randomOutcomes(random *rand.Rand) ([]target.Target, []probe.Outcome) {
+func randomTargets(random *rand.Rand) []target.Target {
 	names := []string{"a-b", "a b", "c"} // the first two are equal once normalised
-	targets, outcomes := make([]target.Target, 20), make([]probe.Outcome, 20)
+	targets := make([]target.Target, 20)
 	for i := range targets {
 		targets[i] = target.Target{
 			Name: names[random.IntN(3)], Host: fmt.Sprintf("host%d", random.IntN(3)), Port: uint16(80 + random.IntN(2)),
@@ -73,6 +90,18 @@ func randomOutcomes(random *rand.Rand) ([]target.Target, []probe.Outcome) {
 		}
 		if random.IntN(2) == 0 {
 			targets[i].Tags = []target.Tag{{Key: "tag", Value: fmt.Sprint(random.IntN(2))}}
+		}
+	}
+	return targets
+}
+
+// randomOutcomes returns outcomes of n checks. Those of a whole collection all have
+// a result.
+func randomOutcomes(random *rand.Rand, n int, whole bool) []probe.Outcome {
+	outcomes := make([]probe.Outcome, n)
+	for i := range outcomes {
+		if !whole && i == 0 {
+			continue
 		}
 		for _, family := range target.Families {
 			first := random.IntN(4)
@@ -93,8 +122,11 @@ func randomOutcomes(random *rand.Rand) ([]target.Target, []probe.Outcome) {
 			}
 			outcomes[i].Lookups = append(outcomes[i].Lookups, probe.Lookup{Family: family, Time: time.Duration(random.IntN(4)) * time.Second})
 		}
+		if len(outcomes[i].Results) == 0 {
+			outcomes[i].Results = []probe.Result{{Err: errors.New("failed"), ErrorType: probe.DNSNotFound, SYNRetransmits: -1}}
+		}
 	}
-	return targets, outcomes
+	return outcomes
 }
 
 // generated records by a generated builder for each resource and set of tags,
@@ -164,16 +196,28 @@ func networkType(family target.Family) metadata.AttributeNetworkType {
 	return metadata.MapAttributeNetworkType[family.String()]
 }
 
-// values returns a line for each point, with all that it says but for its times.
-func values(metrics pmetric.Metrics) []string {
-	var lines []string
+// values returns a line for each point that has a value, with all that it says but
+// for its times, and the series of each that says that it has none.
+func values(metrics pmetric.Metrics) (lines, ended []string) {
+	return valuesAndSeries(metrics, make(map[string]bool))
+}
+
+// valuesAndSeries is values, and adds the series that have a value and can end.
+func valuesAndSeries(metrics pmetric.Metrics, series map[string]bool) (lines, ended []string) {
 	for _, rm := range metrics.ResourceMetrics().All() {
 		for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
 			for _, point := range pointsOf(m).All() {
-				lines = append(lines, fmt.Sprint(rm.SchemaUrl(), attributes(rm.Resource().Attributes().AsRaw()), m.Name(), m.Unit(), m.Description(), m.Type(),
-					attributes(point.Attributes().AsRaw()), point.ValueType(), point.IntValue(), point.DoubleValue()))
+				name := fmt.Sprint(rm.SchemaUrl(), attributes(rm.Resource().Attributes().AsRaw()), m.Name(), m.Unit(), m.Description(), m.Type(),
+					attributes(point.Attributes().AsRaw()))
+				if point.Flags().NoRecordedValue() {
+					ended = append(ended, name)
+					continue
+				}
+				lines = append(lines, fmt.Sprint(name, point.ValueType(), point.IntValue(), point.DoubleValue()))
+				series[name] = m.Type() == pmetric.MetricTypeGauge && m.Name() != metadata.MetricsInfo.NetworkTCPResolveTime.Name
 			}
 		}
 	}
-	return lines
+	maps.DeleteFunc(series, func(_ string, ends bool) bool { return !ends })
+	return lines, ended
 }

@@ -55,21 +55,28 @@ func newRecorder(set collector.Settings, config metadata.MetricsBuilderConfig, t
 }
 
 // record counts the failures among outcomes, one per target, and returns the
-// points of all of them.
+// points of all of them. A series that had a value at the last collection and has none
+// now ends with a point that says so (OpenTelemetry's flag NoRecordedValue): else a
+// page of the Prometheus exporter goes on to show the response time of a target that
+// is down.
 func (r *recorder) record(ts pcommon.Timestamp, outcomes []probe.Outcome) pmetric.Metrics {
+	whole := true // all targets were checked
 	for i := range outcomes {
 		r.countErrors(i, outcomes[i].Results)
+		whole = whole && len(outcomes[i].Results) > 0
 	}
 	p := newPayload(r.shells)
 	for k := range r.metrics {
 		m := &r.metrics[k]
-		w := writer{metric: m, start: r.start, ts: ts}
+		w := writer{metric: m, start: r.start, ts: ts, ends: m.ends && whole}
 		emit := w.emit
-		for _, unit := range m.units {
-			if !w.begin(p.points(resourceOf(&r.targets[unit[0]]), m.name)) {
+		for u := range m.units {
+			unit := &m.units[u]
+			if !w.begin(p.points(resourceOf(&r.targets[unit.targets[0]]), m.name)) {
 				continue
 			}
-			for _, i := range unit {
+			w.unit = unit
+			for _, i := range unit.targets {
 				if r.targets[i].Metrics.Match(m.name) {
 					m.record(r, i, &outcomes[i], emit)
 				}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -63,7 +64,9 @@ func points(t *testing.T, metrics pmetric.Metrics) []string {
 			seen[metric.Name()] = true
 			for _, point := range pointsOf(metric).All() {
 				value := fmt.Sprint(point.IntValue())
-				if point.ValueType() == pmetric.NumberDataPointValueTypeDouble {
+				if point.Flags().NoRecordedValue() {
+					value = "ended"
+				} else if point.ValueType() == pmetric.NumberDataPointValueTypeDouble {
 					assert.Positive(t, point.DoubleValue())
 					value = "s"
 				}
@@ -294,6 +297,28 @@ func TestPointsShareATimestamp(t *testing.T) {
 		}
 	}
 	assert.Len(t, timestamps, 1)
+}
+
+// The response time of a target that goes down ends, once, and comes back.
+func TestResponseTimeEnds(t *testing.T) {
+	closed := testnet.ClosedPort(t, "127.0.0.1")
+	a := newTarget("a", closed)
+	a.CollectResponseTime = true
+	s := newScraper(defaultMetrics(), a)
+	ofResponseTime := func() []string {
+		return slices.DeleteFunc(points(t, scrape(t, s)), func(line string) bool { return !strings.Contains(line, "response_time") })
+	}
+	series := fmt.Sprintf("{} response_time{network.peer.address=127.0.0.1 network.type=ipv4 server.address=127.0.0.1 server.port=%d tcpcheck.instance=a} ", closed.Port())
+	for range 2 {
+		assert.Empty(t, ofResponseTime(), "down")
+		listener, err := net.Listen("tcp4", closed.String())
+		require.NoError(t, err)
+		for range 2 {
+			assert.Equal(t, []string{series + "s"}, ofResponseTime(), "up")
+		}
+		require.NoError(t, listener.Close())
+		assert.Equal(t, []string{series + "ended"}, ofResponseTime(), "down again")
+	}
 }
 
 // What this machine was unable to check is no point and a partial scrape error.

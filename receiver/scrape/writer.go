@@ -1,6 +1,8 @@
 package scrape
 
 import (
+	"slices"
+
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
@@ -11,6 +13,8 @@ import (
 type writer struct {
 	metric    *metric
 	start, ts pcommon.Timestamp
+	ends      bool // the series without a value have ended
+	unit      *unit
 	points    pmetric.NumberDataPointSlice
 	series    map[string]*merged // of the unit, where it merges points
 	// sample is that of the value which is written: here, it takes no allocation
@@ -38,6 +42,9 @@ func (w *writer) begin(points pmetric.NumberDataPointSlice, ok bool) bool {
 // emit writes the point of a value, or merges it into one that is equal.
 func (w *writer) emit(s sample, value float64) {
 	w.sample = s
+	if w.ends {
+		w.unit.report(s)
+	}
 	if !w.metric.merges {
 		w.setValue(w.append(), value)
 		return
@@ -59,7 +66,49 @@ func (w *writer) end() {
 		}
 		w.setValue(series.point, series.value)
 	}
+	if w.ends {
+		w.endSeries()
+	}
 	w.series = nil
+}
+
+// endSeries writes the end of the series that no longer have a value.
+func (w *writer) endSeries() {
+	for _, r := range w.unit.reported {
+		if r.current {
+			continue
+		}
+		w.sample = r.sample
+		if w.metric.merges {
+			key := w.metric.key(&w.sample)
+			if _, ok := w.series[key]; ok {
+				continue // another sample is of the same series
+			}
+			w.series[key] = nil
+		}
+		w.append().SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
+	}
+	w.unit.settle()
+}
+
+// report takes note that a sample has a value.
+func (u *unit) report(s sample) {
+	for k := range u.reported {
+		if u.reported[k].sample == s {
+			u.reported[k].current = true
+			return
+		}
+	}
+	u.reported = append(u.reported, reported{sample: s, current: true})
+}
+
+// settle forgets the samples without a value, and makes ready for the next
+// collection.
+func (u *unit) settle() {
+	u.reported = slices.DeleteFunc(u.reported, func(r reported) bool { return !r.current })
+	for k := range u.reported {
+		u.reported[k].current = false
+	}
 }
 
 func (w *writer) append() pmetric.NumberDataPoint {
