@@ -5,12 +5,13 @@
 GO ?= go
 TOOL = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 COLLECTOR = build/collector/tcpcheck-collector
+LATER = build/collector-later/tcpcheck-collector-later
 SOURCES = $(shell find . -name '*.go' -not -name '*_test.go' -not -path './build/*' -not -path './e2e/*')
 FUZZTIME ?= 5s
 SOAKTIME ?= 10m
 
 .DEFAULT_GOAL = test
-.PHONY: run collector test unit e2e faults accuracy soak bench profile benchmarks fuzz generate generated lint vet tidy clean
+.PHONY: run collector test unit e2e e2e-fleet compat faults accuracy soak bench profile benchmarks fuzz generate generated lint vet tidy clean
 
 run: $(COLLECTOR)
 	$(COLLECTOR) --config examples/quickstart.yaml
@@ -31,7 +32,21 @@ unit:
 
 # The collector as a process. Tests that need root skip with a reason.
 e2e: $(COLLECTOR)
-	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) test -race -count=1 .
+	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) test -race -count=1 -skip '^TestFleet' .
+
+# Two agents, a gateway and a service on machines of their own. Needs root.
+e2e-fleet: $(COLLECTOR)
+	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) test -race -count=1 -v -run '^TestFleet' .
+
+# The receiver in a distribution of a later release: its own tests with the modules
+# of that release, the end-to-end tests, and discovery. Needs root.
+compat: $(LATER)
+	cd $(dir $(LATER)) && $(GO) test -mod=mod example.com/tcpcheckreceiver/...
+	cd e2e && COLLECTOR=$(CURDIR)/$(LATER) $(GO) test -race -count=1 .
+
+$(LATER): distributions/later/builder-config.yaml go.mod go.sum $(SOURCES)
+	mkdir -p build
+	$(TOOL) builder --config $<
 
 # The table of faults, and the test peers that it is made with. Needs root.
 faults:

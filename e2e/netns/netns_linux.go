@@ -3,6 +3,7 @@
 package netns
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -104,6 +105,7 @@ func (n *Namespace) Forward(address string) string {
 	n.t.Helper()
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	require.NoError(n.t, err)
+	ctx, end := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		for {
@@ -111,18 +113,19 @@ func (n *Namespace) Forward(address string) string {
 			if err != nil {
 				return
 			}
-			serving.Go(func() { n.forward(near, address) })
+			serving.Go(func() { n.forward(ctx, near, address) })
 		}
 	})
 	n.t.Cleanup(func() {
 		_ = listener.Close()
+		end()
 		serving.Wait()
 	})
 	return listener.Addr().String()
 }
 
-// forward copies what comes, until both sides have ended.
-func (n *Namespace) forward(near net.Conn, address string) {
+// forward copies what comes, until one side ends or ctx does.
+func (n *Namespace) forward(ctx context.Context, near net.Conn, address string) {
 	defer near.Close()
 	var far net.Conn
 	if n.Do(func() (err error) {
@@ -131,14 +134,17 @@ func (n *Namespace) forward(near net.Conn, address string) {
 	}) != nil {
 		return
 	}
+	ctx, end := context.WithCancel(ctx)
 	var copying sync.WaitGroup
 	for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
 		copying.Go(func() {
+			defer end()
 			_, _ = io.Copy(way[0], way[1])
-			_ = near.Close()
-			_ = far.Close()
 		})
 	}
+	<-ctx.Done()
+	_ = near.Close()
+	_ = far.Close()
 	copying.Wait()
 }
 
