@@ -127,6 +127,8 @@ func (n *Namespace) Forward(address string) string {
 // forward copies what comes, until one side ends or ctx does.
 func (n *Namespace) forward(ctx context.Context, near net.Conn, address string) {
 	defer near.Close()
+	ctx, end := context.WithCancel(ctx)
+	defer end()
 	var far net.Conn
 	if n.Do(func() (err error) {
 		far, err = net.Dial("tcp", address)
@@ -134,7 +136,6 @@ func (n *Namespace) forward(ctx context.Context, near net.Conn, address string) 
 	}) != nil {
 		return
 	}
-	ctx, end := context.WithCancel(ctx)
 	var copying sync.WaitGroup
 	for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
 		copying.Go(func() {
