@@ -11,7 +11,7 @@ FUZZTIME ?= 5s
 SOAKTIME ?= 10m
 
 .DEFAULT_GOAL = test
-.PHONY: run collector test unit e2e e2e-fleet compat faults accuracy soak bench profile benchmarks fuzz generate generated lint vet tidy clean
+.PHONY: run collector test unit e2e e2e-fleet compat configs faults accuracy soak bench profile benchmarks fuzz generate generated lint vet tidy clean
 
 run: $(COLLECTOR)
 	$(COLLECTOR) --config examples/quickstart.yaml
@@ -43,6 +43,11 @@ e2e-fleet: $(COLLECTOR)
 compat: $(LATER)
 	cd $(dir $(LATER)) && $(GO) test -mod=mod example.com/tcpcheckreceiver/...
 	cd e2e && COLLECTOR=$(CURDIR)/$(LATER) $(GO) test -race -count=1 .
+
+# Every collector configuration that is shipped, in the distribution that it is for.
+configs: $(COLLECTOR) $(LATER) $(DATADOG)
+	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) COLLECTOR_LATER=$(CURDIR)/$(LATER) COLLECTOR_DATADOG=$(addprefix $(CURDIR)/,$(DATADOG)) \
+		$(GO) test -race -count=1 -v -run 'TestConfigurations|TestManifests' .
 
 $(LATER): distributions/later/builder-config.yaml go.mod go.sum $(SOURCES)
 	mkdir -p build
