@@ -41,7 +41,7 @@ e2e-fleet: $(COLLECTOR)
 # The receiver in a distribution of a later release: its own tests with the modules
 # of that release, the end-to-end tests, and discovery. Needs root.
 compat: $(LATER)
-	cd $(dir $(LATER)) && $(GO) test -mod=mod example.com/tcpcheckreceiver/...
+	cd $(dir $(LATER)) && $(GO) test -mod=mod -count=1 example.com/tcpcheckreceiver/...
 	cd e2e && COLLECTOR=$(CURDIR)/$(LATER) $(GO) test -race -count=1 .
 
 # Every collector configuration that is shipped, in the distribution that it is for.
