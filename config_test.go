@@ -246,6 +246,16 @@ func TestUnmarshalRefusesEndpoint(t *testing.T) {
 	require.ErrorContains(t, err, "instances: there are none")
 }
 
+// What an observer has found is written into a configuration as it is.
+func TestFoundPort(t *testing.T) {
+	config := defaultConfig(t)
+	require.NoError(t, confmap.NewFromStringMap(map[string]any{
+		"instances": []any{map[string]any{"name": "found", "host": "localhost", "port": uint16(8080)}},
+	}).Unmarshal(config))
+	require.NoError(t, confmap.Validate(config))
+	assert.EqualValues(t, 8080, config.targets()[0].Port)
+}
+
 // FuzzConfig: no input panics, and what is valid gives targets that can run.
 func FuzzConfig(f *testing.F) {
 	for _, name := range []string{"tcp_check.yaml", "qiita.yaml", "all_options.yaml"} {
