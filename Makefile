@@ -7,13 +7,14 @@ TOOL = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 COLLECTOR = build/collector/tcpcheck-collector
 PROMETHEUS = build/prometheus
 DATADOG = build/datadog/tcpcheck-collector-datadog
+LATER = build/collector-later/tcpcheck-collector-later
 SOURCES = $(shell find . -name '*.go' -not -name '*_test.go' -not -path './build/*' -not -path './e2e/*')
 FUZZTIME ?= 5s
 SOAKTIME ?= 10m
 
 .DEFAULT_GOAL = test
-.PHONY: run collector test unit e2e faults accuracy e2e-prometheus picture soak bench profile benchmarks fuzz generate generated lint vet tidy clean
-.PHONY: distribution-datadog distribution-datadog-modules e2e-datadog
+.PHONY: run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog compat configs faults accuracy soak bench profile
+.PHONY: benchmarks picture fuzz distribution-datadog distribution-datadog-modules generate generated lint vet tidy clean
 
 run: $(COLLECTOR)
 	$(COLLECTOR) --config examples/quickstart.yaml
@@ -34,7 +35,26 @@ unit:
 
 # The collector as a process. Tests that need root skip with a reason.
 e2e: $(COLLECTOR)
-	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) test -race -count=1 .
+	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) test -race -count=1 -skip '^TestFleet' .
+
+# Two agents, a gateway and a service on machines of their own. Needs root.
+e2e-fleet: $(COLLECTOR)
+	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) test -race -count=1 -v -run '^TestFleet' .
+
+# The receiver in a distribution of a later release: its own tests with the modules
+# of that release, the end-to-end tests, and discovery. Needs root.
+compat: $(LATER)
+	cd $(dir $(LATER)) && $(GO) test -mod=mod -count=1 example.com/tcpcheckreceiver/...
+	cd e2e && COLLECTOR=$(CURDIR)/$(LATER) $(GO) test -race -count=1 .
+
+# Every collector configuration that is shipped, in the distribution that it is for.
+configs: $(COLLECTOR) $(LATER) $(DATADOG)
+	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) COLLECTOR_LATER=$(CURDIR)/$(LATER) COLLECTOR_DATADOG=$(addprefix $(CURDIR)/,$(DATADOG)) \
+		$(GO) test -race -count=1 -v -run 'TestConfigurations|TestManifests' .
+
+$(LATER): distributions/later/builder-config.yaml go.mod go.sum $(SOURCES)
+	mkdir -p build
+	$(TOOL) builder --config $<
 
 # The distribution with the Datadog exporter: about 8 minutes without a build
 # cache. Its modules are those that distributions/datadog/go.mod records.

@@ -69,12 +69,15 @@ func (b *Bool) UnmarshalMapstructure(value any) error {
 	return nil
 }
 
-// toFloat returns the number that a YAML value is, or is the text of.
+// toFloat returns the number that a YAML value is, or is the text of, or that an
+// observer has found, whose ports are uint16.
 func toFloat(value any) (float64, bool) {
 	switch v := value.(type) {
 	case int:
 		return float64(v), true
 	case int64:
+		return float64(v), true
+	case uint16:
 		return float64(v), true
 	case uint64:
 		return float64(v), true

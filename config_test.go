@@ -26,7 +26,9 @@ func load(t *testing.T, yaml string) (*Config, error) {
 	conf, err := retrieved.AsConf()
 	require.NoError(t, err)
 	config := defaultConfig(t)
-	require.NoError(t, conf.Unmarshal(config))
+	if err := conf.Unmarshal(config); err != nil {
+		return nil, err
+	}
 	return config, confmap.Validate(config)
 }
 
@@ -236,6 +238,24 @@ func TestCreateRefusesInvalidConfig(t *testing.T) {
 	require.EqualError(t, err, "<nil> is not a configuration of the tcpcheck receiver")
 }
 
+// The endpoint of a target belongs to an instance, and decoding is how a
+// receiver_creator learns that.
+func TestUnmarshalRefusesEndpoint(t *testing.T) {
+	err := confmap.NewFromStringMap(map[string]any{"endpoint": "127.0.0.1:80"}).Unmarshal(defaultConfig(t))
+	require.ErrorContains(t, err, `endpoint: unknown option, with the value "127.0.0.1:80"; the receiver has`)
+	require.ErrorContains(t, err, "instances: there are none")
+}
+
+// What an observer has found is written into a configuration as it is.
+func TestFoundPort(t *testing.T) {
+	config := defaultConfig(t)
+	require.NoError(t, confmap.NewFromStringMap(map[string]any{
+		"instances": []any{map[string]any{"name": "found", "host": "localhost", "port": uint16(8080)}},
+	}).Unmarshal(config))
+	require.NoError(t, confmap.Validate(config))
+	assert.EqualValues(t, 8080, config.targets()[0].Port)
+}
+
 // FuzzConfig: no input panics, and what is valid gives targets that can run.
 func FuzzConfig(f *testing.F) {
 	for _, name := range []string{"tcp_check.yaml", "qiita.yaml", "all_options.yaml"} {
@@ -253,8 +273,7 @@ func FuzzConfig(f *testing.F) {
 			t.Skip("not a mapping")
 		}
 		config := defaultConfig(t)
-		require.NoError(t, conf.Unmarshal(config))
-		if confmap.Validate(config) != nil {
+		if conf.Unmarshal(config) != nil || confmap.Validate(config) != nil {
 			return
 		}
 		for _, target := range config.targets() {

@@ -13,14 +13,20 @@ import (
 )
 
 // Unmarshal decodes what the user wrote, and reads InstancesFile. What it cannot
-// decode is for Validate to report, together with all else that is wrong: it returns
-// no error.
+// decode is for Validate to report, together with all else that is wrong. It returns
+// that report itself only where the receiver is given an endpoint: whoever starts
+// receivers for what it finds, as receiver_creator does, decodes an endpoint alone
+// to learn whether the receiver has one, and adds it to the configuration if that
+// is no error.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	if err := conf.Unmarshal(c); err != nil {
 		written := conf.ToStringMap()
 		eachDecodeError("", err, func(place string, err error) { addDecodeError(&c.undecoded, written, "", place, err) })
 	}
 	c.readFile()
+	if _, ok := c.Unknown["endpoint"]; ok {
+		return confmap.Validate(c)
+	}
 	return nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -196,28 +195,5 @@ instances:
 		} {
 			assert.Contains(t, string(output), sentence)
 		}
-	}
-}
-
-// Every configuration in the repository is valid, those in the README as well. That
-// for Datadog needs the distribution with its exporter, and TestExample of
-// e2e/datadog runs it there.
-func TestExamplesAreValid(t *testing.T) {
-	examples, err := filepath.Glob("../examples/*.yaml")
-	require.NoError(t, err)
-	examples = slices.DeleteFunc(examples, func(file string) bool { return filepath.Base(file) == "datadog.yaml" })
-	require.NotEmpty(t, examples)
-	readme, err := os.ReadFile("../README.md")
-	require.NoError(t, err)
-	blocks := regexp.MustCompile("(?s)```yaml\n(receivers:\n  tcpcheck:.*?)```").FindAllSubmatch(readme, -1)
-	require.NotEmpty(t, blocks)
-	for i, block := range blocks {
-		file := filepath.Join(t.TempDir(), fmt.Sprintf("readme-%d.yaml", i))
-		require.NoError(t, os.WriteFile(file, block[1], 0o600))
-		examples = append(examples, file)
-	}
-	for _, example := range examples {
-		output, err := exec.Command(binary(t), "validate", "--config", example).CombinedOutput()
-		assert.NoError(t, err, "%s: %s", example, output)
 	}
 }

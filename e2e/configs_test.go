@@ -1,0 +1,210 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer/json"
+	"sigs.k8s.io/yaml"
+)
+
+// The environment variables that name the binaries, by the component that only one
+// distribution has. Whatever needs neither is for COLLECTOR.
+var distributions = map[string]string{
+	"receiver_creator": "COLLECTOR_LATER",
+	"datadog":          "COLLECTOR_DATADOG",
+}
+
+// What stands for the values that a user has to give in the environment.
+var environment = map[string]string{
+	"VANTAGE_POINT": "here",
+	"GATEWAY":       "gateway.example.com:4317",
+	"TARGET_HOST":   "service.example.com",
+	"DD_API_KEY":    strings.Repeat("0", 32),
+}
+
+// pipelines is a whole configuration of a collector, as much as is needed to know
+// one and what it is for.
+type pipelines struct {
+	Extensions map[string]any `json:"extensions"`
+	Receivers  map[string]any `json:"receivers"`
+	Exporters  map[string]any `json:"exporters"`
+	Service    map[string]any `json:"service"`
+}
+
+// whole says that a text is a whole configuration of a collector.
+func whole(text string) (pipelines, bool) {
+	var p pipelines
+	err := yaml.Unmarshal([]byte(text), &p)
+	return p, err == nil && len(p.Receivers) > 0 && p.Service["pipelines"] != nil
+}
+
+// distribution returns the environment variable that names the binary for p.
+func (p pipelines) distribution() string {
+	for _, components := range []map[string]any{p.Extensions, p.Receivers, p.Exporters} {
+		for name := range components {
+			kind, _, _ := strings.Cut(name, "/")
+			if variable, ok := distributions[kind]; ok {
+				return variable
+			}
+		}
+	}
+	return "COLLECTOR"
+}
+
+// Every configuration in the repository is valid: the examples, those in Kubernetes
+// manifests, and those in the documentation.
+func TestConfigurations(t *testing.T) {
+	found := configurations(t)
+	for _, source := range []string{"examples/quickstart.yaml", "examples/discovery.yaml", "deploy/kubernetes/agent.yaml: tcpcheck-agent/collector.yaml", "README.md: block 1"} {
+		require.Contains(t, found, source)
+	}
+	for source, text := range found {
+		t.Run(source, func(t *testing.T) {
+			p, ok := whole(text)
+			require.True(t, ok, "it has no receivers or no pipelines")
+			variable := p.distribution()
+			collector := os.Getenv(variable)
+			if collector == "" {
+				t.Skipf("needs the distribution that %s names; run the test by make configs", variable)
+			}
+			file := filepath.Join(t.TempDir(), "collector.yaml")
+			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+			command := exec.Command(collector, "validate", "--config", file)
+			command.Env = os.Environ()
+			for _, name := range wanted(text) {
+				require.Contains(t, environment, name, "what may stand for it?")
+				command.Env = append(command.Env, name+"="+environment[name])
+			}
+			output, err := command.CombinedOutput()
+			assert.NoError(t, err, "%s", output)
+		})
+	}
+}
+
+// wanted returns the environment variables without which a configuration is not
+// complete.
+func wanted(text string) []string {
+	var names []string
+	for _, match := range regexp.MustCompile(`\$\{env:(\w+)\}`).FindAllStringSubmatch(text, -1) {
+		names = append(names, match[1])
+	}
+	return names
+}
+
+// configurations returns all configurations of collectors in the repository, by
+// where they are.
+func configurations(t *testing.T) map[string]string {
+	t.Helper()
+	found := make(map[string]string)
+	for _, file := range files(t, "../examples", ".yaml") {
+		found[name(file)] = read(t, file)
+	}
+	for _, file := range files(t, "../deploy", ".yaml") {
+		for _, object := range objects(t, file) {
+			if config, ok := object.(*corev1.ConfigMap); ok {
+				for key, text := range config.Data {
+					found[name(file)+": "+config.Name+"/"+key] = text
+				}
+			}
+		}
+	}
+	for _, file := range append(files(t, "../docs", ".md"), "../README.md") {
+		number := 0
+		for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(read(t, file), -1) {
+			if _, ok := whole(block[1]); ok {
+				number++
+				found[fmt.Sprintf("%s: block %d", name(file), number)] = block[1]
+			}
+		}
+	}
+	return found
+}
+
+// The manifests are what Kubernetes knows, without an unknown field, and a
+// container has what its collector's configuration takes from the environment.
+func TestManifests(t *testing.T) {
+	manifests := files(t, "../deploy/kubernetes", ".yaml")
+	require.NotEmpty(t, manifests)
+	for _, file := range manifests {
+		given := make(map[string]bool)
+		var taken []string
+		for _, object := range objects(t, file) {
+			var pod corev1.PodSpec
+			switch object := object.(type) {
+			case *corev1.ConfigMap:
+				for _, text := range object.Data {
+					taken = append(taken, wanted(text)...)
+				}
+			case *appsv1.Deployment:
+				pod = object.Spec.Template.Spec
+			case *appsv1.DaemonSet:
+				pod = object.Spec.Template.Spec
+			}
+			for _, container := range pod.Containers {
+				for _, variable := range container.Env {
+					given[variable.Name] = true
+				}
+				assert.Contains(t, container.Resources.Limits, corev1.ResourceMemory, "%s: %s", file, container.Name)
+				assert.True(t, *container.SecurityContext.ReadOnlyRootFilesystem, "%s: %s", file, container.Name)
+			}
+		}
+		for _, variable := range taken {
+			assert.Contains(t, given, variable, "%s", file)
+		}
+	}
+}
+
+// objects returns the Kubernetes objects of a file, decoded strictly.
+func objects(t *testing.T, file string) []runtime.Object {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	require.NoError(t, corev1.AddToScheme(scheme))
+	require.NoError(t, appsv1.AddToScheme(scheme))
+	decoder := json.NewSerializerWithOptions(json.DefaultMetaFactory, scheme, scheme, json.SerializerOptions{Yaml: true, Strict: true})
+	var found []runtime.Object
+	if filepath.Base(file) == "kustomization.yaml" {
+		return nil // no object, but for the kustomize command
+	}
+	for document := range bytes.SplitSeq([]byte(read(t, file)), []byte("\n---\n")) {
+		object, _, err := decoder.Decode(document, nil, nil)
+		require.NoError(t, err, file)
+		found = append(found, object)
+	}
+	return found
+}
+
+// files returns the files below a folder whose names end in a suffix.
+func files(t *testing.T, folder, suffix string) []string {
+	t.Helper()
+	var found []string
+	require.NoError(t, filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && strings.HasSuffix(path, suffix) {
+			found = append(found, path)
+		}
+		return err
+	}))
+	return found
+}
+
+// name returns the path of a file as seen from the root of the repository.
+func name(file string) string { return strings.TrimPrefix(filepath.ToSlash(file), "../") }
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	return string(text)
+}

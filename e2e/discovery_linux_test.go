@@ -1,0 +1,77 @@
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/tcpcheckreceiver/e2e/netns"
+)
+
+// A check begins for every port that begins to listen, and ends when it is closed,
+// as does what the page says of it.
+func TestDiscovery(t *testing.T) {
+	components, err := exec.Command(binary(t), "components").Output()
+	require.NoError(t, err)
+	if !strings.Contains(string(components), "receiver_creator") {
+		t.Skip("the distribution has no receiver_creator; run the test by make compat")
+	}
+	machine := netns.New(t)
+	words := append(machine.Enter(), binary(t), "--config", "../examples/discovery.yaml")
+	process := exec.Command(words[0], words[1:]...)
+	process.Env = append(os.Environ(), "DISCOVERY_INTERVAL=1s", "CHECK_INTERVAL=1s", "DISCOVERY_RETENTION=5s")
+	c := startCommand(t, process)
+	page := machine.Forward("127.0.0.1:9464")
+
+	listeners := make(map[string]net.Listener)
+	for _, listen := range []struct{ network, address, found string }{
+		{"tcp4", "127.0.0.1:7001", "127.0.0.1:7001"},
+		{"tcp6", "[::1]:7002", "[::1]:7002"},
+		{"tcp4", "0.0.0.0:7003", "127.0.0.1:7003"},
+		{"tcp", "[::]:7004", "[::]:7004"},
+	} {
+		listeners[listen.address] = machine.Listen(listen.network, listen.address)
+		c.Await("starting receiver", listen.found)
+	}
+	series := func(family, host string, port int) string {
+		return fmt.Sprintf("{network_peer_address=%[2]s network_type=%[1]s server_address=%[2]s server_port=%[3]d tcpcheck_instance=port %[3]d}", family, host, port)
+	}
+	all := []string{
+		series("ipv4", "127.0.0.1", 7001), series("ipv6", "::1", 7002),
+		series("ipv4", "127.0.0.1", 7003), series("ipv6", "::", 7004),
+	}
+	awaitConnected(t, page, all)
+
+	require.NoError(t, listeners["127.0.0.1:7001"].Close())
+	require.NoError(t, listeners["[::]:7004"].Close())
+	c.Await("stopping receiver", "127.0.0.1-7001-TCP")
+	c.Await("stopping receiver", "[::]-7004-TCP")
+	awaitConnected(t, page, all[1:3])
+
+	machine.Listen("tcp", "127.0.0.1:7001")
+	awaitConnected(t, page, all[:3])
+	assert.NotContains(t, c.Output(), "failed to start receiver")
+}
+
+// awaitConnected returns once the page has these series of can_connect, all 1, and
+// no other ones.
+func awaitConnected(t *testing.T, page string, want []string) {
+	t.Helper()
+	connected := make(map[string]float64)
+	for _, series := range want {
+		connected[series] = 1
+	}
+	require.Eventually(t, func() bool {
+		found, err := samples(t, page)
+		return err == nil && maps.Equal(only(found, canConnect), connected)
+	}, patience, 100*time.Millisecond, "the page is to have %q", slices.Sorted(maps.Keys(connected)))
+}

@@ -1,0 +1,233 @@
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/tcpcheckreceiver/e2e/netns"
+	"example.com/tcpcheckreceiver/e2e/process"
+)
+
+// fleet is two agents and a gateway, each a collector on a machine of its own, and
+// the service on a fourth one that both agents check. Each agent has a cable to the
+// gateway and another one to the service.
+type fleet struct {
+	t       *testing.T
+	machine *netns.Namespace // of the service
+	service net.Listener
+	agents  []*agent
+	arrived *recorder // what came to the gateway
+	page    string    // where the gateway serves its page
+}
+
+// agent is one vantage point of a fleet.
+type agent struct {
+	*process.Process
+	name      string
+	measured  *recorder // what the agent measured
+	toService *netns.Link
+	toGateway *netns.Link
+}
+
+// Where the service is: addresses of the ranges for documentation (RFC 5737,
+// RFC 3849).
+const (
+	serviceName = "service.test"
+	service4    = "192.0.2.80"
+	service6    = "2001:db8::80"
+	servicePort = "8080"
+)
+
+// startFleet returns a fleet that runs the configurations which are shipped.
+func startFleet(t *testing.T) *fleet {
+	t.Helper()
+	f := &fleet{t: t, machine: netns.New(t)}
+	f.machine.IP("addr", "add", service4+"/32", "dev", "lo")
+	f.machine.IP("addr", "add", service6+"/128", "dev", "lo")
+	f.open()
+
+	gateway := netns.New(t)
+	f.arrived = startRecorder(t, gateway.Listen("tcp4", "127.0.0.1:4318"))
+	f.page = gateway.Forward("127.0.0.1:9464")
+	f.run(gateway, []string{"RETENTION=4s"}, "../examples/gateway.yaml", recorderOverlay("otlp"))
+
+	for i, family := range []string{"IPv4", "IPv6"} {
+		f.agents = append(f.agents, f.startAgent(i, family, gateway))
+	}
+	return f
+}
+
+// startAgent starts agent i, which has the gateway's address of a family.
+func (f *fleet) startAgent(i int, family string, gateway *netns.Namespace) *agent {
+	f.t.Helper()
+	machine := netns.New(f.t)
+	a := &agent{
+		name:      "agent-" + family,
+		measured:  startRecorder(f.t, machine.Listen("tcp4", "127.0.0.1:4318")),
+		toService: connect(10+i, machine, f.machine),
+		toGateway: connect(20+i, machine, gateway),
+	}
+	machine.IP("route", "add", service4, "via", far4(10+i).Addr().String())
+	machine.IP("route", "add", service6, "via", far6(10+i).Addr().String())
+	address := map[string]netip.Prefix{"IPv4": far4(20 + i), "IPv6": far6(20 + i)}[family].Addr()
+	a.Process = f.run(machine, []string{
+		"VANTAGE_POINT=" + a.name,
+		"GATEWAY=" + netip.AddrPortFrom(address, 4317).String(),
+		"TARGET_HOST=" + serviceName,
+		"TARGET_PORT=" + servicePort,
+		"CHECK_INTERVAL=1s",
+	}, "../examples/agent.yaml", recorderOverlay("tcpcheck"))
+	return a
+}
+
+// connect lays cable number n, which has networks of its own.
+func connect(n int, near, far *netns.Namespace) *netns.Link {
+	return netns.Connect(fmt.Sprintf("cable%d", n), near, far,
+		[]netip.Prefix{netip.MustParsePrefix(fmt.Sprintf("10.0.%d.1/24", n)), netip.MustParsePrefix(fmt.Sprintf("fd00:%d::1/64", n))},
+		[]netip.Prefix{far4(n), far6(n)})
+}
+
+func far4(n int) netip.Prefix { return netip.MustParsePrefix(fmt.Sprintf("10.0.%d.2/24", n)) }
+func far6(n int) netip.Prefix { return netip.MustParsePrefix(fmt.Sprintf("fd00:%d::2/64", n)) }
+
+// run starts a collector on a machine, with an example and what is put over it.
+func (f *fleet) run(machine *netns.Namespace, environment []string, example, overlay string) *process.Process {
+	f.t.Helper()
+	file := filepath.Join(f.t.TempDir(), "overlay.yaml")
+	require.NoError(f.t, os.WriteFile(file, []byte(overlay), 0o600))
+	command := withHosts(f.t, service4+" "+serviceName+"\n"+service6+" "+serviceName+"\n", binary(f.t), "--config", example, "--config", file)
+	words := append(machine.Enter(), command.Args...)
+	process := exec.Command(words[0], words[1:]...)
+	process.Env = append(os.Environ(), environment...)
+	return startCommand(f.t, process)
+}
+
+// open lets the service listen.
+func (f *fleet) open() {
+	f.t.Helper()
+	f.service = f.machine.Listen("tcp", net.JoinHostPort("", servicePort))
+}
+
+// close ends the service: from then on, its machine refuses connections.
+func (f *fleet) close() {
+	f.t.Helper()
+	require.NoError(f.t, f.service.Close())
+}
+
+// seen returns what the gateway's page says of each vantage point and family.
+func (f *fleet) seen() map[string]float64 {
+	f.t.Helper()
+	families, err := readPage(f.t, f.page)
+	require.NoError(f.t, err)
+	found := make(map[string]float64)
+	for _, metric := range families[canConnect].GetMetric() {
+		labels := make(map[string]string)
+		for _, label := range metric.GetLabel() {
+			labels[label.GetName()] = label.GetValue()
+		}
+		found[labels["host_name"]+" "+labels["network_type"]] = metric.GetGauge().GetValue()
+	}
+	return found
+}
+
+// await returns once the page says this and nothing else.
+func (f *fleet) await(want map[string]float64) {
+	f.t.Helper()
+	var found map[string]float64
+	require.Eventually(f.t, func() bool {
+		found = f.seen()
+		return maps.Equal(found, want)
+	}, patience, 100*time.Millisecond, "the page is to say %v; it last said %v", want, &found)
+}
+
+// says is what the page says where agents report these values, each over both
+// families.
+func (f *fleet) says(values ...float64) map[string]float64 {
+	want := make(map[string]float64)
+	for i, value := range values {
+		want[f.agents[i].name+" ipv4"], want[f.agents[i].name+" ipv6"] = value, value
+	}
+	return want
+}
+
+// A cut between one vantage point and the service is that one's zero, and the
+// other one still connects.
+func TestFleetVantagePoints(t *testing.T) {
+	f := startFleet(t)
+	f.await(f.says(1, 1))
+
+	f.agents[0].toService.Cut()
+	f.await(f.says(0, 1))
+	f.agents[0].toService.Mend()
+	f.await(f.says(1, 1))
+
+	f.agents[1].toService.Cut()
+	f.await(f.says(1, 0))
+	f.agents[1].toService.Mend()
+	f.await(f.says(1, 1))
+}
+
+// What an agent measures while it is cut off from the gateway arrives afterwards,
+// each result with its own time: also an outage that has come and gone meanwhile.
+func TestFleetQueue(t *testing.T) {
+	f := startFleet(t)
+	f.await(f.says(1, 1))
+	cut, other := f.agents[0], f.agents[1]
+
+	cut.toGateway.Cut()
+	began := time.Now()
+	f.await(map[string]float64{other.name + " ipv4": 1, other.name + " ipv6": 1}) // its series have ended
+	f.close()
+	for _, family := range []string{"ipv4", "ipv6"} {
+		cut.Await("Cannot connect to web", "over "+family)
+	}
+	f.open()
+	for _, family := range []string{"ipv4", "ipv6"} {
+		cut.Await("Connected again to web", "over "+family)
+	}
+	ended := time.Now()
+	for _, record := range f.arrived.of(cut.name) {
+		assert.EqualValues(t, 1, record.value, "before the cut ended, the gateway had %v", record)
+	}
+	cut.toGateway.Mend()
+	f.await(f.says(1, 1))
+
+	for _, agent := range f.agents {
+		agent.Stop() // which sends what is left in its queues
+		measured, arrived := texts(agent.measured.of(""), agent.name), texts(f.arrived.of(agent.name), agent.name)
+		assert.Equal(t, measured, slices.Compact(arrived), "%s measured, and the gateway got", agent.name)
+	}
+	var during, outage int
+	for _, record := range f.arrived.of(cut.name) {
+		if record.at.After(began) && record.at.Before(ended) {
+			during++
+			outage += 1 - int(record.value)
+		}
+	}
+	t.Logf("cut for %v: %d results from during the cut arrived, %d of them of the outage", ended.Sub(began), during, outage)
+	assert.GreaterOrEqual(t, outage, 2, "a result for each family")
+}
+
+// texts returns records as sorted lines, of a vantage point that they may not name
+// themselves.
+func texts(records []record, vantage string) []string {
+	var lines []string
+	for _, record := range records {
+		record.vantage = vantage
+		lines = append(lines, record.String())
+	}
+	slices.SortFunc(lines, strings.Compare)
+	return lines
+}
