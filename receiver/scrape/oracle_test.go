@@ -23,7 +23,7 @@ import (
 // The recorder reports what the generated builder would, whatever attributes and
 // strategies a user chooses, and the end of each series that is no longer reported.
 func TestRecorderAgreesWithTheGeneratedBuilder(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(150) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		config, targets := randomMetrics(random), randomTargets(random)
 		r := newRecorder(receivertest.NewNopSettings(metadata.Type), config, targets)

@@ -70,17 +70,19 @@ func (r resource) build(builder *metadata.ResourceBuilder) pcommon.Resource {
 }
 
 // payload is the metrics of one collection: each resource once, and in it each
-// metric once, with the points of all targets.
+// metric once, with the points of all targets, but for the ends of series.
 type payload struct {
 	metrics pmetric.Metrics
 	shells  map[resource]*shell
 	filled  map[resource]map[string]pmetric.NumberDataPointSlice
+	index   map[resource]int // of the filled ones
 }
 
 func newPayload(shells map[resource]*shell) *payload {
 	return &payload{
 		metrics: pmetric.NewMetrics(), shells: shells,
 		filled: make(map[resource]map[string]pmetric.NumberDataPointSlice, len(shells)),
+		index:  make(map[resource]int, len(shells)),
 	}
 }
 
@@ -90,6 +92,7 @@ func (p *payload) points(r resource, metric string) (pmetric.NumberDataPointSlic
 	metrics, ok := p.filled[r]
 	if !ok && p.shells[r] != nil {
 		metrics = make(map[string]pmetric.NumberDataPointSlice)
+		p.index[r] = p.metrics.ResourceMetrics().Len()
 		rm := p.metrics.ResourceMetrics().AppendEmpty()
 		p.shells[r].metrics.CopyTo(rm)
 		for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
@@ -100,6 +103,19 @@ func (p *payload) points(r resource, metric string) (pmetric.NumberDataPointSlic
 	}
 	points, ok := metrics[metric]
 	return points, ok
+}
+
+// alone returns where a point goes that is to be the only one of a metric: another
+// one of the same name. The resource is one that points has been called for.
+func (p *payload) alone(r resource, metric string) pmetric.NumberDataPointSlice {
+	metrics := p.metrics.ResourceMetrics().At(p.index[r]).ScopeMetrics().At(0).Metrics()
+	added := metrics.AppendEmpty()
+	for _, m := range p.shells[r].metrics.ScopeMetrics().At(0).Metrics().All() {
+		if m.Name() == metric {
+			m.CopyTo(added)
+		}
+	}
+	return pointsOf(added)
 }
 
 // finish returns the metrics, without those that have no points.

@@ -68,14 +68,13 @@ func (r *recorder) record(ts pcommon.Timestamp, outcomes []probe.Outcome) pmetri
 	p := newPayload(r.shells)
 	for k := range r.metrics {
 		m := &r.metrics[k]
-		w := writer{metric: m, start: r.start, ts: ts, ends: m.ends && whole}
+		w := writer{metric: m, start: r.start, ts: ts, ends: m.ends && whole, payload: p}
 		emit := w.emit
 		for u := range m.units {
 			unit := &m.units[u]
-			if !w.begin(p.points(resourceOf(&r.targets[unit.targets[0]]), m.name)) {
+			if !w.begin(unit, resourceOf(&r.targets[unit.targets[0]])) {
 				continue
 			}
-			w.unit = unit
 			for _, i := range unit.targets {
 				if r.targets[i].Metrics.Match(m.name) {
 					m.record(r, i, &outcomes[i], emit)

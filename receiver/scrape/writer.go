@@ -14,7 +14,9 @@ type writer struct {
 	metric    *metric
 	start, ts pcommon.Timestamp
 	ends      bool // the series without a value have ended
+	payload   *payload
 	unit      *unit
+	resource  resource
 	points    pmetric.NumberDataPointSlice
 	series    map[string]*merged // of the unit, where it merges points
 	// sample is that of the value which is written: here, it takes no allocation
@@ -29,10 +31,11 @@ type merged struct {
 	n     int
 }
 
-// begin begins a unit whose points go into points, and reports whether there are
-// any such points: the user may have taken out the resource.
-func (w *writer) begin(points pmetric.NumberDataPointSlice, ok bool) bool {
-	w.points = points
+// begin begins a unit of a resource, and reports whether its points go anywhere: the
+// user may have taken out the resource.
+func (w *writer) begin(u *unit, r resource) bool {
+	points, ok := w.payload.points(r, w.metric.name)
+	w.unit, w.resource, w.points = u, r, points
 	if w.metric.merges {
 		w.series = make(map[string]*merged)
 	}
@@ -72,7 +75,9 @@ func (w *writer) end() {
 	w.series = nil
 }
 
-// endSeries writes the end of the series that no longer have a value.
+// endSeries writes the end of the series that no longer have a value, each in a
+// metric of its own: the Prometheus exporter (v0.155.0, and v0.161.0 still) takes no
+// notice of the points that follow such a one in the same metric.
 func (w *writer) endSeries() {
 	for _, r := range w.unit.reported {
 		if r.current {
@@ -86,6 +91,7 @@ func (w *writer) endSeries() {
 			}
 			w.series[key] = nil
 		}
+		w.points = w.payload.alone(w.resource, w.metric.name)
 		w.append().SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
 	}
 	w.unit.settle()
