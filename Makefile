@@ -114,8 +114,6 @@ benchmarks:
 	$(GO) test -run '^$$' -bench . -count 6 -benchtime 0.3s . ./receiver/... > build/benchmarks.txt
 	$(TOOL) benchstat build/benchmarks.txt
 
-# New inputs for the fuzz tests, of which make unit runs the committed ones. go test
-# fuzzes one target at a time, and compiles all anew for it.
 # The collector, scraped by a real Prometheus server. What needs root skips with
 # a reason.
 e2e-prometheus: $(COLLECTOR) $(PROMETHEUS)
@@ -133,7 +131,8 @@ $(PROMETHEUS): tools/prometheus/go.mod tools/prometheus/go.sum
 	cd tools/prometheus && $(GO) build -tags remove_all_sd -o $(CURDIR)/build/ \
 		github.com/prometheus/prometheus/cmd/prometheus github.com/prometheus/prometheus/cmd/promtool
 
-# go test fuzzes one target at a time.
+# New inputs for the fuzz tests, of which make unit runs the committed ones. go test
+# fuzzes one target at a time, and compiles all anew for it.
 FUZZ = $(GO) test -run '^$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x -fuzz
 fuzz:
 	$(FUZZ) FuzzConfig .

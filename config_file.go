@@ -1,7 +1,10 @@
 package tcpcheckreceiver
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"os"
 
@@ -41,14 +44,9 @@ func (c *Config) readFile() {
 		c.undecoded.add(inFile, "%v", err)
 		return
 	}
-	var written any
-	if err := yaml.Unmarshal(text, &written); err != nil {
+	options, err := parse(text)
+	if err != nil {
 		c.undecoded.add(inFile, "%s: %v", c.InstancesFile, err)
-		return
-	}
-	options, ok := written.(map[string]any)
-	if !ok {
-		c.undecoded.add(inFile, "%s has no mapping of instances and init_config, but %s", c.InstancesFile, quote(written))
 		return
 	}
 	c.file.read = true
@@ -62,6 +60,24 @@ func (c *Config) readFile() {
 			instance.Service = c.file.InitConfig.Service
 		}
 	}
+}
+
+// parse returns the options in a text of YAML, of which a document has to be a
+// mapping, and the only one.
+func parse(text []byte) (map[string]any, error) {
+	documents := yaml.NewDecoder(bytes.NewReader(text))
+	var first, second any
+	if err := documents.Decode(&first); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if err := documents.Decode(&second); !errors.Is(err, io.EOF) {
+		return nil, errors.New("it has more than one document; write one")
+	}
+	options, ok := first.(map[string]any)
+	if !ok {
+		return nil, errors.New("it is no mapping; write the instances as a list below the key instances")
+	}
+	return options, nil
 }
 
 // decode decodes what a user wrote into a struct, as confmap does.

@@ -71,7 +71,7 @@ instances[0].port: there is none; write host and port, or endpoint`,
 			name: "unknown option of the receiver",
 			yaml: `timeout: 5s
 instances: [{name: a, host: h, port: 1}]`,
-			want: `timeout: unknown option, with the value "5s"; the receiver has collection_interval, initial_delay, max_concurrent_checks, service, instances, instances_file, metrics, resource_attributes`,
+			want: `timeout: unknown option, with the value "5s"; the receiver has collection_interval, initial_delay, max_concurrent_checks, service, init_config, instances, instances_file, metrics, resource_attributes`,
 		},
 		{
 			name: "unknown option of an instance",
@@ -655,7 +655,7 @@ instances:
   - {host: '::1', ipv4_only: yes, port: many, tags: [prod]}
 metrics: {network.tcp.can_connect: {aggregation_strategy: median}}`,
 			want: `instances[1].port: "many" is not a whole number
-colour: unknown option, with the value "red"; the receiver has collection_interval, initial_delay, max_concurrent_checks, service, instances, instances_file, metrics, resource_attributes
+colour: unknown option, with the value "red"; the receiver has collection_interval, initial_delay, max_concurrent_checks, service, init_config, instances, instances_file, metrics, resource_attributes
 instances[0].host: "https://example.com" has a scheme; write the host alone
 instances[0].port: 70000 is not between 1 and 65535
 instances[0].timeout: 20s is longer than the interval of 15s (collection_interval)
@@ -705,8 +705,9 @@ func writeFile(t *testing.T, text string) string {
 func TestInvalidInstancesFile(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
 		"no YAML":           {"instances: [", "instances_file: FILE: yaml: line 1: did not find expected node content"},
-		"empty":             {"", "instances_file: FILE has no mapping of instances and init_config, but nothing"},
-		"a list":            {"[{name: a, host: h, port: 1}]", "instances_file: FILE has no mapping of instances and init_config, but [map[host:h name:a port:1]]"},
+		"empty":             {"", "instances_file: FILE: it is no mapping; write the instances as a list below the key instances"},
+		"a list":            {"[{name: a, host: h, port: 1}]", "instances_file: FILE: it is no mapping; write the instances as a list below the key instances"},
+		"two documents":     {"instances: [{name: a, host: h, port: 1}]\n---\ninstances: []", "instances_file: FILE: it has more than one document; write one"},
 		"no instances":      {"init_config: {service: a}", "instances: there are none, so there is nothing to check"},
 		"unknown option":    {"{collection_interval: 15s, instances: [{name: a, host: h, port: 1}]}", `instances_file.collection_interval: unknown option, with the value "15s"; the file has init_config, instances`},
 		"a key twice":       {"instances: [{name: a, name: b}]", "instances_file: FILE: yaml: unmarshal errors:\n  line 1: mapping key \"name\" already defined at line 1"},

@@ -19,6 +19,7 @@ import (
 // to learn whether the receiver has one, and adds it to the configuration if that
 // is no error.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
+	c.undecoded = problems{}
 	if err := conf.Unmarshal(c); err != nil {
 		written := conf.ToStringMap()
 		eachDecodeError("", err, func(place string, err error) { addDecodeError(&c.undecoded, written, "", place, err) })
@@ -37,7 +38,7 @@ func (c *Config) addUnknown(p *problems) {
 			p.add(strings.TrimPrefix(place+"."+key, "."), "unknown option, with the value %s; %s has %s", quote(unknown[key]), what, options)
 		}
 	}
-	add("", "the receiver", c.Unknown, "collection_interval, initial_delay, max_concurrent_checks, service, instances, instances_file, metrics, resource_attributes")
+	add("", "the receiver", c.Unknown, "collection_interval, initial_delay, max_concurrent_checks, service, init_config, instances, instances_file, metrics, resource_attributes")
 	add("init_config", "init_config", c.InitConfig.Unknown, "service")
 	add(inFile, "the file", c.file.Unknown, "init_config, instances")
 	add(inFile+".init_config", "init_config", c.file.InitConfig.Unknown, "service")
@@ -71,8 +72,8 @@ func eachDecodeError(place string, err error, found func(string, error)) {
 }
 
 // addDecodeError adds the problem of a value of a wrong type at a place in what was
-// written, with a prefix to the place. The scalars of this package say themselves what is wrong, and so does a generated section of
-// the keys that it does not know.
+// written, with a prefix to the place. The scalars of this package say themselves
+// what is wrong, and so does a generated section of the keys that it does not know.
 func addDecodeError(p *problems, written map[string]any, prefix, place string, err error) {
 	value := valueAt(written, place)
 	option := placeIndex.ReplaceAllString(place[strings.LastIndex(place, ".")+1:], "[]")

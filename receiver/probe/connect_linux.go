@@ -83,15 +83,25 @@ func (k *kernel) askFirst(fd int) (shake handshake, err error) {
 	if k.refused && time.Since(k.start) < initialRTO { // no SYN was sent again
 		err = k.socketError(fd)
 	}
-	if err == nil {
-		shake, err = k.ask(fd)
+	if !isRefused(err) {
+		// Of another error, the state says whether it has ended the attempt.
+		shake, err = k.askAfter(fd, err)
 	}
-	k.refused = err != nil && err != errPending //nolint:errorlint // it is never wrapped
+	k.refused = isRefused(err)
 	return shake, err
 }
 
+// isRefused reports whether err says that nothing listens.
+func isRefused(err error) bool {
+	failed, ok := err.(*dialError) //nolint:errorlint // it is never wrapped
+	return ok && failed.err == unix.ECONNREFUSED //nolint:errorlint // it is as the system call returned it
+}
+
 // ask asks the kernel for the state of the attempt.
-func (k *kernel) ask(fd int) (handshake, error) {
+func (k *kernel) ask(fd int) (handshake, error) { return k.askAfter(fd, nil) }
+
+// askAfter is ask, once the error of the socket has been read: it can be read once.
+func (k *kernel) askAfter(fd int, failure error) (handshake, error) {
 	info, errno := tcpInfo(fd)
 	if errno != 0 {
 		return handshake{}, k.failed("getsockopt", errno)
@@ -101,8 +111,11 @@ func (k *kernel) ask(fd int) (handshake, error) {
 	case unix.BPF_TCP_SYN_SENT, unix.BPF_TCP_SYN_RECV:
 		return shake, errPending
 	case unix.BPF_TCP_CLOSE:
-		if err := k.socketError(fd); err != nil {
-			return shake, err
+		if failure == nil {
+			failure = k.socketError(fd)
+		}
+		if failure != nil {
+			return shake, failure
 		}
 	}
 	if k.mayBeSelf && isSelf(fd) {

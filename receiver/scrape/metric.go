@@ -34,9 +34,10 @@ type metric struct {
 // each target is a unit.
 type unit struct {
 	targets []int // indices
-	// reported are the samples that had a value at the last collection, if the
-	// metric's series end.
+	// reported are the series that had a value at the last collection, if the
+	// metric's series end: by sample, or by the key of a metric that merges.
 	reported []reported
+	merged   map[string]*merged
 }
 
 // reported is a sample that had a value, and whether it has one now.

@@ -28,20 +28,19 @@ func TestRecorderAgreesWithTheGeneratedBuilder(t *testing.T) {
 		config, targets := randomMetrics(random), randomTargets(random)
 		r := newRecorder(receivertest.NewNopSettings(metadata.Type), config, targets)
 		reported := make(map[string]bool) // series
-		for range 3 {
-			whole := random.IntN(3) > 0
-			outcomes := randomOutcomes(random, len(targets), whole)
+		for range 4 {
+			unknown := random.IntN(3) == 0
+			outcomes := randomOutcomes(random, targets, unknown)
 			want := make(map[string]bool)
-			values, ended := values(r.record(1, outcomes))
+			got, ended := valuesAndSeries(r.record(1, outcomes), make(map[string]bool))
 			expected, _ := valuesAndSeries(generated(config, targets, outcomes, r.errors), want)
-			if !assert.ElementsMatch(t, expected, values, "seed %d", seed) {
+			if !assert.ElementsMatch(t, expected, got, "seed %d", seed) {
 				return
 			}
-			if whole {
-				maps.DeleteFunc(reported, func(series string, _ bool) bool { return want[series] })
-			} else {
-				reported, want = nil, reported // whoever was not checked has not ended
+			if unknown {
+				maps.Copy(want, reported) // nothing ends of what nothing is known
 			}
+			maps.DeleteFunc(reported, func(series string, _ bool) bool { return want[series] })
 			if !assert.ElementsMatch(t, slices.Collect(maps.Keys(reported)), ended, "seed %d", seed) {
 				return
 			}
@@ -95,13 +94,16 @@ func randomTargets(random *rand.Rand) []target.Target {
 	return targets
 }
 
-// randomOutcomes returns outcomes of n checks. Those of a whole collection all have
-// a result.
-func randomOutcomes(random *rand.Rand, n int, whole bool) []probe.Outcome {
-	outcomes := make([]probe.Outcome, n)
+// randomOutcomes returns an outcome for each target. If unknown, each of them has a
+// local fault, and perhaps other results, or no result at all.
+func randomOutcomes(random *rand.Rand, targets []target.Target, unknown bool) []probe.Outcome {
+	outcomes := make([]probe.Outcome, len(targets))
 	for i := range outcomes {
-		if !whole && i == 0 {
-			continue
+		if unknown {
+			if random.IntN(2) == 0 {
+				continue
+			}
+			outcomes[i].Results = []probe.Result{{Family: target.IPv4, Address: netip.AddrFrom4([4]byte{192, 0, 2, 99}), Err: errors.New("failed"), LocalFault: true, SYNRetransmits: -1}}
 		}
 		for _, family := range target.Families {
 			first := random.IntN(4)
@@ -115,8 +117,6 @@ func randomOutcomes(random *rand.Rand, n int, whole bool) []probe.Outcome {
 					if n == 0 {
 						result.Err, result.ErrorType, result.Address = errors.New("failed"), probe.NoAddress, netip.Addr{}
 					}
-				case 2:
-					result.Err, result.LocalFault = errors.New("failed"), true
 				}
 				outcomes[i].Results = append(outcomes[i].Results, result)
 			}
@@ -196,13 +196,9 @@ func networkType(family target.Family) metadata.AttributeNetworkType {
 	return metadata.MapAttributeNetworkType[family.String()]
 }
 
-// values returns a line for each point that has a value, with all that it says but
-// for its times, and the series of each that says that it has none.
-func values(metrics pmetric.Metrics) (lines, ended []string) {
-	return valuesAndSeries(metrics, make(map[string]bool))
-}
-
-// valuesAndSeries is values, and adds the series that have a value and can end.
+// valuesAndSeries returns a line for each point that has a value, with all that it
+// says but for its times, and the series of each that says that it has none. It adds
+// to series those that have a value and can end.
 func valuesAndSeries(metrics pmetric.Metrics, series map[string]bool) (lines, ended []string) {
 	for _, rm := range metrics.ResourceMetrics().All() {
 		for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {

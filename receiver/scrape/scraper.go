@@ -82,7 +82,7 @@ func (s *Scraper) check(ctx context.Context) []probe.Outcome {
 	}
 	c.run()
 	// Those that are silent are the last to start the next time: where they
-	// take all that may be under way, nobody has to wait behind them.
+	// take all that may be under way, nobody of this interval waits behind them.
 	slices.SortStableFunc(s.order, func(a, b int) int { return silence(&c.outcomes[a]) - silence(&c.outcomes[b]) })
 	return c.outcomes
 }
@@ -104,9 +104,11 @@ func (s *Scraper) observeDuration(took time.Duration) {
 	}
 }
 
-// silence returns 1 if an address did not answer, and 0 otherwise.
+// silence returns 1 if an address or a name server did not answer, and 0 otherwise.
 func silence(outcome *probe.Outcome) int {
-	if slices.ContainsFunc(outcome.Results, func(r probe.Result) bool { return r.ErrorType == probe.Timeout }) {
+	if slices.ContainsFunc(outcome.Results, func(r probe.Result) bool {
+		return r.ErrorType == probe.Timeout || r.ErrorType == probe.DNSTimeout
+	}) {
 		return 1
 	}
 	return 0

@@ -2,6 +2,7 @@ package scrape
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -25,6 +26,7 @@ import (
 
 	"example.com/tcpcheckreceiver/internal/metadata"
 	"example.com/tcpcheckreceiver/internal/testnet"
+	"example.com/tcpcheckreceiver/receiver/probe"
 	"example.com/tcpcheckreceiver/receiver/target"
 )
 
@@ -322,6 +324,37 @@ func TestResponseTimeEnds(t *testing.T) {
 		}
 		require.NoError(t, listener.Close())
 		assert.Equal(t, []string{series + "ended"}, ofResponseTime(), "down again")
+	}
+}
+
+// A fault of this machine ends nothing, whatever attributes there are: an alert that
+// fires goes on. What has ended meanwhile ends afterwards.
+func TestLocalFaultEndsNothing(t *testing.T) {
+	merged := defaultMetrics()
+	merged.Metrics.NetworkTCPCanConnect.EnabledAttributes = nil
+	for name, config := range map[string]metadata.MetricsBuilderConfig{"by default": defaultMetrics(), "merged": merged} {
+		t.Run(name, func(t *testing.T) {
+			address := netip.MustParseAddr("192.0.2.1")
+			refused := probe.Result{Family: target.IPv4, Address: address, Err: errors.New("refused"), ErrorType: probe.ConnectionRefused}
+			faulty := probe.Result{Family: target.IPv4, Address: address, Err: errors.New("too many open files"), LocalFault: true}
+			r := newRecorder(receivertest.NewNopSettings(metadata.Type), config, []target.Target{{Name: "a", Host: "h", Port: 1}})
+			canConnect := func(results ...probe.Result) []string {
+				lines := points(t, r.record(1, []probe.Outcome{{Results: results}}))
+				lines = slices.DeleteFunc(lines, func(line string) bool { return !strings.Contains(line, "can_connect") })
+				for i, line := range lines {
+					lines[i] = line[strings.LastIndex(line, " ")+1:]
+				}
+				return lines
+			}
+			assert.Equal(t, []string{"0"}, canConnect(refused))
+			assert.Empty(t, canConnect(faulty))
+			assert.Empty(t, canConnect(), "cut short")
+			assert.Equal(t, []string{"0"}, canConnect(refused))
+			assert.Empty(t, canConnect(faulty))
+			speculative := probe.Result{Family: target.IPv4, Err: errors.New("timeout"), ErrorType: probe.DNSTimeout, Speculative: true}
+			assert.Equal(t, []string{"ended"}, canConnect(speculative))
+			assert.Empty(t, canConnect(speculative), "once")
+		})
 	}
 }
 

@@ -12,9 +12,8 @@ import (
 // writer writes the points of a metric, unit by unit.
 type writer struct {
 	metric    *metric
-	start, ts pcommon.Timestamp
-	ends      bool // the series without a value have ended
 	payload   *payload
+	start, ts pcommon.Timestamp
 	unit      *unit
 	resource  resource
 	points    pmetric.NumberDataPointSlice
@@ -26,9 +25,10 @@ type writer struct {
 
 // merged is a point that is made of several.
 type merged struct {
-	point pmetric.NumberDataPoint
-	value float64
-	n     int
+	sample sample // the first of them
+	point  pmetric.NumberDataPoint
+	value  float64
+	n      int
 }
 
 // begin begins a unit of a resource, and reports whether its points go anywhere: the
@@ -45,10 +45,10 @@ func (w *writer) begin(u *unit, r resource) bool {
 // emit writes the point of a value, or merges it into one that is equal.
 func (w *writer) emit(s sample, value float64) {
 	w.sample = s
-	if w.ends {
-		w.unit.report(s)
-	}
 	if !w.metric.merges {
+		if w.metric.ends {
+			w.unit.report(s)
+		}
 		w.setValue(w.append(), value)
 		return
 	}
@@ -58,43 +58,66 @@ func (w *writer) emit(s sample, value float64) {
 		series.n++
 		return
 	}
-	w.series[key] = &merged{point: w.append(), value: value, n: 1}
+	w.series[key] = &merged{sample: s, point: w.append(), value: value, n: 1}
 }
 
-// end ends a unit.
-func (w *writer) end() {
+// end ends a unit. If known, all is known of its targets, and the series without a
+// value have ended.
+func (w *writer) end(known bool) {
 	for _, series := range w.series {
 		if w.metric.strategy == metadata.AggregationStrategyAvg {
 			series.value /= float64(series.n)
 		}
 		w.setValue(series.point, series.value)
 	}
-	if w.ends {
-		w.endSeries()
+	if w.metric.ends {
+		w.endReported(known)
+		w.endMerged(known)
 	}
 	w.series = nil
 }
 
-// endSeries writes the end of the series that no longer have a value, each in a
-// metric of its own: the Prometheus exporter (v0.155.0, and v0.161.0 still) takes no
-// notice of the points that follow such a one in the same metric.
-func (w *writer) endSeries() {
-	for _, r := range w.unit.reported {
-		if r.current {
-			continue
+// endReported ends the samples that no longer have a value, or if it is not known of
+// them, keeps them.
+func (w *writer) endReported(known bool) {
+	for k := range w.unit.reported {
+		r := &w.unit.reported[k]
+		if known && !r.current {
+			w.endSeries(r.sample)
 		}
-		w.sample = r.sample
-		if w.metric.merges {
-			key := w.metric.key(&w.sample)
-			if _, ok := w.series[key]; ok {
-				continue // another sample is of the same series
-			}
-			w.series[key] = nil
-		}
-		w.points = w.payload.alone(w.resource, w.metric.name)
-		w.append().SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
 	}
-	w.unit.settle()
+	if known {
+		w.unit.reported = slices.DeleteFunc(w.unit.reported, func(r reported) bool { return !r.current })
+	}
+	for k := range w.unit.reported {
+		w.unit.reported[k].current = false
+	}
+}
+
+// endMerged is endReported for a metric that merges.
+func (w *writer) endMerged(known bool) {
+	for key, series := range w.unit.merged {
+		switch _, current := w.series[key]; {
+		case current:
+		case known:
+			w.endSeries(series.sample)
+		default:
+			w.series[key] = series
+		}
+	}
+	for _, series := range w.series {
+		series.point = pmetric.NumberDataPoint{} // it is the next consumer's
+	}
+	w.unit.merged = w.series
+}
+
+// endSeries writes the end of a series, in a metric of its own: the Prometheus
+// exporter (v0.155.0, and v0.161.0 still) takes no notice of the points that follow
+// such a one in the same metric.
+func (w *writer) endSeries(s sample) {
+	w.sample = s
+	w.points = w.payload.alone(w.resource, w.metric.name)
+	w.append().SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
 }
 
 // report takes note that a sample has a value.
@@ -106,15 +129,6 @@ func (u *unit) report(s sample) {
 		}
 	}
 	u.reported = append(u.reported, reported{sample: s, current: true})
-}
-
-// settle forgets the samples without a value, and makes ready for the next
-// collection.
-func (u *unit) settle() {
-	u.reported = slices.DeleteFunc(u.reported, func(r reported) bool { return !r.current })
-	for k := range u.reported {
-		u.reported[k].current = false
-	}
 }
 
 func (w *writer) append() pmetric.NumberDataPoint {
