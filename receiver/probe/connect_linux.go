@@ -93,7 +93,7 @@ func (k *kernel) askFirst(fd int) (shake handshake, err error) {
 
 // isRefused reports whether err says that nothing listens.
 func isRefused(err error) bool {
-	failed, ok := err.(*dialError) //nolint:errorlint // it is never wrapped
+	failed, ok := err.(*dialError)               //nolint:errorlint // it is never wrapped
 	return ok && failed.err == unix.ECONNREFUSED //nolint:errorlint // it is as the system call returned it
 }
 
