@@ -16,8 +16,9 @@ import (
 // tcp_check is one.
 //
 // It is there for the number of instances. The collector copies its own
-// configuration some ten times before it starts a receiver, which took 4.5 s for
-// ten thousand instances; a file that only the receiver reads took 0.5 s.
+// configuration again and again before it starts a receiver: it took 5 s until the
+// first points of ten thousand instances, and 0.8 s where only the receiver reads
+// them (make bench).
 type instancesFile struct {
 	InitConfig InitConfig `mapstructure:"init_config"`
 	Instances  []Instance `mapstructure:"instances"`

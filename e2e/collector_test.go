@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -42,7 +41,7 @@ func start(t *testing.T, config string) *process.Process {
 // startCommand is start for a command that becomes the collector.
 func startCommand(t *testing.T, command *exec.Cmd) *process.Process {
 	t.Helper()
-	return process.Start(t, command, "Everything is ready")
+	return process.Start(t, command, process.CollectorReady)
 }
 
 // readPage reads a Prometheus page.
@@ -129,7 +128,7 @@ func only(found map[string]float64, name string) map[string]float64 {
 // returns the file and the page's address.
 func pipeline(t *testing.T, receiver string) (file, page string) {
 	t.Helper()
-	page = freeAddress(t)
+	page = process.FreeAddress(t)
 	file = filepath.Join(t.TempDir(), "collector.yaml")
 	text := fmt.Sprintf(`
 receivers:
@@ -155,12 +154,4 @@ service:
 
 func indent(text, by string) string {
 	return by + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n"+by)
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { assert.NoError(t, listener.Close()) }()
-	return listener.Addr().String()
 }

@@ -4,7 +4,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -54,26 +53,4 @@ func dial(targets []netip.AddrPort) (time.Duration, error) {
 	}
 	dials.Wait()
 	return time.Since(began), nil
-}
-
-// blackHole returns a port of all of 127.0.0.0/8 that never answers a SYN: its
-// listener's queue, which has room for one (listen(2), backlog 0), is full.
-func blackHole() (uint16, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return 0, os.NewSyscallError("socket", err)
-	}
-	if err := unix.Bind(fd, &unix.SockaddrInet4{}); err != nil {
-		return 0, os.NewSyscallError("bind", err)
-	}
-	if err := unix.Listen(fd, 0); err != nil {
-		return 0, os.NewSyscallError("listen", err)
-	}
-	bound, err := unix.Getsockname(fd)
-	if err != nil {
-		return 0, os.NewSyscallError("getsockname", err)
-	}
-	port := bound.(*unix.SockaddrInet4).Port
-	_, err = net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	return uint16(port), err
 }

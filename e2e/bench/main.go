@@ -21,6 +21,9 @@ func main() { os.Exit(tunpeer.InNamespace(run)) }
 
 var profile string
 
+// silentPort is one of all of 127.0.0.0/8 that never answers a SYN.
+var silentPort uint16
+
 // timeout is that of all contenders, and the receiver's interval.
 const timeout = 5 * time.Second
 
@@ -40,6 +43,12 @@ func run() int {
 		return report(err)
 	}
 	defer server.Stop()
+	hole, closeHole, err := loopback.KeepSilent(netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
+	if err != nil {
+		return report(err)
+	}
+	defer func() { _ = closeHole() }()
+	silentPort = hole.Port()
 	printHeader()
 	var promises []promise
 	for _, state := range strings.Split(*states, ",") {
@@ -81,13 +90,9 @@ func targetsIn(state string, n int, server *loopback.Server) ([]netip.AddrPort, 
 	case "refused":
 		return loopback.Targets(n, 1), nil
 	case "silent":
-		port, err := blackHole()
-		if err != nil {
-			return nil, err
-		}
 		targets := server.Targets(n)
 		for i := 0; i < n; i += 10 {
-			targets[i] = netip.AddrPortFrom(targets[i].Addr(), port)
+			targets[i] = netip.AddrPortFrom(targets[i].Addr(), silentPort)
 		}
 		return targets, nil
 	}

@@ -26,7 +26,7 @@ func program(t *testing.T) string {
 // arguments, to send to the intake. The collector is stopped at the end of the test.
 func start(t *testing.T, to *intake, receiver string, more ...string) {
 	t.Helper()
-	process.Start(t, withEnvironment(exec.Command(program(t), append(arguments(t, to, receiver), more...)...)), ready)
+	process.Start(t, withEnvironment(exec.Command(program(t), append(arguments(t, to, receiver), more...)...)), process.CollectorReady)
 }
 
 // startWithHosts is start on a machine whose hosts file is the file hosts. It
@@ -35,11 +35,8 @@ func startWithHosts(t *testing.T, to *intake, hosts, receiver string) {
 	t.Helper()
 	script := `mount --bind "$1" /etc/hosts && shift && exec "$@"`
 	command := append([]string{"--mount", "sh", "-c", script, "sh", hosts, program(t)}, arguments(t, to, receiver)...)
-	process.Start(t, withEnvironment(exec.Command("unshare", command...)), ready)
+	process.Start(t, withEnvironment(exec.Command("unshare", command...)), process.CollectorReady)
 }
-
-// ready is what a collector writes when it runs.
-const ready = "Everything is ready"
 
 // arguments returns the arguments of the collector for start.
 func arguments(t *testing.T, to *intake, receiver string) []string {

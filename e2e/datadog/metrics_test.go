@@ -128,7 +128,7 @@ func TestExample(t *testing.T) {
 	text := readFile(t, "../../examples/datadog.yaml")
 	command := withEnvironment(exec.Command(program(t), "--config", "../../examples/datadog.yaml",
 		"--config", "yaml:exporters::datadog::metrics::endpoint: http://"+in.address))
-	p := process.Start(t, command, ready)
+	p := process.Start(t, command, process.CollectorReady)
 	arrived := in.await(canConnect, "SSH of this machine", 1)[0]
 	assert.Contains(t, []float64{0, 1}, arrived.value)
 	assert.Equal(t, "SSH_of_this_machine", arrived.tags["instance"])

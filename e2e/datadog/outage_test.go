@@ -65,7 +65,7 @@ func TestIntakeOutage(t *testing.T) {
 		in, target := newIntake(t), newTarget(t)
 		command := withEnvironment(exec.Command(program(t), arguments(t, in, target.check())...))
 		command.Env = append(command.Env, "DD_FORWARDER_RETRY_QUEUE_PAYLOADS_MAX_SIZE=1000")
-		process.Start(t, command, ready)
+		process.Start(t, command, process.CollectorReady)
 		in.await(canConnect, "up", 1)
 		refuse(in)
 		made := target.awaitChecks(8)

@@ -1,5 +1,6 @@
-// Package loopback has a server of another process for measurements: whatever it
-// does is not taken for the work of the measuring process.
+// Package loopback has peers of this machine for measurements: a server of another
+// process, whose work is not taken for that of the measuring one, and a listener that
+// is silent.
 package loopback
 
 import (

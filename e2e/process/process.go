@@ -2,6 +2,7 @@
 package process
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"syscall"
@@ -13,6 +14,9 @@ import (
 
 // patience bounds every wait for an event that is certain to come.
 const patience = time.Minute
+
+// CollectorReady is what a collector writes when it runs.
+const CollectorReady = "Everything is ready"
 
 // Process is a running program.
 type Process struct {
@@ -30,6 +34,15 @@ func Program(t testing.TB, variable, target string) string {
 	path := os.Getenv(variable)
 	require.NotEmpty(t, path, "%s is to name a program; run the tests by make %s", variable, target)
 	return path
+}
+
+// FreeAddress returns an address of 127.0.0.1 with a port that was free just now.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	return listener.Addr().String()
 }
 
 // Start runs a command and returns once its output has a line with the text ready.

@@ -42,7 +42,7 @@ func TestPicture(t *testing.T) {
 		for _, override := range overrides {
 			args = append(args, "--config", "yaml:"+override)
 		}
-		return process.Start(t, exec.Command(process.Program(t, "COLLECTOR", "e2e-prometheus"), args...), "Everything is ready")
+		return process.Start(t, exec.Command(process.Program(t, "COLLECTOR", "e2e-prometheus"), args...), process.CollectorReady)
 	}
 	open := func(overrides ...string) *process.Process {
 		return quickstart(append(overrides, "service::pipelines::metrics: {receivers: [otlp], exporters: [debug]}")...)

@@ -45,7 +45,7 @@ func startServer(t *testing.T, page string, replacements ...string) *server {
 	}
 	write(t, filepath.Join(folder, "prometheus.yml"), config)
 	write(t, filepath.Join(folder, "tcpcheck.rules.yml"), accelerated(t, "../../prometheus/tcpcheck.rules.yml"))
-	address := freeAddress(t)
+	address := process.FreeAddress(t)
 	process.Start(t, exec.Command(process.Program(t, "PROMETHEUS", "e2e-prometheus"),
 		"--config.file="+filepath.Join(folder, "prometheus.yml"),
 		"--storage.tsdb.path="+filepath.Join(folder, "data"),

@@ -58,7 +58,7 @@ type collector struct {
 // with whatever else is to be different, all of it YAML.
 func startCollector(t *testing.T, instances, different string) *collector {
 	t.Helper()
-	return startCollectorAt(t, freeAddress(t), instances, different)
+	return startCollectorAt(t, process.FreeAddress(t), instances, different)
 }
 
 func startCollectorAt(t *testing.T, page, instances, different string) *collector {
@@ -80,7 +80,7 @@ func startCollectorAt(t *testing.T, page, instances, different string) *collecto
 		write(t, resolv, "nameserver 127.0.0.1\noptions timeout:1\n")
 		args = append([]string{"unshare", "--mount", "sh", "-c", `mount --bind "$1" /etc/resolv.conf && shift && exec "$@"`, "sh", resolv}, args...)
 	}
-	c.Process = process.Start(t, exec.Command(args[0], args[1:]...), "Everything is ready")
+	c.Process = process.Start(t, exec.Command(args[0], args[1:]...), process.CollectorReady)
 	return c
 }
 
@@ -182,12 +182,4 @@ func (s *service) down(addresses ...string) {
 func write(t *testing.T, file, text string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { assert.NoError(t, listener.Close()) }()
-	return listener.Addr().String()
 }

@@ -3,15 +3,12 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
-	"time"
 
-	"golang.org/x/sys/unix"
+	"example.com/tcpcheckreceiver/e2e/loopback"
 )
 
 // state is how a peer takes a connection attempt.
@@ -45,7 +42,7 @@ func (p *peer) become(s state) error {
 	case listening:
 		p.close, err = accept(p.addr)
 	case silent:
-		p.close, err = keepSilent(p.addr)
+		_, p.close, err = loopback.KeepSilent(p.addr)
 	case refusing:
 	}
 	if err != nil {
@@ -86,43 +83,4 @@ func accept(addr netip.AddrPort) (func() error, error) {
 		defer accepting.Wait()
 		return listener.Close()
 	}, nil
-}
-
-// fillPatience bounds the wait for a connection that is made at once, if it is
-// made at all.
-const fillPatience = 100 * time.Millisecond
-
-// keepSilent listens at addr with a queue for one connection (listen(2), backlog
-// 0), and fills that: the kernel then drops all SYNs. The function that it
-// returns ends that.
-func keepSilent(addr netip.AddrPort) (func() error, error) {
-	listener, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(addr))
-	if err != nil {
-		return nil, err
-	}
-	if err := shrinkQueue(listener); err != nil {
-		return nil, errors.Join(err, listener.Close())
-	}
-	filler, err := net.DialTimeout("tcp", addr.String(), fillPatience)
-	var timeout net.Error
-	switch {
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return listener.Close, nil // the collector's own connection has filled the queue
-	case err != nil:
-		return nil, errors.Join(err, listener.Close())
-	}
-	return func() error { return errors.Join(listener.Close(), filler.Close()) }, nil
-}
-
-// shrinkQueue gives a listener the queue of a backlog of 0.
-func shrinkQueue(listener *net.TCPListener) error {
-	raw, err := listener.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var failed error
-	if err := raw.Control(func(fd uintptr) { failed = unix.Listen(int(fd), 0) }); err != nil {
-		return err
-	}
-	return os.NewSyscallError("listen", failed)
 }
