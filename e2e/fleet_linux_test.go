@@ -28,6 +28,7 @@ type fleet struct {
 	machine *netns.Namespace // of the service
 	service net.Listener
 	agents  []*agent
+	gateway *process.Process
 	arrived *recorder // what came to the gateway
 	page    string    // where the gateway serves its page
 }
@@ -61,7 +62,7 @@ func startFleet(t *testing.T) *fleet {
 	gateway := netns.New(t)
 	f.arrived = startRecorder(t, gateway.Listen("tcp4", "127.0.0.1:4318"))
 	f.page = gateway.Forward("127.0.0.1:9464")
-	f.run(gateway, []string{"RETENTION=4s"}, "../examples/gateway.yaml", recorderOverlay("otlp"))
+	f.gateway = f.run(gateway, []string{"RETENTION=4s"}, "../examples/gateway.yaml", recorderOverlay("otlp"))
 
 	for i, family := range []string{"IPv4", "IPv6"} {
 		f.agents = append(f.agents, f.startAgent(i, family, gateway))
@@ -204,8 +205,13 @@ func TestFleetQueue(t *testing.T) {
 	cut.toGateway.Mend()
 	f.await(f.says(1, 1))
 
+	// Each sends what is left in its queues, and the gateway what came of it to the
+	// recorder.
 	for _, agent := range f.agents {
-		agent.Stop() // which sends what is left in its queues
+		agent.Stop()
+	}
+	f.gateway.Stop()
+	for _, agent := range f.agents {
 		measured, arrived := texts(agent.measured.of(""), agent.name), texts(f.arrived.of(agent.name), agent.name)
 		assert.Equal(t, measured, slices.Compact(arrived), "%s measured, and the gateway got", agent.name)
 	}
