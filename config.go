@@ -13,6 +13,7 @@ const (
 	defaultInterval     = 15 * time.Second
 	defaultInitialDelay = time.Second
 	defaultTimeout      = 10 * time.Second
+	defaultMaxIPCache   = 5 * time.Minute
 )
 
 // Config is what a user may write below the receiver's name. Pointers are nil
@@ -28,6 +29,11 @@ type Config struct {
 	// more. By default they are as many as half of the process's limit of open
 	// files allows, which holds in any case: an address that is dialled takes one.
 	MaxConcurrentChecks *Integer `mapstructure:"max_concurrent_checks"`
+	// MaxIPCacheDuration bounds how long the addresses of a name are used by the
+	// instances without an ip_cache_duration, and is how long it may take until a
+	// family that a name had no address in is asked for again: more than 0, default
+	// 5m. Each instance has its own moment in the second half of it.
+	MaxIPCacheDuration *Duration `mapstructure:"max_ip_cache_duration"`
 	// Service is the service of every instance that has none of its own.
 	Service string `mapstructure:"service"`
 	// InitConfig is tcp_check's place for Service.
@@ -87,7 +93,8 @@ type Instance struct {
 	// MultipleIPs checks every address of each family, not only the first.
 	MultipleIPs Bool `mapstructure:"multiple_ips"`
 	// IPCacheDuration is how long resolved addresses are used: 0 resolves at
-	// every check; unset, they are used until one fails to connect.
+	// every check; unset, they are used until one fails to connect, but not longer
+	// than Config.MaxIPCacheDuration.
 	IPCacheDuration *Duration `mapstructure:"ip_cache_duration"`
 	// Tags are attributes on every point, each as key:value.
 	Tags []string `mapstructure:"tags"`

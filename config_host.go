@@ -97,6 +97,8 @@ func hostProblem(host string) string {
 		switch {
 		case unbracket(host) != host && literal.Is4():
 			return "has brackets around an IPv4 address"
+		case literal.Unmap().IsUnspecified():
+			return fmt.Sprintf("is the unspecified address, at which no host is; for this machine write %s", loopbackOf[target.FamilyOf(literal)])
 		case literal.IsMulticast():
 			return "is a multicast address, to which TCP cannot connect"
 		case literal.Is6() && literal.IsLinkLocalUnicast() && literal.Zone() == "":
@@ -127,6 +129,9 @@ func hostProblem(host string) string {
 	}
 	return ""
 }
+
+// loopbackOf is the address of this machine in each family.
+var loopbackOf = map[target.Family]string{target.IPv4: "127.0.0.1", target.IPv6: "::1, in an endpoint [::1]"}
 
 func isIPv6(text string) bool {
 	addr, err := netip.ParseAddr(text)

@@ -48,6 +48,7 @@ func (c *Config) target(i *Instance) target.Target {
 		Timeout:             timeout,
 		Interval:            interval,
 		CacheDuration:       target.UntilError,
+		MaxCacheDuration:    c.maxIPCache(),
 		CollectResponseTime: bool(i.CollectResponseTime),
 		Service:             i.Service,
 		EmptyHostname:       bool(i.EmptyDefaultHostname),
@@ -71,6 +72,13 @@ func (c *Config) initialDelay() time.Duration {
 		return defaultInitialDelay
 	}
 	return time.Duration(*c.InitialDelay)
+}
+
+func (c *Config) maxIPCache() time.Duration {
+	if c.MaxIPCacheDuration == nil {
+		return defaultMaxIPCache
+	}
+	return time.Duration(*c.MaxIPCacheDuration)
 }
 
 func (c *Config) service() string {

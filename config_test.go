@@ -48,7 +48,7 @@ func readTestdata(t *testing.T, name string) string {
 
 func TestValidConfig(t *testing.T) {
 	defaults := target.Target{
-		Port: 1, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: target.UntilError,
+		Port: 1, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: target.UntilError, MaxCacheDuration: 5 * time.Minute,
 	}
 	with := func(change func(*target.Target)) []target.Target {
 		changed := defaults
@@ -77,8 +77,8 @@ func TestValidConfig(t *testing.T) {
 			name: "qiita's instances as pasted",
 			yaml: readTestdata(t, "qiita.yaml"),
 			want: []target.Target{
-				{Name: "qiita-sample-ec2-1", Host: "localhost", Port: 1000, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: target.UntilError, CollectResponseTime: true},
-				{Name: "qiita-sample-ec2-2", Host: "localhost", Port: 2000, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: target.UntilError, CollectResponseTime: true},
+				{Name: "qiita-sample-ec2-1", Host: "localhost", Port: 1000, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: target.UntilError, MaxCacheDuration: 5 * time.Minute, CollectResponseTime: true},
+				{Name: "qiita-sample-ec2-2", Host: "localhost", Port: 2000, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: target.UntilError, MaxCacheDuration: 5 * time.Minute, CollectResponseTime: true},
 			},
 		},
 		{
@@ -87,7 +87,7 @@ func TestValidConfig(t *testing.T) {
 			want: []target.Target{
 				{
 					Name: "My first service", Host: "db.example.com", Port: 5432, Families: []target.Family{target.IPv4},
-					MultipleIPs: true, Timeout: 2500 * time.Millisecond, Interval: 30 * time.Second, CacheDuration: 2 * time.Minute,
+					MultipleIPs: true, Timeout: 2500 * time.Millisecond, Interval: 30 * time.Second, CacheDuration: 2 * time.Minute, MaxCacheDuration: 5 * time.Minute,
 					CollectResponseTime: true,
 					Tags:                []target.Tag{{Key: "env", Value: "prod"}, {Key: "url_of", Value: "http://db.example.com:5432"}},
 					Service:             "checkout", EmptyHostname: true,
@@ -96,14 +96,14 @@ func TestValidConfig(t *testing.T) {
 						Exclude: []*regexp.Regexp{regexp.MustCompile(`errors$`)},
 					},
 				},
-				{Name: "My second service", Host: "::1", Port: 22, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: target.UntilError, Service: "payments"},
+				{Name: "My second service", Host: "::1", Port: 22, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: target.UntilError, MaxCacheDuration: 5 * time.Minute, Service: "payments"},
 			},
 		},
 		{
 			name: "tcp_check's file, named instead of pasted, and an instance more",
 			yaml: "{service: shop, instances: [{name: a, host: h, port: 1}], instances_file: testdata/tcp_check.yaml}",
 			want: []target.Target{
-				{Name: "a", Host: "h", Port: 1, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: target.UntilError, Service: "shop"},
+				{Name: "a", Host: "h", Port: 1, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: target.UntilError, MaxCacheDuration: 5 * time.Minute, Service: "shop"},
 				pasted.targets()[0], pasted.targets()[1],
 			},
 		},
@@ -113,7 +113,7 @@ func TestValidConfig(t *testing.T) {
 			want: []target.Target{
 				{
 					Name: "every option", Host: "db.example.com", Port: 5432, Families: []target.Family{target.IPv4, target.IPv6},
-					MultipleIPs: true, Timeout: time.Minute, Interval: 90 * time.Second, CacheDuration: 0,
+					MultipleIPs: true, Timeout: time.Minute, Interval: 90 * time.Second, CacheDuration: 0, MaxCacheDuration: 5 * time.Minute,
 					CollectResponseTime: true,
 					Tags:                []target.Tag{{Key: "env", Value: "prod"}, {Key: "note", Value: "a:b"}},
 					Service:             "checkout", EmptyHostname: true,
@@ -122,8 +122,8 @@ func TestValidConfig(t *testing.T) {
 						Exclude: []*regexp.Regexp{regexp.MustCompile(`time$`)},
 					},
 				},
-				{Name: "IPv6 literal with a zone", Host: "fe80::1%eth0", Port: 22, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: target.UntilError, Service: "payments"},
-				{Name: "only what is required", Host: "localhost", Port: 443, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: target.UntilError, Service: "payments"},
+				{Name: "IPv6 literal with a zone", Host: "fe80::1%eth0", Port: 22, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: target.UntilError, MaxCacheDuration: 5 * time.Minute, Service: "payments"},
+				{Name: "only what is required", Host: "localhost", Port: 443, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: target.UntilError, MaxCacheDuration: 5 * time.Minute, Service: "payments"},
 			},
 		},
 		{

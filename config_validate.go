@@ -19,6 +19,7 @@ func (c *Config) Validate() error {
 	c.addUnknown(p)
 	checkPositive(p, "collection_interval", c.CollectionInterval)
 	checkNotNegative(p, "initial_delay", c.InitialDelay)
+	checkPositive(p, "max_ip_cache_duration", c.MaxIPCacheDuration)
 	if limit := c.MaxConcurrentChecks; limit != nil && *limit < 1 {
 		p.add("max_concurrent_checks", "%d is less than 1; leave the option out for as many as the limit of open files allows", *limit)
 	}

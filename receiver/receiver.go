@@ -41,8 +41,9 @@ func New(set collector.Settings, plan Plan, next consumer.Metrics) (collector.Me
 	if plan.MaxConcurrentChecks > 0 {
 		places = semaphore.NewWeighted(plan.MaxConcurrentChecks)
 	}
+	machine := scrape.NewMachine(set.Logger)
 	for _, group := range byInterval(plan.Targets) {
-		s := scrape.New(running, set, plan.Metrics, group, places)
+		s := scrape.New(running, set, plan.Metrics, group, places, machine)
 		controller, err := newController(s, set, group[0].Interval, plan.InitialDelay, next)
 		if err != nil {
 			r.cancel()
@@ -86,36 +87,71 @@ type metricsReceiver struct {
 	// them, and would wait for the timeout of a silent target.
 	cancel      context.CancelFunc
 	controllers []collector.Metrics
-	shutdown    sync.Once
+
+	mu      sync.Mutex
+	begun   bool                // Start or Shutdown was called
+	running []collector.Metrics // the controllers that run
 }
 
-// Start starts all controllers, or none if one fails.
+// errUsed is the error of a Start that is not the first call. The receiver is of no use
+// after Shutdown: its checks have been cancelled for good.
+var errUsed = errors.New("the receiver was started or shut down before")
+
+// Start starts all controllers, or none if one fails. It fails unless it is called
+// first.
 func (r *metricsReceiver) Start(ctx context.Context, host component.Host) error {
-	for i, controller := range r.controllers {
+	err := r.start(ctx, host)
+	if err != nil && err != errUsed { //nolint:errorlint // it is never wrapped
+		err = errors.Join(err, r.Shutdown(ctx))
+	}
+	return err
+}
+
+func (r *metricsReceiver) start(ctx context.Context, host component.Host) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.begun {
+		return errUsed
+	}
+	r.begun = true
+	for _, controller := range r.controllers {
 		if err := controller.Start(ctx, host); err != nil {
-			r.cancel()
-			return errors.Join(err, shutDown(ctx, r.controllers[:i]))
+			return err
 		}
+		r.running = append(r.running, controller)
 	}
 	return nil
 }
 
 // Shutdown ends all checks at once. What a collection has found until then is
-// still given to the next consumer. A second call does nothing: the controllers
-// would panic.
+// still given to the next consumer. The error is ctx's where that ends before the
+// consumer has taken it: what is left ends as soon as it has. A call before Start makes
+// Start fail; a second call does nothing.
 func (r *metricsReceiver) Shutdown(ctx context.Context) error {
-	var err error
-	r.shutdown.Do(func() {
-		r.cancel()
-		err = shutDown(ctx, r.controllers)
-	})
-	return err
-}
+	r.cancel()
+	r.mu.Lock()
+	running := r.running
+	// Each is shut down once: a second time, a controller would panic.
+	r.begun, r.running = true, nil
+	r.mu.Unlock()
 
-func shutDown(ctx context.Context, controllers []collector.Metrics) error {
-	var errs []error
-	for _, controller := range controllers {
-		errs = append(errs, controller.Shutdown(ctx))
+	stopped := make(chan error, 1)
+	go func() {
+		var errs []error
+		for _, controller := range running {
+			errs = append(errs, controller.Shutdown(ctx))
+		}
+		stopped <- errors.Join(errs...)
+	}()
+	select {
+	case err := <-stopped:
+		return err
+	case <-ctx.Done():
 	}
-	return errors.Join(errs...)
+	select {
+	case err := <-stopped: // at the same time
+		return err
+	default:
+		return ctx.Err()
+	}
 }

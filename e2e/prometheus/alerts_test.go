@@ -64,7 +64,13 @@ func TestAlerts(t *testing.T) {
 	s.requireAnnotations()
 
 	w.peer.SetDefault(tunpeer.Behaviour{})
+	web.up("::1")
+	w.resolve("moved.test", "127.0.0.1")
+	firing("TCPCheckFamilyGone moved ipv6")
+	s.requireAnnotations()
+
 	w.resolve("moved.test", "127.0.0.1", "::1")
+	web.down("::1")
 	web.down("127.0.0.1")
 	firing("TCPCheckDown web prod")
 

@@ -31,6 +31,7 @@ const (
 	AttributeErrorTypeHostUnreachable
 	AttributeErrorTypeNetworkUnreachable
 	AttributeErrorTypePermissionDenied
+	AttributeErrorTypeAdministrativelyProhibited
 	AttributeErrorTypeNoAddress
 	AttributeErrorTypeDNSNotFound
 	AttributeErrorTypeDNSTimeout
@@ -53,6 +54,8 @@ func (av AttributeErrorType) String() string {
 		return "network_unreachable"
 	case AttributeErrorTypePermissionDenied:
 		return "permission_denied"
+	case AttributeErrorTypeAdministrativelyProhibited:
+		return "administratively_prohibited"
 	case AttributeErrorTypeNoAddress:
 		return "no_address"
 	case AttributeErrorTypeDNSNotFound:
@@ -69,17 +72,18 @@ func (av AttributeErrorType) String() string {
 
 // MapAttributeErrorType is a helper map of string to AttributeErrorType attribute value.
 var MapAttributeErrorType = map[string]AttributeErrorType{
-	"connection_refused":  AttributeErrorTypeConnectionRefused,
-	"timeout":             AttributeErrorTypeTimeout,
-	"connection_reset":    AttributeErrorTypeConnectionReset,
-	"host_unreachable":    AttributeErrorTypeHostUnreachable,
-	"network_unreachable": AttributeErrorTypeNetworkUnreachable,
-	"permission_denied":   AttributeErrorTypePermissionDenied,
-	"no_address":          AttributeErrorTypeNoAddress,
-	"dns_not_found":       AttributeErrorTypeDNSNotFound,
-	"dns_timeout":         AttributeErrorTypeDNSTimeout,
-	"dns_failure":         AttributeErrorTypeDNSFailure,
-	"other":               AttributeErrorTypeOther,
+	"connection_refused":          AttributeErrorTypeConnectionRefused,
+	"timeout":                     AttributeErrorTypeTimeout,
+	"connection_reset":            AttributeErrorTypeConnectionReset,
+	"host_unreachable":            AttributeErrorTypeHostUnreachable,
+	"network_unreachable":         AttributeErrorTypeNetworkUnreachable,
+	"permission_denied":           AttributeErrorTypePermissionDenied,
+	"administratively_prohibited": AttributeErrorTypeAdministrativelyProhibited,
+	"no_address":                  AttributeErrorTypeNoAddress,
+	"dns_not_found":               AttributeErrorTypeDNSNotFound,
+	"dns_timeout":                 AttributeErrorTypeDNSTimeout,
+	"dns_failure":                 AttributeErrorTypeDNSFailure,
+	"other":                       AttributeErrorTypeOther,
 }
 
 // AttributeNetworkType specifies the value network.type attribute.

@@ -37,6 +37,8 @@ type handshake struct {
 	time time.Duration
 	// retransmits is how many SYNs were sent again, or unknownRetransmits.
 	retransmits int
+	// unsent says that the last of these never left this machine.
+	unsent bool
 }
 
 const unknownRetransmits = -1

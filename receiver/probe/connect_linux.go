@@ -15,7 +15,7 @@ import (
 func newConnectors() newConnector {
 	lowest := lowestEphemeralPort()
 	return func(address netip.AddrPort, timeout time.Duration) connector {
-		return &kernel{address: address, timeout: timeout, mayBeSelf: address.Port() >= lowest}
+		return &kernel{address: address, timeout: timeout, mayBeSelf: address.Port() >= lowest, tables: processTables}
 	}
 }
 
@@ -26,11 +26,13 @@ type kernel struct {
 	address   netip.AddrPort
 	timeout   time.Duration
 	mayBeSelf bool // the kernel may choose the port as the local one
+	tables    *tables
 	sockaddr  unix.Sockaddr
 	domain    int
-	fd        int       // of the attempt that is pending
-	start     time.Time // when the SYN of the last attempt was sent
-	refused   bool      // it was refused at once
+	fd        int         // of the attempt that is pending
+	start     time.Time   // when the SYN of the last attempt was sent
+	before    *tableState // of the tables, when it was sent
+	refused   bool        // it was refused at once
 }
 
 // lowestEphemeralPort returns the lower end of net.ipv4.ip_local_port_range
@@ -55,7 +57,9 @@ func (k *kernel) begin() (handshake, error) {
 	if err != nil {
 		return handshake{}, k.failed("socket", err)
 	}
+	k.heedICMP(fd)
 	k.start = time.Now()
+	k.before = k.tables.at(k.start, stale)
 	if err := unix.Connect(fd, k.sockaddr); err != nil && err != unix.EINPROGRESS && err != unix.EINTR {
 		_ = unix.Close(fd)
 		return handshake{}, k.failed("connect", err)
@@ -76,16 +80,20 @@ func (k *kernel) failed(call string, err error) error { return newDialError(k.ad
 // section 2.1).
 const initialRTO = time.Second
 
-// askFirst is ask for an attempt that has just begun. Whoever refused the last time
-// does so again, as a rule: then one system call says it all, where two took a tenth
-// of what a refused check costs.
+// askFirst is ask for an attempt that has just begun. A target that refused the last
+// time usually refuses again, so SO_ERROR is read first: that saves one system call, a
+// tenth of what a refused check costs.
 func (k *kernel) askFirst(fd int) (shake handshake, err error) {
+	errno := unix.Errno(0)
 	if k.refused && time.Since(k.start) < initialRTO { // no SYN was sent again
-		err = k.socketError(fd)
+		errno, err = k.socketError(fd)
 	}
-	if !isRefused(err) {
+	if err == nil && errno == unix.ECONNREFUSED {
+		return handshake{}, k.failed("connect", errno)
+	}
+	if err == nil {
 		// Of another error, the state says whether it has ended the attempt.
-		shake, err = k.askAfter(fd, err)
+		shake, err = k.askAfter(fd, errno)
 	}
 	k.refused = isRefused(err)
 	return shake, err
@@ -98,52 +106,100 @@ func isRefused(err error) bool {
 }
 
 // ask asks the kernel for the state of the attempt.
-func (k *kernel) ask(fd int) (handshake, error) { return k.askAfter(fd, nil) }
+func (k *kernel) ask(fd int) (handshake, error) { return k.askAfter(fd, 0) }
 
 // askAfter is ask, once the error of the socket has been read: it can be read once.
-func (k *kernel) askAfter(fd int, failure error) (handshake, error) {
+func (k *kernel) askAfter(fd int, read unix.Errno) (handshake, error) {
 	info, errno := tcpInfo(fd)
 	if errno != 0 {
 		return handshake{}, k.failed("getsockopt", errno)
 	}
-	shake := handshake{retransmits: int(info.Total_retrans)}
-	switch info.State {
-	case unix.BPF_TCP_SYN_SENT, unix.BPF_TCP_SYN_RECV:
+	shake := handshake{retransmits: int(info.Total_retrans), unsent: info.Total_retrans > 0 && info.Retrans == 0}
+	if info.State == unix.BPF_TCP_CLOSE && read == 0 {
+		var err error
+		if read, err = k.socketError(fd); err != nil {
+			return shake, err
+		}
+	}
+	switch phaseOf(info.State, read) {
+	case pending:
 		return shake, errPending
-	case unix.BPF_TCP_CLOSE:
-		if failure == nil {
-			failure = k.socketError(fd)
-		}
-		if failure != nil {
-			return shake, failure
-		}
+	case ended:
+		return shake, k.ended(fd, read)
 	}
 	if k.mayBeSelf && isSelf(fd) {
 		return shake, k.failed("connect", unix.ECONNREFUSED)
 	}
-	shake.time = time.Duration(info.Rtt) * time.Microsecond
-	if info.Total_retrans > 0 {
-		// The wait for the lost SYNs was real, and is not in the round-trip
-		// time. It ended when the answer came (tcpi_last_ack_recv, in ms), not
-		// when we ask.
-		shake.time = time.Since(k.start) - time.Duration(info.Last_ack_recv)*time.Millisecond
-	}
+	shake.unsent = false
+	shake.time = handshakeTime(&info, time.Since(k.start))
 	return shake, nil
 }
 
-// socketError returns the error that ended the attempt, or nil for none and for
-// those that only come once the connection was made: a reset in answer to the SYN is
-// ECONNREFUSED, and ECONNRESET and EPIPE come after the handshake (tcp_reset in the
-// kernel's tcp_input.c).
-func (k *kernel) socketError(fd int) error {
+// phase is how far an attempt has come.
+type phase uint8
+
+const (
+	pending   phase = iota // there is no answer
+	connected              // the SYN-ACK came, whatever came after it
+	ended                  // by an error
+)
+
+// phaseOf returns the phase of an attempt of which the kernel gives the state of the
+// socket (RFC 9293, section 3.3.2), and where that is CLOSE, the error.
+//
+// A closed socket without an error has not been connected yet: Linux has none, but
+// gVisor reports its own states before SYN_SENT so.
+func phaseOf(state uint8, err unix.Errno) phase {
+	switch state {
+	case unix.BPF_TCP_ESTABLISHED, unix.BPF_TCP_CLOSE_WAIT, unix.BPF_TCP_LAST_ACK,
+		unix.BPF_TCP_FIN_WAIT1, unix.BPF_TCP_FIN_WAIT2, unix.BPF_TCP_CLOSING, unix.BPF_TCP_TIME_WAIT:
+		return connected
+	case unix.BPF_TCP_CLOSE:
+	default:
+		return pending
+	}
+	switch err {
+	case 0:
+		return pending
+	case unix.ECONNRESET, unix.EPIPE:
+		// A reset in answer to the SYN is ECONNREFUSED; these two come after the
+		// handshake (tcp_reset in the kernel's tcp_input.c).
+		return connected
+	}
+	return ended
+}
+
+// handshakeTime returns how long the handshake took, where the clock says that elapsed
+// has passed since the SYN was sent.
+func handshakeTime(info *unix.TCPInfo, elapsed time.Duration) time.Duration {
+	switch {
+	case info.Total_retrans > 0:
+		// The wait for the lost SYNs was real, and is not in the round-trip
+		// time. It ended when the answer came (tcpi_last_ack_recv, in ms), not
+		// when we ask.
+		return elapsed - time.Duration(info.Last_ack_recv)*time.Millisecond
+	case info.Rtt == 0:
+		return elapsed // gVisor measures no round-trip time before there is data
+	}
+	return time.Duration(info.Rtt) * time.Microsecond
+}
+
+// ended returns the error of an attempt that ended with errno.
+func (k *kernel) ended(fd int, errno unix.Errno) error {
+	err := newDialError(k.address, "connect", errno)
+	if errno != unix.ECONNREFUSED {
+		err.icmp = readICMP(fd)
+	}
+	return err
+}
+
+// socketError returns the pending error of the socket, or 0 for none.
+func (k *kernel) socketError(fd int) (unix.Errno, error) {
 	errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err != nil {
-		return k.failed("getsockopt", err)
+		return 0, k.failed("getsockopt", err)
 	}
-	if e := unix.Errno(errno); e != 0 && e != unix.ECONNRESET && e != unix.EPIPE {
-		return k.failed("connect", e)
-	}
-	return nil
+	return unix.Errno(errno), nil
 }
 
 // tcpInfo is unix.GetsockoptTCPInfo with the result on the stack: that one
@@ -206,10 +262,24 @@ func (k *kernel) await(ctx context.Context) (shake handshake, err error) {
 			return handshake{}, k.failed("epoll_wait", err)
 		}
 	}
-	if err == errPending || err == nil && shake.time > k.timeout { //nolint:errorlint // it is never wrapped
+	switch {
+	case err == errPending: //nolint:errorlint // it is never wrapped
+		err = k.timedOut(shake)
+	case err == nil && shake.time > k.timeout:
 		shake.time, err = 0, k.failed("", os.ErrDeadlineExceeded)
 	}
 	return shake, err
+}
+
+// timedOut returns the error of an attempt that had no answer in time, of which shake
+// is known: that of this machine where the SYN was lost here.
+func (k *kernel) timedOut(shake handshake) error {
+	err := newDialError(k.address, "", os.ErrDeadlineExceeded)
+	after := k.tables.at(k.start.Add(k.timeout), min(stale, k.timeout/4))
+	if lost := lostHere(k.before, after, shake.unsent, k.address.Addr().Is6()); lost != nil {
+		err.err, err.local = lost, true
+	}
+	return err
 }
 
 // setSockaddr sets the address as the kernel takes it. That of an interface may

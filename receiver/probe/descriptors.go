@@ -9,12 +9,12 @@ import (
 // What a check needs of the process's file descriptors at the same time.
 const (
 	dialDescriptors   = 1
-	lookupDescriptors = 2 // a socket, and the hosts file or resolv.conf
+	lookupDescriptors = 2 // for each family: a socket, and the hosts file or resolv.conf
 )
 
 // descriptors are those that checks may have open at the same time: half of the
 // process's limit, since the collector needs some as well, and the process's
 // limit is one for all receivers in it.
 var descriptors = sync.OnceValue(func() *semaphore.Weighted {
-	return semaphore.NewWeighted(max(lookupDescriptors, descriptorLimit()/2))
+	return semaphore.NewWeighted(max(2*lookupDescriptors, descriptorLimit()/2))
 })

@@ -20,22 +20,33 @@ const (
 	ConnectionReset    ErrorType = "connection_reset"    // the peer broke off the handshake
 	HostUnreachable    ErrorType = "host_unreachable"    // a router or the neighbour discovery says so
 	NetworkUnreachable ErrorType = "network_unreachable" // no route, here or at a router
-	PermissionDenied   ErrorType = "permission_denied"   // a local rule or route forbids it
-	NoAddress          ErrorType = "no_address"          // the name exists, without an address of the family
-	DNSNotFound        ErrorType = "dns_not_found"       // the name does not exist
-	DNSTimeout         ErrorType = "dns_timeout"         // name resolution had no answer within the timeout
-	DNSFailure         ErrorType = "dns_failure"         // name resolution was answered by an error
-	Other              ErrorType = "other"               // anything else; the log has the words
+	PermissionDenied   ErrorType = "permission_denied"   // a rule or route of this machine forbids it
+	// AdministrativelyProhibited is the reason where a router or firewall on the way,
+	// or the host, says by ICMP that it is forbidden (RFC 1812, section 5.2.7.1; RFC
+	// 4443, section 3.1). Only Linux tells it from HostUnreachable, NetworkUnreachable
+	// and PermissionDenied.
+	AdministrativelyProhibited ErrorType = "administratively_prohibited"
+	NoAddress                  ErrorType = "no_address"    // the name exists, without an address of the family
+	DNSNotFound                ErrorType = "dns_not_found" // the name does not exist
+	DNSTimeout                 ErrorType = "dns_timeout"   // name resolution had no answer within the timeout
+	DNSFailure                 ErrorType = "dns_failure"   // name resolution was answered by an error
+	Other                      ErrorType = "other"         // anything else; the log has the words
 )
 
 // ErrorTypes are all reasons, in the order above.
 var ErrorTypes = []ErrorType{
-	ConnectionRefused, Timeout, ConnectionReset, HostUnreachable, NetworkUnreachable, PermissionDenied,
+	ConnectionRefused, Timeout, ConnectionReset, HostUnreachable, NetworkUnreachable, PermissionDenied, AdministrativelyProhibited,
 	NoAddress, DNSNotFound, DNSTimeout, DNSFailure, Other,
 }
 
 // connectErrorType names the reason for a failed connection attempt.
 func connectErrorType(err error) ErrorType {
+	if failed, ok := err.(*dialError); ok && failed.icmp.prohibits() { //nolint:errorlint // it is never wrapped
+		if failed.icmp.local {
+			return PermissionDenied
+		}
+		return AdministrativelyProhibited
+	}
 	if errno, ok := errnoOf(err); ok {
 		if errorType, ok := errnoTypes[errno]; ok {
 			return errorType
@@ -85,9 +96,11 @@ type dialError struct {
 	address netip.AddrPort
 	call    string // the system call that failed, or empty
 	err     error
+	icmp    *icmpError // that ended the attempt, if known
+	local   bool       // the SYN or its answer was lost on this machine
 }
 
-func newDialError(address netip.AddrPort, call string, err error) error {
+func newDialError(address netip.AddrPort, call string, err error) *dialError {
 	return &dialError{address: address, call: call, err: err}
 }
 
@@ -96,7 +109,7 @@ func (e *dialError) Error() string {
 	if e.call != "" {
 		text += e.call + ": "
 	}
-	return text + e.err.Error()
+	return text + e.err.Error() + e.icmp.String()
 }
 
 func (e *dialError) Unwrap() error { return e.err }
@@ -109,7 +122,7 @@ func isLocalFault(err error) bool {
 		return true
 	}
 	if failed, ok := err.(*dialError); ok { //nolint:errorlint // as a rule; errors.As takes an allocation
-		return failed.call != "" && !connectCalls[failed.call]
+		return failed.local || failed.call != "" && !connectCalls[failed.call]
 	}
 	var call *os.SyscallError
 	if errors.As(err, &call) && !connectCalls[call.Syscall] {

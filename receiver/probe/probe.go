@@ -51,10 +51,38 @@ type Lookup struct {
 	Time   time.Duration
 }
 
+// OmissionReason says why a family of a name is left out.
+type OmissionReason uint8
+
+// The reasons for an Omission.
+const (
+	// NameLacksFamily: the name has an address in the other family only.
+	NameLacksFamily OmissionReason = iota
+	// MachineLacksFamily: this machine has no address from which it could reach
+	// that of the name.
+	MachineLacksFamily
+)
+
+// Omission is a family of a name that is not checked, where the families were not asked
+// for.
+type Omission struct {
+	Family target.Family
+	Reason OmissionReason
+}
+
+// Excess says that a family of a name has more addresses than are checked.
+type Excess struct {
+	Family         target.Family
+	Found, Checked int
+}
+
 // Outcome is all that one check of a target found.
 type Outcome struct {
 	Results []Result // IPv4 before IPv6, then in the resolver's order
 	Lookups []Lookup // the name resolutions that took place, if any
+	// Omissions and Excesses say what of the name was not checked.
+	Omissions []Omission
+	Excesses  []Excess
 }
 
 // Probe checks one target again and again. It holds what lasts from one check
@@ -70,8 +98,9 @@ type Probe struct {
 	// results are those of the last check, and dials has the connector of each
 	// that was dialled. They are used again: most checks dial what the last one
 	// dialled.
-	results []Result
-	dials   []dial
+	results   []Result
+	omissions []Omission
+	dials     []dial
 }
 
 // dial is the connector to an address.
@@ -83,7 +112,7 @@ type dial struct {
 // New returns a Probe of each target. They resolve names as net.DefaultResolver
 // does.
 func New(targets []target.Target) []*Probe {
-	resolver, newConnector := newResolver(nil), newConnectors()
+	resolver, newConnector := newResolver(nil, systemNames()), newConnectors()
 	probes := make([]*Probe, len(targets))
 	for i := range targets {
 		literal, _ := targets[i].Literal()
@@ -101,18 +130,19 @@ func New(targets []target.Target) []*Probe {
 // then it has only made system calls that do not block, or waited for a descriptor
 // to become free.
 func (p *Probe) Check(ctx context.Context, host HostAddresses, waiting func()) (Outcome, error) {
-	var lookups []Lookup
+	var outcome Outcome
 	if p.literal.IsValid() {
 		p.results = append(p.results[:0], Result{Family: target.FamilyOf(p.literal), Address: p.literal})
 	} else {
-		lookups = p.resolve(ctx, host, waiting)
+		outcome = p.resolve(ctx, host, waiting)
 	}
 	p.connect(ctx, waiting)
 	if err := ctx.Err(); err != nil {
 		return Outcome{}, err
 	}
 	p.names.observe(p.results)
-	return Outcome{Results: p.results, Lookups: lookups}, nil
+	outcome.Results = p.results
+	return outcome, nil
 }
 
 // connect dials the addresses of those results that have not failed yet, and

@@ -137,8 +137,8 @@ func TestFewDescriptors(t *testing.T) {
 	silent := testnet.BlackHole(t)
 	var checks sync.WaitGroup
 	for range 10 {
-		p := newProbe(target.Target{Host: "name.test", Port: silent.Port(), Timeout: 10 * time.Millisecond, CacheDuration: time.Hour})
-		p.names.store([]answer{found(target.IPv4, silent.Addr(), silent.Addr(), silent.Addr()), notFound(target.IPv6)})
+		p := newProbe(target.Target{Host: "name.test", Port: silent.Port(), Timeout: 10 * time.Millisecond, CacheDuration: time.Hour, MaxCacheDuration: time.Hour})
+		p.names.store(resolution{answers: []answer{found(target.IPv4, silent.Addr(), silent.Addr(), silent.Addr()), notFound(target.IPv6)}, complete: true})
 		checks.Go(func() {
 			outcome, err := p.Check(context.Background(), HostAddresses{}, notWaiting)
 			if assert.NoError(t, err) {

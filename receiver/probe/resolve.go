@@ -2,9 +2,9 @@ package probe
 
 import (
 	"context"
+	"hash/fnv"
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
 
 	"example.com/tcpcheckreceiver/receiver/target"
@@ -12,6 +12,8 @@ import (
 
 // nameCache holds what is known of a name from earlier checks.
 type nameCache struct {
+	// name is the rooted name that the host stood for when it last resolved.
+	name string
 	// last has the addresses that each family had when it last had any: a
 	// series keeps its attributes when its name no longer resolves.
 	last map[target.Family][]netip.Addr
@@ -20,42 +22,75 @@ type nameCache struct {
 	resolved time.Time
 	// failed says that a check since then found an address down.
 	failed bool
+	// reached are the addresses of which it is known whether host reaches them.
+	host    HostAddresses
+	reached []reach
+}
+
+// reach is whether this machine reaches an address.
+type reach struct {
+	address netip.Addr
+	ok      bool
 }
 
 // answer is what the resolver said about one family of a name.
 type answer struct {
 	family    target.Family
 	addresses []netip.Addr // those to check
-	err       error        // nil if and only if there are addresses
-	errorType ErrorType
+	// count is how many addresses there were, and unspecified says that one of them
+	// was the unspecified address, which does not count.
+	count       int
+	unspecified bool
+	err         error // nil if and only if there are addresses
+	errorType   ErrorType
 	// localFault says that this machine was unable to ask, and err why.
 	localFault bool
-	time       time.Duration
+	time       time.Duration // that it took; 0 if this family was not asked for
 }
 
-func (a *answer) found() bool    { return a.err == nil }
-func (a *answer) notFound() bool { return a.errorType == DNSNotFound }
+func (a *answer) found() bool { return a.err == nil }
 
-// fresh reports whether the answers may be used for another check.
-func (c *nameCache) fresh(duration time.Duration) bool {
-	switch {
-	case c.answers == nil:
+// exists reports whether the name has something in this family.
+func (a *answer) exists() bool { return a.found() || a.unspecified }
+
+// notFound reports whether it is known that there is no address.
+func (a *answer) notFound() bool { return a.errorType == DNSNotFound || a.errorType == NoAddress }
+
+// fresh reports whether the answers may be used for another check of a target.
+func (c *nameCache) fresh(t *target.Target) bool {
+	if c.answers == nil {
 		return false
-	case duration == target.UntilError:
-		return !c.failed
 	}
-	return time.Since(c.resolved) < duration
+	age := time.Since(c.resolved)
+	if t.CacheDuration == target.UntilError {
+		return !c.failed && age < spread(t)
+	}
+	if slices.ContainsFunc(c.answers, func(a answer) bool { return a.notFound() }) && age >= spread(t) {
+		return false // a family may have come since
+	}
+	return age < t.CacheDuration
 }
 
-// store keeps answers for later checks, unless they are only half of the truth:
-// no family has addresses, or the resolver failed for one.
-func (c *nameCache) store(answers []answer) {
-	c.answers, c.failed = nil, false
-	if !slices.ContainsFunc(answers, func(a answer) bool { return a.found() }) ||
-		slices.ContainsFunc(answers, func(a answer) bool { return !a.found() && !a.notFound() }) {
-		return
+// spread returns how long addresses of a target are used at most: between half of its
+// MaxCacheDuration and all of it, so that targets that were resolved at the same time
+// are not resolved at the same time ever after.
+func spread(t *target.Target) time.Duration {
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(t.Name + "\x00" + t.Host))
+	half := t.MaxCacheDuration / 2
+	return half + time.Duration(float64(half)*float64(hash.Sum32())/(1<<32))
+}
+
+// store keeps a resolution for later checks, unless it is only half of the truth: no
+// family has addresses, or something failed.
+func (c *nameCache) store(r resolution) {
+	c.answers, c.failed, c.reached = nil, false, nil
+	if r.name != "" {
+		c.name = r.name
 	}
-	c.answers, c.resolved = answers, time.Now()
+	if r.complete && slices.ContainsFunc(r.answers, func(a answer) bool { return a.found() }) {
+		c.answers, c.resolved = r.answers, time.Now()
+	}
 }
 
 // observe takes note of what a check found.
@@ -65,69 +100,81 @@ func (c *nameCache) observe(results []Result) {
 	}
 }
 
+// reaches reports whether host reaches an address. The system is asked once for each
+// resolution, and anew when the addresses of this machine have changed.
+func (c *nameCache) reaches(host HostAddresses, addr netip.Addr) bool {
+	if c.host != host {
+		c.host, c.reached = host, nil
+	}
+	for _, r := range c.reached {
+		if r.address == addr {
+			return r.ok
+		}
+	}
+	ok := host.Reaches(addr)
+	c.reached = append(c.reached, reach{addr, ok})
+	return ok
+}
+
 // resolve sets the results to one for each address that is to be dialled, and a
-// failed one for each family that has none but should. It returns the resolutions
-// that took place.
-func (p *Probe) resolve(ctx context.Context, host HostAddresses, waiting func()) []Lookup {
+// failed one for each family that has none but should. It returns what is to be said
+// about the name, without the results.
+func (p *Probe) resolve(ctx context.Context, host HostAddresses, waiting func()) Outcome {
 	answers := p.names.answers
-	var lookups []Lookup
-	if !p.names.fresh(p.target.CacheDuration) {
+	var outcome Outcome
+	if !p.names.fresh(p.target) {
 		waiting()
-		answers = p.lookUp(ctx)
+		resolved := p.lookUp(ctx)
 		if ctx.Err() != nil {
 			p.results = p.results[:0]
-			return nil // the answers say nothing about the name
+			return Outcome{} // the answers say nothing about the name
 		}
-		p.names.store(answers)
+		answers = resolved.answers
+		p.names.store(resolved)
 		for _, a := range answers {
-			lookups = append(lookups, Lookup{Family: a.family, Time: a.time})
+			if a.time > 0 {
+				outcome.Lookups = append(outcome.Lookups, Lookup{Family: a.family, Time: a.time})
+			}
 		}
 	}
 	if len(p.target.Families) > 0 {
 		p.results = p.required(answers)
 	} else {
-		p.results = p.automatic(answers, host)
+		p.results, outcome.Omissions = p.automatic(answers, host)
 	}
-	return lookups
+	if p.target.MultipleIPs {
+		for _, a := range answers {
+			if a.count > len(a.addresses) {
+				outcome.Excesses = append(outcome.Excesses, Excess{Family: a.family, Found: a.count, Checked: len(a.addresses)})
+			}
+		}
+	}
+	return outcome
 }
 
-// lookUp asks the resolver for the families of the target at the same time.
-// Where the only family asked for has no address, it asks for the other one as
-// well, to tell a name without such an address from one that does not exist.
-func (p *Probe) lookUp(ctx context.Context) []answer {
+// lookUp asks the resolver for the families of the target, and returns those addresses
+// that are to be checked.
+func (p *Probe) lookUp(ctx context.Context) resolution {
 	families := p.target.Families
 	if len(families) == 0 {
 		families = target.Families
 	}
-	answers := make([]answer, len(families))
-	var lookups sync.WaitGroup
-	for i, family := range families {
-		lookups.Go(func() { answers[i] = p.lookUpFamily(ctx, family) })
+	r := p.resolver.resolve(ctx, p.target.Host, families, p.target.Timeout, p.names.name)
+	if !p.target.MultipleIPs {
+		for i := range r.answers {
+			if a := &r.answers[i]; a.found() {
+				a.addresses = a.addresses[:1]
+			}
+		}
 	}
-	lookups.Wait()
-
-	if len(answers) == 1 && answers[0].notFound() {
-		answers = append(answers, p.lookUpFamily(ctx, families[0].Other()))
-	}
-	slices.SortFunc(answers, func(a, b answer) int { return int(a.family) - int(b.family) })
-	return answers
-}
-
-// lookUpFamily asks the resolver for the addresses of one family, and returns
-// those that are to be checked.
-func (p *Probe) lookUpFamily(ctx context.Context, family target.Family) answer {
-	a := p.resolver.lookUp(ctx, family, p.target.Host, p.target.Timeout)
-	if a.found() && !p.target.MultipleIPs {
-		a.addresses = a.addresses[:1]
-	}
-	return a
+	return r
 }
 
 // required returns the results of the families that the target asks for, in the
 // place of the last ones: a family without an address is down.
 func (p *Probe) required(answers []answer) []Result {
 	results := p.results[:0]
-	exists := slices.ContainsFunc(answers, func(a answer) bool { return !a.notFound() })
+	exists := slices.ContainsFunc(answers, func(a answer) bool { return a.exists() })
 	for _, a := range answers {
 		if !slices.Contains(p.target.Families, a.family) {
 			continue
@@ -140,39 +187,82 @@ func (p *Probe) required(answers []answer) []Result {
 	return results
 }
 
-// automatic returns the results of the families that the name resolves to and
-// that this machine has an address for, in the place of the last ones. Where that
-// leaves none, all that the name resolves to are dialled, since something is to be
-// said about it.
-func (p *Probe) automatic(answers []answer, host HostAddresses) []Result {
-	isFound := func(a answer) bool { return a.found() }
-	isUsable := func(a answer) bool { return a.found() && slices.ContainsFunc(a.addresses, host.Reaches) }
-	found, usable := slices.ContainsFunc(answers, isFound), slices.ContainsFunc(answers, isUsable)
+// automatic returns the results of the families that the name resolves to and from
+// which this machine reaches it, in the place of the last ones, and the families that it
+// leaves out. Where that leaves none, all that the name resolves to are dialled, since
+// something is to be said about it.
+func (p *Probe) automatic(answers []answer, host HostAddresses) ([]Result, []Omission) {
+	omissions, usable := p.omissions[:0], make([]answer, 0, len(answers))
+	for _, a := range answers {
+		if p.isUsable(a, host) {
+			usable = append(usable, a)
+			continue
+		}
+		delete(p.names.last, a.family)
+		if a.found() {
+			omissions = append(omissions, Omission{Family: a.family, Reason: MachineLacksFamily})
+		}
+	}
+	found := slices.ContainsFunc(usable, func(a answer) bool { return a.found() })
 
 	results := p.results[:0]
-	for _, a := range answers {
+	for _, a := range usable {
 		switch {
 		case found && a.notFound():
 			delete(p.names.last, a.family) // the name no longer has this family, if it ever had
-		case usable && a.found() && !isUsable(a):
-			// This machine has no address of this family.
+			omissions = append(omissions, Omission{Family: a.family, Reason: NameLacksFamily})
 		case len(p.names.last[a.family]) > 0 || a.found():
 			results = p.appendFamily(results, a)
 		case found:
 			results = append(results, Result{Family: a.family, Err: a.err, ErrorType: a.errorType, LocalFault: a.localFault, Speculative: true})
 		}
 	}
-	if len(results) > 0 {
-		return results
+	if len(results) == 0 {
+		results, omissions = p.lastResort(answers, usable, results, omissions)
 	}
-	// The name never resolved. An answer that failed weighs more than one that
-	// says that there is nothing.
-	reason := answers[0]
-	if reason.notFound() {
-		reason = answers[1]
-	}
-	return append(results, Result{Err: reason.err, ErrorType: reason.errorType, LocalFault: reason.localFault})
+	p.omissions = omissions
+	return results, omissions
 }
+
+// isUsable reports whether this machine reaches the addresses of an answer, or if it has
+// none, those that its family had last, or if there are none, any of that family.
+func (p *Probe) isUsable(a answer, host HostAddresses) bool {
+	addresses := a.addresses
+	if !a.found() {
+		addresses = p.names.last[a.family]
+	}
+	if len(addresses) == 0 {
+		return host.Has(a.family)
+	}
+	return slices.ContainsFunc(addresses, func(addr netip.Addr) bool { return p.names.reaches(host, addr) })
+}
+
+// lastResort appends a result where there is no family to check: of the addresses from
+// which this machine is cut off, if the name has no other ones, which are then not left
+// out; or of the failure to resolve it.
+func (p *Probe) lastResort(answers, usable []answer, results []Result, omissions []Omission) ([]Result, []Omission) {
+	failed := slices.IndexFunc(usable, func(a answer) bool { return !a.notFound() })
+	if failed >= 0 {
+		return append(results, failure(usable[failed])), omissions
+	}
+	for _, a := range answers {
+		if a.found() {
+			results = p.appendFamily(results, a)
+		}
+	}
+	if len(results) > 0 {
+		return results, omissions[:0]
+	}
+	// An answer that failed weighs more than one that says that there is nothing.
+	reason := answers[0]
+	if k := slices.IndexFunc(answers, func(a answer) bool { return a.errorType != DNSNotFound }); k >= 0 {
+		reason = answers[k]
+	}
+	return append(results, failure(reason)), omissions[:0]
+}
+
+// failure returns the result of a name that has no address to check, of no family.
+func failure(a answer) Result { return Result{Err: a.err, ErrorType: a.errorType, LocalFault: a.localFault} }
 
 // appendFamily appends a result for each address of a, and where it has none, a
 // failed one for each address that the family had last, or one without address.

@@ -1,12 +1,15 @@
 package probe
 
 import (
+	"cmp"
 	"errors"
 	"net/netip"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"example.com/tcpcheckreceiver/receiver/target"
 )
@@ -32,18 +35,22 @@ func timedOut(family target.Family) answer {
 	return answer{family: family, err: errTimeout, errorType: DNSTimeout}
 }
 
-// hostWith has an address beyond the link in each family.
-func hostWith(families ...target.Family) HostAddresses {
-	has := make(map[familyScope]bool)
-	for _, family := range families {
-		has[familyScope{family, beyondLink}] = true
+func unspecified(family target.Family) answer {
+	return answer{family: family, unspecified: true, err: errNotFound, errorType: NoAddress}
+}
+
+// hostWith is a machine with addresses of the kinds of these, and without a route.
+func hostWith(addresses ...string) HostAddresses {
+	known := &hostAddresses{source: func(netip.Addr) (netip.Addr, bool) { return netip.Addr{}, false }}
+	for _, address := range addresses {
+		known.kinds = append(known.kinds, kindOf(netip.MustParseAddr(address)))
 	}
-	return HostAddresses{has: has}
+	return HostAddresses{known}
 }
 
 // What a name's answers mean for the families that are checked.
 func TestAnswersToResults(t *testing.T) {
-	both := hostWith(target.IPv4, target.IPv6)
+	both, ipv4Only := hostWith("192.0.2.9", "2001:db8::9"), hostWith("127.0.0.1", "192.0.2.9")
 	dial := func(family target.Family, address netip.Addr) Result { return Result{Family: family, Address: address} }
 	down := func(family target.Family, address netip.Addr, errorType ErrorType) Result {
 		err := errNotFound
@@ -60,6 +67,7 @@ func TestAnswersToResults(t *testing.T) {
 		last     map[target.Family][]netip.Addr
 		answers  []answer
 		want     []Result
+		omitted  []Omission
 	}{
 		{
 			name: "automatic, both families", host: both,
@@ -70,19 +78,22 @@ func TestAnswersToResults(t *testing.T) {
 			name: "automatic, several addresses", host: both,
 			answers: []answer{found(target.IPv4, v4, v4Later), notFound(target.IPv6)},
 			want:    []Result{dial(target.IPv4, v4), dial(target.IPv4, v4Later)},
+			omitted: []Omission{{Family: target.IPv6, Reason: NameLacksFamily}},
 		},
 		{
 			name: "automatic, the name has one family", host: both,
 			answers: []answer{notFound(target.IPv4), found(target.IPv6, v6)},
 			want:    []Result{dial(target.IPv6, v6)},
+			omitted: []Omission{{Family: target.IPv4, Reason: NameLacksFamily}},
 		},
 		{
-			name: "automatic, this machine has one family", host: hostWith(target.IPv4),
+			name: "automatic, this machine has one family", host: ipv4Only,
 			answers: []answer{found(target.IPv4, v4), found(target.IPv6, v6)},
 			want:    []Result{dial(target.IPv4, v4)},
+			omitted: []Omission{{Family: target.IPv6, Reason: MachineLacksFamily}},
 		},
 		{
-			name: "automatic, the name and this machine have no family in common", host: hostWith(target.IPv4),
+			name: "automatic, the name and this machine have no family in common", host: ipv4Only,
 			answers: []answer{notFound(target.IPv4), found(target.IPv6, v6)},
 			want:    []Result{dial(target.IPv6, v6)},
 		},
@@ -107,6 +118,7 @@ func TestAnswersToResults(t *testing.T) {
 			last:    map[target.Family][]netip.Addr{target.IPv4: {v4}, target.IPv6: {v6}},
 			answers: []answer{found(target.IPv4, v4), notFound(target.IPv6)},
 			want:    []Result{dial(target.IPv4, v4)},
+			omitted: []Omission{{Family: target.IPv6, Reason: NameLacksFamily}},
 		},
 		{
 			name: "automatic, the resolver is silent", host: both,
@@ -134,6 +146,46 @@ func TestAnswersToResults(t *testing.T) {
 			last:    map[target.Family][]netip.Addr{target.IPv6: {v6}},
 			answers: []answer{found(target.IPv4, v4), timedOut(target.IPv6)},
 			want:    []Result{dial(target.IPv4, v4), down(target.IPv6, v6, DNSTimeout)},
+		},
+		{
+			name: "automatic, this machine has one family, and the lookup of it fails", host: ipv4Only,
+			answers: []answer{timedOut(target.IPv4), found(target.IPv6, v6)},
+			want:    []Result{down(0, none, DNSTimeout)},
+			omitted: []Omission{{Family: target.IPv6, Reason: MachineLacksFamily}},
+		},
+		{
+			name: "automatic, this machine has one family, and the lookup of it fails, which has not always been so", host: ipv4Only,
+			last:    map[target.Family][]netip.Addr{target.IPv4: {v4}, target.IPv6: {v6}},
+			answers: []answer{timedOut(target.IPv4), found(target.IPv6, v6)},
+			want:    []Result{down(target.IPv4, v4, DNSTimeout)},
+			omitted: []Omission{{Family: target.IPv6, Reason: MachineLacksFamily}},
+		},
+		{
+			name: "automatic, this machine lost a family, whose lookup fails", host: ipv4Only,
+			last:    map[target.Family][]netip.Addr{target.IPv4: {v4}, target.IPv6: {v6}},
+			answers: []answer{found(target.IPv4, v4), timedOut(target.IPv6)},
+			want:    []Result{dial(target.IPv4, v4)},
+		},
+		{
+			name: "automatic, the address is the unspecified one", host: both,
+			answers: []answer{unspecified(target.IPv4), notFound(target.IPv6)},
+			want:    []Result{down(0, none, NoAddress)},
+		},
+		{
+			name: "automatic, one address is the unspecified one", host: both,
+			answers: []answer{found(target.IPv4, v4), unspecified(target.IPv6)},
+			want:    []Result{dial(target.IPv4, v4)},
+			omitted: []Omission{{Family: target.IPv6, Reason: NameLacksFamily}},
+		},
+		{
+			name: "required, one address is the unspecified one", families: []target.Family{target.IPv4},
+			answers: []answer{unspecified(target.IPv4), notFound(target.IPv6)},
+			want:    []Result{down(target.IPv4, none, NoAddress)},
+		},
+		{
+			name: "required, one family does not exist and the lookup of the other fails", families: target.Families,
+			answers: []answer{notFound(target.IPv4), timedOut(target.IPv6)},
+			want:    []Result{down(target.IPv4, none, DNSNotFound), down(target.IPv6, none, DNSTimeout)},
 		},
 		{
 			name: "required, both families", families: target.Families,
@@ -178,68 +230,143 @@ func TestAnswersToResults(t *testing.T) {
 			if len(test.families) > 0 {
 				assert.Equal(t, test.want, p.required(test.answers))
 			} else {
-				assert.Equal(t, test.want, p.automatic(test.answers, test.host))
+				results, omitted := p.automatic(test.answers, test.host)
+				assert.Equal(t, test.want, results)
+				assert.ElementsMatch(t, test.omitted, omitted)
 			}
 		})
 	}
 }
 
+// What is remembered of a family ends with it, whether the name or this machine has lost
+// it.
 func TestAFamilyThatIsGoneIsForgotten(t *testing.T) {
-	p := newProbe(target.Target{})
-	p.automatic([]answer{found(target.IPv4, v4), found(target.IPv6, v6)}, HostAddresses{})
-	p.automatic([]answer{found(target.IPv4, v4), notFound(target.IPv6)}, HostAddresses{})
-	assert.Equal(t, []Result{{Family: target.IPv4, Address: v4, Err: errNotFound, ErrorType: DNSNotFound}},
-		p.automatic([]answer{notFound(target.IPv4), notFound(target.IPv6)}, HostAddresses{}))
-}
-
-func TestNameCache(t *testing.T) {
-	complete := []answer{found(target.IPv4, v4), notFound(target.IPv6)}
-	up := []Result{{Family: target.IPv4, Address: v4}}
-	refused := []Result{{Family: target.IPv4, Address: v4, Err: errTimeout, ErrorType: ConnectionRefused}}
-	local := []Result{{Family: target.IPv4, Address: v4, Err: errTimeout, LocalFault: true}}
-	for _, test := range []struct {
-		name     string
-		answers  []answer
-		duration time.Duration
-		results  []Result
-		want     bool
+	both, ipv4Only := hostWith("192.0.2.9", "2001:db8::9"), hostWith("192.0.2.9")
+	for name, test := range map[string]struct {
+		answers []answer
+		host    HostAddresses
 	}{
-		{name: "until an error, up", answers: complete, duration: target.UntilError, results: up, want: true},
-		{name: "until an error, down", answers: complete, duration: target.UntilError, results: refused, want: false},
-		{name: "until an error, a local fault is none", answers: complete, duration: target.UntilError, results: local, want: true},
-		{name: "0 resolves every time", answers: complete, duration: 0, results: up, want: false},
-		{name: "an hour, up", answers: complete, duration: time.Hour, results: up, want: true},
-		{name: "an hour, down", answers: complete, duration: time.Hour, results: refused, want: true},
-		{name: "over", answers: complete, duration: time.Nanosecond, results: up, want: false},
-		{name: "nothing was found", answers: []answer{notFound(target.IPv4), notFound(target.IPv6)}, duration: time.Hour, results: up, want: false},
-		{name: "half the truth", answers: []answer{found(target.IPv4, v4), timedOut(target.IPv6)}, duration: time.Hour, results: up, want: false},
+		"from the name":     {[]answer{found(target.IPv4, v4), notFound(target.IPv6)}, both},
+		"from this machine": {[]answer{found(target.IPv4, v4), found(target.IPv6, v6)}, ipv4Only},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			var c nameCache
-			assert.False(t, c.fresh(test.duration))
-			c.store(test.answers)
-			c.observe(test.results)
-			assert.Equal(t, test.want, c.fresh(test.duration))
+		t.Run(name, func(t *testing.T) {
+			p := newProbe(target.Target{})
+			p.automatic([]answer{found(target.IPv4, v4), found(target.IPv6, v6)}, both)
+			p.automatic(test.answers, test.host)
+			results, _ := p.automatic([]answer{notFound(target.IPv4), timedOut(target.IPv6)}, both)
+			assert.Equal(t, []Result{{Family: target.IPv4, Address: v4, Err: errNotFound, ErrorType: DNSNotFound}}, results)
 		})
 	}
 }
 
-func TestReaches(t *testing.T) {
-	host := HostAddresses{has: map[familyScope]bool{
-		{target.IPv4, beyondLink}: true,
-		{target.IPv4, loopback}:   true,
-		{target.IPv6, linkLocal}:  true,
-		{target.IPv6, loopback}:   true,
-	}}
-	for address, want := range map[string]bool{
-		"192.0.2.1":   true,
-		"127.0.0.2":   true,
-		"::1":         true,
-		"fe80::1":     true,
-		"169.254.0.1": false,
-		"2001:db8::1": false, // a link-local address does not reach it
+func TestNameCache(t *testing.T) {
+	complete := resolution{name: "name.test.", answers: []answer{found(target.IPv4, v4), notFound(target.IPv6)}, complete: true}
+	both := resolution{name: "name.test.", answers: []answer{found(target.IPv4, v4), found(target.IPv6, v6)}, complete: true}
+	half := resolution{name: "name.test.", answers: []answer{found(target.IPv4, v4), timedOut(target.IPv6)}}
+	nothing := resolution{answers: []answer{notFound(target.IPv4), notFound(target.IPv6)}, complete: true}
+	up := []Result{{Family: target.IPv4, Address: v4}}
+	refused := []Result{{Family: target.IPv4, Address: v4, Err: errTimeout, ErrorType: ConnectionRefused}}
+	local := []Result{{Family: target.IPv4, Address: v4, Err: errTimeout, LocalFault: true}}
+	for _, test := range []struct {
+		name       string
+		resolution resolution
+		duration   time.Duration
+		bound      time.Duration // an hour if 0
+		results    []Result
+		want       bool
+	}{
+		{name: "until an error, up", resolution: complete, duration: target.UntilError, results: up, want: true},
+		{name: "until an error, down", resolution: complete, duration: target.UntilError, results: refused, want: false},
+		{name: "until an error, a local fault is none", resolution: complete, duration: target.UntilError, results: local, want: true},
+		{name: "until an error, at the bound", resolution: both, duration: target.UntilError, bound: time.Nanosecond, results: up, want: false},
+		{name: "0 resolves every time", resolution: complete, duration: 0, results: up, want: false},
+		{name: "an hour, up", resolution: complete, duration: time.Hour, results: up, want: true},
+		{name: "an hour, down", resolution: complete, duration: time.Hour, results: refused, want: true},
+		{name: "an hour, beyond the bound", resolution: both, duration: time.Hour, bound: time.Nanosecond, results: up, want: true},
+		{name: "an hour, a family may have come at the bound", resolution: complete, duration: time.Hour, bound: time.Nanosecond, results: up, want: false},
+		{name: "over", resolution: complete, duration: time.Nanosecond, results: up, want: false},
+		{name: "nothing was found", resolution: nothing, duration: time.Hour, results: up, want: false},
+		{name: "half the truth", resolution: half, duration: time.Hour, results: up, want: false},
 	} {
-		assert.Equal(t, want, host.Reaches(netip.MustParseAddr(address)), address)
+		t.Run(test.name, func(t *testing.T) {
+			checked := target.Target{CacheDuration: test.duration, MaxCacheDuration: cmp.Or(test.bound, time.Hour)}
+			var c nameCache
+			assert.False(t, c.fresh(&checked))
+			c.store(test.resolution)
+			c.observe(test.results)
+			assert.Equal(t, test.want, c.fresh(&checked))
+		})
 	}
-	assert.True(t, ReadHostAddresses().Reaches(netip.MustParseAddr("127.0.0.1")))
+}
+
+// Targets that are resolved at one moment are not resolved at one moment again.
+func TestSpread(t *testing.T) {
+	first := 0
+	const targets = 1000
+	for n := range targets {
+		bound := spread(&target.Target{Name: strconv.Itoa(n), MaxCacheDuration: 4 * time.Minute})
+		require.GreaterOrEqual(t, bound, 2*time.Minute)
+		require.LessOrEqual(t, bound, 4*time.Minute)
+		if bound < 3*time.Minute {
+			first++
+		}
+	}
+	assert.InDelta(t, targets/2, first, targets/10)
+}
+
+// Which addresses this machine reaches, by the addresses that it has. What the system
+// says of its routes is in e2e/faults: here it has none to these.
+func TestAddressesThatReach(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		has, to string
+		want    bool
+	}{
+		{"the same family", "192.0.2.1", "198.51.100.1", true},
+		{"the other family", "192.0.2.1", "2001:db8::1", false},
+		{"loopback", "127.0.0.1", "127.0.0.2", true},
+		{"beyond loopback", "127.0.0.1", "192.0.2.1", false},
+		{"loopback from beyond", "192.0.2.1", "127.0.0.1", false},
+		{"a private one", "10.0.0.1", "192.0.2.1", true},
+		{"a cloud's metadata", "192.0.2.1", "169.254.169.254", true},
+		{"beyond the link, IPv4", "169.254.7.7", "192.0.2.1", false},
+		{"the link, IPv6", "fe80::1", "fe80::2%eth0", true},
+		{"the link from beyond, IPv6", "2001:db8::1", "fe80::2%eth0", false},
+		{"beyond the link, IPv6", "fe80::1", "2001:db8::1", false},
+		{"global", "2001:db8::1", "2001:db8:ffff::1", true},
+		{"global from a site", "fd00::1", "2001:db8::1", false},
+		{"a site from a site", "fd00::1", "fdff::1", true},
+		{"a site from global", "2001:db8::1", "fd00::1", true},
+		{"global from Teredo", "2001::1", "2001:db8::1", false},
+		{"global from 6to4", "2002::1", "2001:db8::1", false},
+		{"IPv6 loopback", "::1", "::1", true},
+		{"beyond loopback, IPv6", "::1", "2001:db8::1", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			assert.Equal(t, test.want, kindOf(netip.MustParseAddr(test.has)).reaches(kindOf(netip.MustParseAddr(test.to))))
+		})
+	}
+}
+
+func TestHostAddresses(t *testing.T) {
+	loopback := netip.MustParseAddr("127.0.0.1")
+	host := ReadHostAddresses(HostAddresses{})
+	assert.True(t, host.Reaches(loopback))
+	assert.Equal(t, host, ReadHostAddresses(host), "they are the same addresses")
+	assert.True(t, HostAddresses{}.Reaches(v6), "nothing is known")
+	assert.True(t, HostAddresses{}.Has(target.IPv6))
+	assert.False(t, hostWith("127.0.0.1").Has(target.IPv4))
+	assert.True(t, hostWith("127.0.0.1", "10.0.0.1").Has(target.IPv4))
+	assert.False(t, hostWith("2001:db8::1").Reaches(loopback))
+}
+
+// The address that the system takes decides, if there is a route.
+func TestReachesFromTheSource(t *testing.T) {
+	global, site := netip.MustParseAddr("2001:db8::9"), netip.MustParseAddr("fd00::9")
+	host := hostWith(global.String(), site.String())
+	assert.True(t, host.Reaches(v6))
+	host.known.source = func(netip.Addr) (netip.Addr, bool) { return site, true }
+	assert.False(t, host.Reaches(v6))
+	host.known.source = func(netip.Addr) (netip.Addr, bool) { return global, true }
+	assert.True(t, host.Reaches(v6))
 }

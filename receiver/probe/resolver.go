@@ -5,28 +5,33 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"sync/atomic"
+	"slices"
+	"sync"
 	"time"
 
 	"example.com/tcpcheckreceiver/receiver/target"
 )
 
-// resolver resolves names as the process does, and notices when that fails for a
-// want of this machine, which Go's errors do not tell.
+// maxAddresses is how many addresses of a family of a name are heeded: those of DNS are
+// in the hands of others.
+const maxAddresses = 64
+
+// resolver resolves names.
+//
+// Where it knows the system's files (Linux), it does as getaddrinfo(3): the hosts file
+// first, then the search list of resolv.conf, until one name of it has an address in
+// any family. That one name is then asked for in each family, by Go's resolver. To ask
+// for the families apart and have each walk the search list would take them from two
+// hosts.
 type resolver struct {
-	net.Resolver
-	fault atomic.Pointer[localFault]
+	base  *net.Resolver
+	dial  func(ctx context.Context, network, address string) (net.Conn, error)
+	files *nameFiles // nil: leave it all to base
 }
 
-// localFault is why this machine was unable to ask a name server, and when.
-type localFault struct {
-	err  error
-	time time.Time
-}
-
-// newResolver returns a resolver that resolves as base does, or as
-// net.DefaultResolver if that is nil.
-func newResolver(base *net.Resolver) *resolver {
+// newResolver returns a resolver that asks as base does, or as net.DefaultResolver if
+// that is nil, for the names that files say.
+func newResolver(base *net.Resolver, files *nameFiles) *resolver {
 	if base == nil {
 		base = net.DefaultResolver
 	}
@@ -34,37 +39,142 @@ func newResolver(base *net.Resolver) *resolver {
 	if dial == nil {
 		dial = (&net.Dialer{}).DialContext
 	}
-	r := &resolver{}
-	r.PreferGo, r.StrictErrors = base.PreferGo, base.StrictErrors
-	r.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dial(ctx, network, address)
-		if err != nil && isLocalFault(err) {
-			r.fault.Store(&localFault{err: err, time: time.Now()})
-		}
-		return conn, err
-	}
-	return r
+	return &resolver{base: base, dial: dial, files: files}
 }
 
-// lookUp returns what the name servers, or the hosts file, say about the addresses
-// of one family of a host.
-func (r *resolver) lookUp(ctx context.Context, family target.Family, host string, timeout time.Duration) answer {
-	if err := descriptors().Acquire(ctx, lookupDescriptors); err != nil {
-		return answer{family: family, err: err, localFault: true}
-	}
-	defer descriptors().Release(lookupDescriptors)
+// resolution is what a name resolves to.
+type resolution struct {
+	// name is the rooted name that the host stands for: empty if none is known.
+	name string
+	// answers has one for each family asked for, IPv4 before IPv6, and perhaps one
+	// for the other family.
+	answers []answer
+	// complete says that nothing failed on the way: that a family has no address is
+	// known then.
+	complete bool
+}
 
+// resolve returns the addresses of a host in some families, within the timeout. Settled
+// is the name that it stood for the last time, or empty: while that one fails, the host
+// does not come to stand for another one.
+//
+// The time that it waits for descriptors to become free is not counted.
+func (r *resolver) resolve(ctx context.Context, host string, families []target.Family, timeout time.Duration, settled string) resolution {
+	needed := int64(lookupDescriptors * len(families))
+	if err := descriptors().Acquire(ctx, needed); err != nil {
+		return resolution{answers: unable(families, err)} // ctx ended
+	}
+	defer descriptors().Release(needed)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	names := []string{host}
 	start := time.Now()
-	found, err := r.LookupNetIP(ctx, networks[family], host)
-	a := answer{family: family, time: time.Since(start), addresses: unique(found)}
-	switch fault := r.fault.Load(); {
-	case err == nil && len(a.addresses) == 0:
-		a.err, a.errorType = fmt.Errorf("lookup %s: no %s address", host, family), DNSNotFound
+	if r.files != nil {
+		addresses, err := r.files.inHosts(host)
+		if err == nil && len(addresses) > 0 {
+			answers := split(host, addresses)
+			for i := range answers {
+				if slices.Contains(families, answers[i].family) {
+					answers[i].time = time.Since(start)
+				}
+			}
+			return resolution{name: host, answers: answers, complete: true}
+		}
+		if err == nil {
+			names, err = r.files.candidates(host)
+		}
+		if err != nil {
+			return resolution{answers: unable(families, fmt.Errorf("lookup %s: %w", host, err))}
+		}
+	}
+	return r.walk(ctx, names, families, settled)
+}
+
+// walk asks for one name after the other, until one has an address in any family.
+func (r *resolver) walk(ctx context.Context, names []string, families []target.Family, settled string) resolution {
+	result := resolution{complete: true}
+	for _, name := range names {
+		answers := r.ask(ctx, name, families)
+		result.add(answers)
+		if slices.ContainsFunc(answers, func(a answer) bool { return a.exists() }) {
+			result.name = name
+			break
+		}
+		// As getaddrinfo(3) does, go on where a server answers that it failed, but
+		// not where none answers.
+		failed := slices.ContainsFunc(answers, func(a answer) bool { return !a.notFound() })
+		silent := slices.ContainsFunc(answers, func(a answer) bool { return a.localFault || a.errorType == DNSTimeout })
+		if silent || failed && name == settled {
+			result.name = settled
+			break
+		}
+	}
+	return result
+}
+
+// add adds the answers about another name, of which the families are the same. They
+// replace the earlier ones, unless those failed and these say that there is nothing.
+func (r *resolution) add(answers []answer) {
+	for i := range answers {
+		a := &answers[i]
+		if !a.exists() && !a.notFound() {
+			r.complete = false
+		}
+		k := slices.IndexFunc(r.answers, func(b answer) bool { return b.family == a.family })
+		if k < 0 {
+			continue
+		}
+		earlier := &r.answers[k]
+		if a.notFound() && !earlier.notFound() && !slices.ContainsFunc(answers, func(b answer) bool { return b.exists() }) {
+			took := a.time
+			*a = *earlier
+			a.time += took
+		} else {
+			a.time += earlier.time
+		}
+	}
+	r.answers = answers
+}
+
+// ask asks for the families of a name at the same time. Where the only family asked for
+// has no address, it asks for the other one as well, to tell a name without such an
+// address from one that does not exist.
+func (r *resolver) ask(ctx context.Context, name string, families []target.Family) []answer {
+	answers := make([]answer, len(families))
+	var lookups sync.WaitGroup
+	for i, family := range families {
+		lookups.Go(func() { answers[i] = r.lookUp(ctx, name, family) })
+	}
+	lookups.Wait()
+	if len(answers) == 1 && answers[0].notFound() {
+		answers = append(answers, r.lookUp(ctx, name, families[0].Other()))
+	}
+	slices.SortFunc(answers, func(a, b answer) int { return int(a.family) - int(b.family) })
+	return answers
+}
+
+// lookUp returns what the name servers say about one family of a name.
+func (r *resolver) lookUp(ctx context.Context, name string, family target.Family) answer {
+	// A resolver of its own: one that is shared makes one lookup of several, and
+	// cannot tell whose name servers were out of reach.
+	var servers serverLog
+	own := &net.Resolver{
+		PreferGo:     r.base.PreferGo || r.files != nil,
+		StrictErrors: r.base.StrictErrors,
+		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := r.dial(ctx, network, address)
+			servers.note(err)
+			return conn, err
+		},
+	}
+	start := time.Now()
+	found, err := own.LookupNetIP(ctx, networks[family], name)
+	a := answer{family: family, time: time.Since(start)}
+	switch fault := servers.fault(); {
 	case err == nil:
-	case fault != nil && fault.time.After(start) && lookupErrorType(err) != DNSNotFound:
-		a.err, a.localFault = fmt.Errorf("lookup %s: %w", host, fault.err), true
+		a.set(name, found)
+	case fault != nil && lookupErrorType(err) != DNSNotFound:
+		a.err, a.localFault = fmt.Errorf("lookup %s: %w", name, fault), true
 	default:
 		a.err, a.errorType = err, lookupErrorType(err)
 	}
@@ -74,16 +184,85 @@ func (r *resolver) lookUp(ctx context.Context, family target.Family, host string
 // networks are the names of the families for LookupNetIP.
 var networks = map[target.Family]string{target.IPv4: "ip4", target.IPv6: "ip6"}
 
-// unique returns addresses without those that are there already, in the form in
-// which they are dialled.
-func unique(addresses []netip.Addr) []netip.Addr {
-	var kept []netip.Addr
-	seen := make(map[netip.Addr]bool, len(addresses))
-	for _, addr := range addresses {
-		if addr = addr.Unmap(); !seen[addr] {
-			seen[addr] = true
-			kept = append(kept, addr)
-		}
+// serverLog takes note of whether the name servers of a lookup could be dialled. Go's
+// resolver goes on with a lookup for a while after its end.
+type serverLog struct {
+	mu      sync.Mutex
+	failure error // the first one that is this machine's
+	other   bool  // a server was dialled, or failed by itself
+}
+
+func (l *serverLog) note(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case err == nil || !isLocalFault(err):
+		l.other = true
+	case l.failure == nil:
+		l.failure = err
 	}
-	return kept
+}
+
+// fault returns why this machine was unable to ask any server, or nil.
+func (l *serverLog) fault() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.other {
+		return nil
+	}
+	return l.failure
+}
+
+// split returns an answer for each family of the addresses that the hosts file has.
+func split(host string, addresses []netip.Addr) []answer {
+	answers := make([]answer, len(target.Families))
+	for i, family := range target.Families {
+		answers[i].family = family
+		var found []netip.Addr
+		for _, addr := range addresses {
+			if target.FamilyOf(addr) == family {
+				found = append(found, addr)
+			}
+		}
+		answers[i].set(host, found)
+	}
+	return answers
+}
+
+// unable returns the answers where this machine was unable to ask.
+func unable(families []target.Family, err error) []answer {
+	answers := make([]answer, len(families))
+	for i, family := range families {
+		answers[i] = answer{family: family, err: err, localFault: true}
+	}
+	return answers
+}
+
+// set sets the addresses of an answer to those that were found and that can be
+// dialled, each once and in the form in which it is dialled. The unspecified address
+// (RFC 4291, section 2.5.2; RFC 1122, section 3.2.1.3) is none: block lists answer with
+// it, and to connect to it is to connect to this machine.
+func (a *answer) set(name string, found []netip.Addr) {
+	seen := make(map[netip.Addr]bool, len(found))
+	for _, addr := range found {
+		addr = addr.Unmap()
+		switch {
+		case seen[addr]:
+		case addr.IsUnspecified():
+			a.unspecified = true
+		case len(a.addresses) < maxAddresses:
+			a.addresses = append(a.addresses, addr)
+		}
+		if !addr.IsUnspecified() && !seen[addr] {
+			a.count++
+		}
+		seen[addr] = true
+	}
+	switch {
+	case len(a.addresses) > 0:
+	case a.unspecified:
+		a.err, a.errorType = fmt.Errorf("lookup %s: the %s address is the unspecified one, to which nothing can connect", name, a.family), NoAddress
+	default:
+		a.err, a.errorType = fmt.Errorf("lookup %s: no %s address", name, a.family), DNSNotFound
+	}
 }

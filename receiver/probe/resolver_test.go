@@ -37,14 +37,16 @@ func FuzzDNSAnswer(f *testing.F) {
 			client, server := net.Pipe()
 			go answerDNS(server, answer)
 			return client, nil
-		}})
-		a := r.lookUp(t.Context(), family, "name.test.", time.Second)
+		}}, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		a := r.lookUp(ctx, "name.test.", family)
 		assert.False(t, a.localFault)
 		if a.found() {
 			require.NotEmpty(t, a.addresses)
 			require.Empty(t, a.errorType)
 		} else {
-			require.Contains(t, []ErrorType{DNSNotFound, DNSTimeout, DNSFailure}, a.errorType)
+			require.Contains(t, []ErrorType{NoAddress, DNSNotFound, DNSTimeout, DNSFailure}, a.errorType)
 		}
 		for _, address := range a.addresses {
 			require.Equal(t, family, target.FamilyOf(address))
@@ -76,8 +78,8 @@ func TestDNSAnswer(t *testing.T) {
 		client, server := net.Pipe()
 		go answerDNS(server, rest)
 		return client, nil
-	}})
-	a := r.lookUp(t.Context(), target.IPv4, "name.test.", time.Minute)
+	}}, nil)
+	a := r.lookUp(t.Context(), "name.test.", target.IPv4)
 	require.NoError(t, a.err)
 	assert.Equal(t, []netip.Addr{netip.MustParseAddr("192.0.2.1")}, a.addresses)
 }

@@ -1,11 +1,13 @@
 package scrape
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"example.com/tcpcheckreceiver/receiver/probe"
 	"example.com/tcpcheckreceiver/receiver/target"
@@ -18,6 +20,10 @@ const (
 	flapWindow  = 10 * time.Minute
 )
 
+// maxLines is how many lines are logged of a target within flapWindow: a name with
+// addresses that are new at every check would fill a disk.
+const maxLines = 20
+
 // journal logs when the state of an address changes, and its first result if
 // that is down. Nothing is logged again while the state lasts.
 //
@@ -27,6 +33,29 @@ type journal struct {
 	logger  *zap.Logger
 	targets []target.Target
 	states  [][]state // per target, of which most have one or two
+	notes   []note    // per target
+	now     time.Time // of the check that is observed
+	silent  int       // addresses of this collection that no longer answer
+}
+
+// note is what was logged of a target as a whole.
+type note struct {
+	omitted familySet // families that it had and that its name no longer has
+	excess  familySet // families with more addresses than are checked
+	// lines is how many there were since window began, and held how many were not
+	// logged for that reason.
+	window      time.Time
+	lines, held int
+}
+
+// familySet is a set of families. The zero value is empty.
+type familySet struct{ ipv4, ipv6 bool }
+
+func (s *familySet) of(family target.Family) *bool {
+	if family == target.IPv4 {
+		return &s.ipv4
+	}
+	return &s.ipv6
 }
 
 // endpoint is what a state belongs to: an address, or a family of a name where
@@ -50,17 +79,20 @@ type state struct {
 }
 
 func newJournal(logger *zap.Logger, targets []target.Target) *journal {
-	return &journal{logger: logger, targets: targets, states: make([][]state, len(targets))}
+	return &journal{logger: logger, targets: targets, states: make([][]state, len(targets)), notes: make([]note, len(targets))}
 }
 
 // observe takes note of what a check of target i at now found. No results mean
 // that it was not checked.
-func (j *journal) observe(i int, results []probe.Result, now time.Time) {
+func (j *journal) observe(i int, outcome *probe.Outcome, now time.Time) {
+	results := outcome.Results
 	if len(results) == 0 {
 		return
 	}
+	j.now = now
+	had := j.families(i)
 	for k := range results {
-		j.observeResult(i, &results[k], results, now)
+		j.observeResult(i, &results[k], results)
 	}
 	gone := func(s state) bool { return !s.checked }
 	if slices.ContainsFunc(j.states[i], gone) {
@@ -73,6 +105,72 @@ func (j *journal) observe(i int, results []probe.Result, now time.Time) {
 	}
 	for k := range j.states[i] {
 		j.states[i][k].checked = false
+	}
+	j.observeFamilies(i, had, outcome)
+}
+
+// families returns the families of target i that have a state.
+func (j *journal) families(i int) familySet {
+	var families familySet
+	for k := range j.states[i] {
+		if s := &j.states[i][k]; s.family != 0 {
+			*families.of(s.family) = true
+		}
+	}
+	return families
+}
+
+// observeFamilies takes note of the families of target i that are not checked, or not
+// whole; had are those that it had before.
+func (j *journal) observeFamilies(i int, had familySet, outcome *probe.Outcome) {
+	has, n := j.families(i), &j.notes[i]
+	for _, o := range outcome.Omissions {
+		if o.Reason == probe.NameLacksFamily && *had.of(o.Family) && !*has.of(o.Family) {
+			*n.omitted.of(o.Family) = true
+			j.warn(i, "No longer checked over "+o.Family.String()+", since the name has no such address any more: "+j.name(i, endpoint{}), j.fields(i, endpoint{family: o.Family})...)
+		}
+	}
+	for _, family := range target.Families {
+		if omitted := n.omitted.of(family); *omitted && *has.of(family) {
+			*omitted = false
+			j.info(i, "Checked over "+family.String()+" again: "+j.name(i, endpoint{}), j.fields(i, endpoint{family: family})...)
+		}
+		k := slices.IndexFunc(outcome.Excesses, func(e probe.Excess) bool { return e.Family == family })
+		excess := n.excess.of(family)
+		if k >= 0 && !*excess {
+			e := outcome.Excesses[k]
+			j.warn(i, fmt.Sprintf("Only the first %d of %d addresses are checked over %s: %s", e.Checked, e.Found, family, j.name(i, endpoint{})), j.fields(i, endpoint{family: family})...)
+		}
+		*excess = k >= 0
+	}
+}
+
+func (j *journal) warn(i int, message string, fields ...zap.Field) {
+	j.log(zapcore.WarnLevel, i, message, fields)
+}
+
+func (j *journal) info(i int, message string, fields ...zap.Field) {
+	j.log(zapcore.InfoLevel, i, message, fields)
+}
+
+// log logs a line of target i, unless there have been too many.
+func (j *journal) log(level zapcore.Level, i int, message string, fields []zap.Field) {
+	n := &j.notes[i]
+	if j.now.Sub(n.window) >= flapWindow {
+		if n.held > 0 {
+			j.logger.Warn(fmt.Sprintf("%d lines were not logged: %s", n.held, j.name(i, endpoint{})), j.fields(i, endpoint{})...)
+		}
+		n.window, n.lines, n.held = j.now, 0, 0
+	}
+	n.lines++
+	switch {
+	case n.lines <= maxLines:
+		j.logger.Log(level, message, fields...)
+	case n.held == 0:
+		j.logger.Warn("Too many lines, the next ones are counted until "+n.window.Add(flapWindow).Format(time.TimeOnly)+": "+j.name(i, endpoint{}), j.fields(i, endpoint{})...)
+		fallthrough
+	default:
+		n.held++
 	}
 }
 
@@ -87,7 +185,8 @@ func (j *journal) find(i int, e endpoint) *state {
 }
 
 // observeResult takes note of one of the results of a check.
-func (j *journal) observeResult(i int, result *probe.Result, all []probe.Result, now time.Time) {
+func (j *journal) observeResult(i int, result *probe.Result, all []probe.Result) {
+	now := j.now
 	e := endpoint{result.Family, result.Address}
 	s := j.find(i, e)
 	if s != nil {
@@ -106,18 +205,21 @@ func (j *journal) observeResult(i int, result *probe.Result, all []probe.Result,
 	if s.connected == result.Connected() {
 		if s.held && now.Sub(s.since) >= flapWindow {
 			s.held, s.changes = false, 0
-			j.logger.Info("No longer flapping: "+j.name(i, e), append(j.fields(i, e), zap.Bool("connected", s.connected), zap.Time("since", s.since))...)
+			j.info(i, "No longer flapping: "+j.name(i, e), append(j.fields(i, e), zap.Bool("connected", s.connected), zap.Time("since", s.since))...)
 		}
 		return
 	}
 	before := s.since
 	s.change(now)
+	if result.ErrorType == probe.Timeout {
+		j.silent++
+	}
 	switch {
 	case s.held && s.changes > flapChanges:
 	case s.held:
-		j.logger.Warn("Flapping, its changes are not logged until it has kept a state for "+flapWindow.String()+": "+j.name(i, e), j.fields(i, e)...)
+		j.warn(i, "Flapping, its changes are not logged until it has kept a state for "+flapWindow.String()+": "+j.name(i, e), j.fields(i, e)...)
 	case s.connected:
-		j.logger.Info("Connected again to "+j.name(i, e), append(j.fields(i, e), zap.Time("down_since", before))...)
+		j.info(i, "Connected again to "+j.name(i, e), append(j.fields(i, e), zap.Time("down_since", before))...)
 	default:
 		j.logDown(i, e, result, familyHint(all), zap.Time("up_since", before))
 	}
@@ -139,14 +241,14 @@ func (j *journal) logDown(i int, e endpoint, result *probe.Result, hint string, 
 	if hint != "" {
 		fields = append(fields, zap.String("hint", hint))
 	}
-	j.logger.Warn("Cannot connect to "+j.name(i, e), fields...)
+	j.warn(i, "Cannot connect to "+j.name(i, e), fields...)
 }
 
 // logGone logs that an endpoint is no longer one of its target's, which ends the
 // story of one that was down.
 func (j *journal) logGone(i int, s *state) {
 	if !s.connected {
-		j.logger.Info("No longer an address of the target: "+j.name(i, s.endpoint), append(j.fields(i, s.endpoint), zap.Time("down_since", s.since))...)
+		j.info(i, "No longer an address of the target: "+j.name(i, s.endpoint), append(j.fields(i, s.endpoint), zap.Time("down_since", s.since))...)
 	}
 }
 

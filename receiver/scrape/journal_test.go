@@ -115,7 +115,7 @@ func TestJournal(t *testing.T) {
 			core, logs := observer.New(zapcore.DebugLevel)
 			j := newJournal(zap.New(core), []target.Target{{Name: "web", Host: "web.example", Port: 443}})
 			for n, results := range test.checks {
-				j.observe(0, results, time.Unix(int64(n), 0))
+				j.observe(0, &probe.Outcome{Results: results}, time.Unix(int64(n), 0))
 				var lines []string
 				for _, entry := range logs.TakeAll() {
 					lines = append(lines, logLine(t, entry))
@@ -160,7 +160,7 @@ func TestJournalOfAFlappingTarget(t *testing.T) {
 	result := map[bool]probe.Result{true: connected(v4), false: failed(v4, probe.Timeout)}
 	now := time.Unix(0, 0)
 	for n := range 1000 {
-		j.observe(0, []probe.Result{result[n%2 == 0]}, now)
+		j.observe(0, &probe.Outcome{Results: []probe.Result{result[n%2 == 0]}}, now)
 		now = now.Add(15 * time.Second)
 	}
 	assert.Len(t, logs.FilterLevelExact(zapcore.WarnLevel).All(), 4) // three outages, and that it flaps
@@ -168,14 +168,14 @@ func TestJournalOfAFlappingTarget(t *testing.T) {
 
 	settled := now
 	for now.Sub(settled) <= flapWindow {
-		j.observe(0, []probe.Result{result[true]}, now)
+		j.observe(0, &probe.Outcome{Results: []probe.Result{result[true]}}, now)
 		now = now.Add(15 * time.Second)
 	}
 	entries := logs.TakeAll()
 	require.Len(t, entries, 1)
 	assert.Equal(t, "info No longer flapping: web (web.example:443) over ipv4, 192.0.2.1, since 15000", logLine(t, entries[0]))
 
-	j.observe(0, []probe.Result{result[false]}, now)
+	j.observe(0, &probe.Outcome{Results: []probe.Result{result[false]}}, now)
 	assert.Len(t, logs.TakeAll(), 1, "a later change is logged again")
 }
 

@@ -32,12 +32,17 @@ type Scraper struct {
 	places   *semaphore.Weighted
 	recorder *recorder
 	journal  *journal
+	machine  *Machine
+	host     probe.HostAddresses
+	// omitted is how many targets are not checked over each family, since this
+	// machine has no address for it.
+	omitted map[target.Family]int
 }
 
 // New returns a Scraper of targets, of which there is at least one, and which have
 // the same interval. Their checks end when running does. Each takes one of places,
-// unless that is nil.
-func New(running context.Context, set collector.Settings, metrics metadata.MetricsBuilderConfig, targets []target.Target, places *semaphore.Weighted) *Scraper {
+// unless that is nil. What ails the machine is for machine to say.
+func New(running context.Context, set collector.Settings, metrics metadata.MetricsBuilderConfig, targets []target.Target, places *semaphore.Weighted, machine *Machine) *Scraper {
 	s := &Scraper{
 		running:  running,
 		probes:   probe.New(targets),
@@ -47,6 +52,8 @@ func New(running context.Context, set collector.Settings, metrics metadata.Metri
 		places:   places,
 		recorder: newRecorder(set, metrics, targets),
 		journal:  newJournal(set.Logger, targets),
+		machine:  machine,
+		omitted:  make(map[target.Family]int),
 	}
 	for i := range s.order {
 		s.order[i] = i
@@ -67,8 +74,14 @@ func (s *Scraper) ScrapeMetrics(ctx context.Context) (pmetric.Metrics, error) {
 	now := time.Now()
 	outcomes := s.check(ctx)
 	s.observeDuration(time.Since(now))
+	s.journal.silent = 0
 	for i := range outcomes {
-		s.journal.observe(i, outcomes[i].Results, now)
+		s.journal.observe(i, &outcomes[i], now)
+	}
+	if ctx.Err() == nil {
+		s.machine.observe(outcomes)
+		s.observeSilence(s.journal.silent)
+		s.observeOmissions(outcomes)
 	}
 	return s.recorder.record(pcommon.NewTimestampFromTime(now), outcomes), localFaults(outcomes)
 }
@@ -76,9 +89,10 @@ func (s *Scraper) ScrapeMetrics(ctx context.Context) (pmetric.Metrics, error) {
 // check returns the outcome of each target's check, an empty one where ctx ended
 // first.
 func (s *Scraper) check(ctx context.Context) []probe.Outcome {
+	s.host = probe.ReadHostAddresses(s.host)
 	c := &collection{
 		ctx: ctx, probes: s.probes, order: s.order, places: s.places,
-		host: probe.ReadHostAddresses(), outcomes: make([]probe.Outcome, len(s.probes)),
+		host: s.host, outcomes: make([]probe.Outcome, len(s.probes)),
 	}
 	c.run()
 	// Those that are silent are the last to start the next time: where they
@@ -102,6 +116,46 @@ func (s *Scraper) observeDuration(took time.Duration) {
 			s.logger.Info("Collections take less than two intervals again", fields...)
 		}
 	}
+}
+
+// Where at least so many addresses, and so large a part of the targets, stop answering
+// in one collection, they are not the likeliest cause.
+const (
+	manySilent     = 10
+	manySilentPart = 4
+)
+
+// observeSilence takes note of how many addresses stopped answering in a collection.
+func (s *Scraper) observeSilence(silent int) {
+	if silent < manySilent || silent*manySilentPart < len(s.probes) {
+		return
+	}
+	s.logger.Warn(fmt.Sprintf("%d addresses of %d instances do not answer since this collection: this machine or its network is a likelier cause than all of them. "+
+		"In a container, the connection tracking table of the host may be full, which cannot be seen from here: compare nf_conntrack_count with nf_conntrack_max there",
+		silent, len(s.probes)))
+}
+
+// observeOmissions takes note of how many targets are not checked over a family since
+// this machine has no address for it.
+func (s *Scraper) observeOmissions(outcomes []probe.Outcome) {
+	omitted := make(map[target.Family]int, len(target.Families))
+	for i := range outcomes {
+		for _, o := range outcomes[i].Omissions {
+			if o.Reason == probe.MachineLacksFamily {
+				omitted[o.Family]++
+			}
+		}
+	}
+	for _, family := range target.Families {
+		switch n := omitted[family]; {
+		case n == s.omitted[family]:
+		case n == 0:
+			s.logger.Info(fmt.Sprintf("All instances that have an %s address are checked over %[1]s again", family))
+		default:
+			s.logger.Warn(fmt.Sprintf("%d of %d instances are not checked over %s: this machine has no %[3]s address from which it could reach theirs", n, len(s.probes), family))
+		}
+	}
+	s.omitted = omitted
 }
 
 // silence returns 1 if an address or a name server did not answer, and 0 otherwise.

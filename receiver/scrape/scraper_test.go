@@ -48,7 +48,7 @@ func defaultMetrics() metadata.MetricsBuilderConfig {
 }
 
 func newScraper(config metadata.MetricsBuilderConfig, targets ...target.Target) *Scraper {
-	return New(context.Background(), receivertest.NewNopSettings(metadata.Type), config, targets, nil)
+	return New(context.Background(), receivertest.NewNopSettings(metadata.Type), config, targets, nil, NewMachine(zap.NewNop()))
 }
 
 // points returns a line for each point: "resource metric{attributes} value",
@@ -381,7 +381,7 @@ func TestSilentTargetsStartLast(t *testing.T) {
 	}
 	for places, limit := range map[string]*semaphore.Weighted{"as many as there are": nil, "one": semaphore.NewWeighted(1)} {
 		t.Run(places, func(t *testing.T) {
-			s := New(context.Background(), receivertest.NewNopSettings(metadata.Type), defaultMetrics(), targets, limit)
+			s := New(context.Background(), receivertest.NewNopSettings(metadata.Type), defaultMetrics(), targets, limit, NewMachine(zap.NewNop()))
 			for range 2 {
 				metrics, err := s.ScrapeMetrics(context.Background())
 				require.NoError(t, err)
@@ -399,7 +399,7 @@ func TestLateCollection(t *testing.T) {
 	silent.Timeout, silent.Interval = 20*time.Millisecond, time.Millisecond
 	set := receivertest.NewNopSettings(metadata.Type)
 	set.Logger = zap.New(core)
-	s := New(context.Background(), set, defaultMetrics(), []target.Target{silent}, nil)
+	s := New(context.Background(), set, defaultMetrics(), []target.Target{silent}, nil, NewMachine(zap.NewNop()))
 	collect := func() {
 		_, err := s.ScrapeMetrics(context.Background())
 		require.NoError(t, err)
@@ -421,7 +421,7 @@ func TestLateCollection(t *testing.T) {
 func TestScrapeEnded(t *testing.T) {
 	running, cancel := context.WithCancel(context.Background())
 	silent := newTarget("silent", testnet.BlackHole(t))
-	s := New(running, receivertest.NewNopSettings(metadata.Type), defaultMetrics(), []target.Target{silent}, nil)
+	s := New(running, receivertest.NewNopSettings(metadata.Type), defaultMetrics(), []target.Target{silent}, nil, NewMachine(zap.NewNop()))
 	scraping := make(chan error)
 	go func() {
 		metrics, err := s.ScrapeMetrics(context.Background())

@@ -52,7 +52,7 @@ func (f Family) String() string {
 }
 
 // UntilError as a Target's CacheDuration keeps resolved addresses until a
-// check of one of them fails.
+// check of one of them fails, but not longer than its MaxCacheDuration.
 const UntilError time.Duration = -1
 
 // Tag is an attribute that the user puts on every point of a target.
@@ -82,6 +82,9 @@ type Target struct {
 	// CacheDuration is how long resolved addresses are used; 0 resolves at
 	// every check, UntilError keeps them while they connect.
 	CacheDuration time.Duration
+	// MaxCacheDuration bounds UntilError, and is how long it may take until a
+	// family that the name had no address in is asked for again. It is positive.
+	MaxCacheDuration time.Duration
 	// CollectResponseTime reports how long the handshake took.
 	CollectResponseTime bool
 	// Tags go onto every point.
