@@ -258,6 +258,14 @@ instances: [{name: a, host: h, port: 1}]`,
 			want: `instances[0].endpoint: "[fe80::1]:80" is a link-local address; write its zone as well, as in fe80::1%eth0`,
 		},
 		{
+			name: "unspecified address",
+			yaml: `instances: [{name: a, host: 0.0.0.0, port: 1}, {name: b, host: "[::]", port: 1}, {name: c, endpoint: "[::]:7004"}, {name: d, host: "::ffff:0.0.0.0", port: 1}]`,
+			want: `instances[0].host: "0.0.0.0" is the unspecified address, at which no host is; for this machine write 127.0.0.1
+instances[1].host: "[::]" is the unspecified address, at which no host is; for this machine write ::1, in an endpoint [::1]
+instances[2].endpoint: "[::]:7004" is the unspecified address, at which no host is; for this machine write ::1, in an endpoint [::1]
+instances[3].host: "::ffff:0.0.0.0" is the unspecified address, at which no host is; for this machine write 127.0.0.1`,
+		},
+		{
 			name: "multicast address",
 			yaml: "instances: [{name: a, host: 224.0.0.1, port: 1}]",
 			want: `instances[0].host: "224.0.0.1" is a multicast address, to which TCP cannot connect`,
@@ -491,6 +499,12 @@ instances: [{name: a, host: h, port: 1}]`,
 			yaml: `initial_delay: -1s
 instances: [{name: a, host: h, port: 1}]`,
 			want: "initial_delay: -1s is less than 0",
+		},
+		{
+			name: "addresses are never kept",
+			yaml: `max_ip_cache_duration: 0
+instances: [{name: a, host: h, port: 1}]`,
+			want: "max_ip_cache_duration: 0s is not more than 0",
 		},
 		{
 			name: "no checks at the same time",

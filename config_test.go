@@ -113,7 +113,7 @@ func TestValidConfig(t *testing.T) {
 			want: []target.Target{
 				{
 					Name: "every option", Host: "db.example.com", Port: 5432, Families: []target.Family{target.IPv4, target.IPv6},
-					MultipleIPs: true, Timeout: time.Minute, Interval: 90 * time.Second, CacheDuration: 0, MaxCacheDuration: 5 * time.Minute,
+					MultipleIPs: true, Timeout: time.Minute, Interval: 90 * time.Second, CacheDuration: 0, MaxCacheDuration: 2 * time.Minute,
 					CollectResponseTime: true,
 					Tags:                []target.Tag{{Key: "env", Value: "prod"}, {Key: "note", Value: "a:b"}},
 					Service:             "checkout", EmptyHostname: true,
@@ -122,8 +122,8 @@ func TestValidConfig(t *testing.T) {
 						Exclude: []*regexp.Regexp{regexp.MustCompile(`time$`)},
 					},
 				},
-				{Name: "IPv6 literal with a zone", Host: "fe80::1%eth0", Port: 22, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: target.UntilError, MaxCacheDuration: 5 * time.Minute, Service: "payments"},
-				{Name: "only what is required", Host: "localhost", Port: 443, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: target.UntilError, MaxCacheDuration: 5 * time.Minute, Service: "payments"},
+				{Name: "IPv6 literal with a zone", Host: "fe80::1%eth0", Port: 22, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: target.UntilError, MaxCacheDuration: 2 * time.Minute, Service: "payments"},
+				{Name: "only what is required", Host: "localhost", Port: 443, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: target.UntilError, MaxCacheDuration: 2 * time.Minute, Service: "payments"},
 			},
 		},
 		{

@@ -47,7 +47,7 @@ func TestDiscovery(t *testing.T) {
 	}
 	all := []string{
 		series("ipv4", "127.0.0.1", 7001), series("ipv6", "::1", 7002),
-		series("ipv4", "127.0.0.1", 7003), series("ipv6", "::", 7004),
+		series("ipv4", "127.0.0.1", 7003), series("ipv6", "::1", 7004),
 	}
 	awaitConnected(t, page, all)
 

@@ -2,14 +2,17 @@ package receiver
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/pmetric"
@@ -140,4 +143,128 @@ func TestByInterval(t *testing.T) {
 	a, b, c := target.Target{Name: "a", Interval: 1}, target.Target{Name: "b", Interval: 2}, target.Target{Name: "c", Interval: 1}
 	assert.Equal(t, [][]target.Target{{a, c}, {b}}, byInterval([]target.Target{a, b, c}))
 	assert.Empty(t, byInterval(nil))
+}
+
+// controller is a controller that does as it is told. It is a fake, since none of the
+// collector's own can be made to fail at start.
+type controller struct {
+	startError        error
+	started, shutDown int
+	blocked           chan struct{} // Shutdown waits for its end, unless it is nil
+}
+
+func (c *controller) Start(context.Context, component.Host) error {
+	c.started++
+	return c.startError
+}
+
+func (c *controller) Shutdown(context.Context) error {
+	c.shutDown++
+	if c.blocked != nil {
+		<-c.blocked
+	}
+	return nil
+}
+
+func newReceiver(controllers ...collector.Metrics) *metricsReceiver {
+	_, cancel := context.WithCancel(context.Background())
+	return &metricsReceiver{cancel: cancel, controllers: controllers}
+}
+
+// Whatever the order of the calls, each controller that was started is shut down once,
+// and no other one.
+func TestLifeCycle(t *testing.T) {
+	ctx, host := context.Background(), componenttest.NewNopHost()
+	start := func(r *metricsReceiver) error { return r.Start(ctx, host) }
+	shutdown := func(r *metricsReceiver) error { return r.Shutdown(ctx) }
+	errStart := errors.New("it does not start")
+	type call struct {
+		do   func(*metricsReceiver) error
+		want error
+	}
+	for _, test := range []struct {
+		name              string
+		startError        error // of the second controller of three
+		calls             []call
+		started, shutDown []int
+	}{
+		{"start, shutdown", nil, []call{{start, nil}, {shutdown, nil}}, []int{1, 1, 1}, []int{1, 1, 1}},
+		{"shutdown twice", nil, []call{{start, nil}, {shutdown, nil}, {shutdown, nil}}, []int{1, 1, 1}, []int{1, 1, 1}},
+		{"start twice", nil, []call{{start, nil}, {start, errUsed}, {shutdown, nil}}, []int{1, 1, 1}, []int{1, 1, 1}},
+		{"shutdown before start", nil, []call{{shutdown, nil}, {start, errUsed}, {shutdown, nil}}, []int{0, 0, 0}, []int{0, 0, 0}},
+		{"start after shutdown", nil, []call{{start, nil}, {shutdown, nil}, {start, errUsed}}, []int{1, 1, 1}, []int{1, 1, 1}},
+		{"start fails half-way", errStart, []call{{start, errStart}}, []int{1, 1, 0}, []int{1, 0, 0}},
+		{"shutdown after a failed start", errStart, []call{{start, errStart}, {shutdown, nil}}, []int{1, 1, 0}, []int{1, 0, 0}},
+		{"start after a failed start", errStart, []call{{start, errStart}, {start, errUsed}, {shutdown, nil}}, []int{1, 1, 0}, []int{1, 0, 0}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			controllers := []*controller{{}, {startError: test.startError}, {}}
+			r := newReceiver(controllers[0], controllers[1], controllers[2])
+			for n, call := range test.calls {
+				err := call.do(r)
+				if call.want == nil {
+					require.NoError(t, err, "call %d", n)
+				} else {
+					require.ErrorIs(t, err, call.want, "call %d", n)
+				}
+			}
+			for n, c := range controllers {
+				assert.Equal(t, test.started[n], c.started, "started: controller %d", n)
+				assert.Equal(t, test.shutDown[n], c.shutDown, "shut down: controller %d", n)
+			}
+		})
+	}
+}
+
+// The same calls with a real receiver, from many goroutines at once: no race, no panic,
+// and nothing is left.
+func TestLifeCycleAtOnce(t *testing.T) {
+	up := testnet.Listen(t, "tcp4", "127.0.0.1:0")
+	for range 20 {
+		payloads := make(instances, 100)
+		r, err := New(receivertest.NewNopSettings(metadata.Type),
+			Plan{Targets: []target.Target{newTarget("a", up, time.Hour), newTarget("b", up, 2*time.Hour)}, Metrics: metadata.NewDefaultMetricsBuilderConfig()}, payloads)
+		require.NoError(t, err)
+		var calls sync.WaitGroup
+		for range 4 {
+			calls.Go(func() { _ = r.Start(context.Background(), componenttest.NewNopHost()) })
+			calls.Go(func() { assert.NoError(t, r.Shutdown(context.Background())) })
+		}
+		calls.Wait()
+		require.NoError(t, r.Shutdown(context.Background()))
+	}
+}
+
+// Shutdown returns by its context, beside a controller that does not.
+func TestShutdownByItsContext(t *testing.T) {
+	blocked := &controller{blocked: make(chan struct{})}
+	r := newReceiver(blocked)
+	require.NoError(t, r.Start(context.Background(), componenttest.NewNopHost()))
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.ErrorIs(t, r.Shutdown(ctx), context.Canceled)
+	require.NoError(t, r.Shutdown(context.Background()), "a second time, while the first one is still at it")
+	close(blocked.blocked)
+}
+
+// blocking is a consumer that takes a payload when it is let.
+type blocking struct{ consuming, release chan struct{} }
+
+func (b blocking) Capabilities() consumer.Capabilities { return consumer.Capabilities{} }
+
+func (b blocking) ConsumeMetrics(context.Context, pmetric.Metrics) error {
+	b.consuming <- struct{}{}
+	<-b.release
+	return nil
+}
+
+// The same with a consumer that blocks; what is left ends when it no longer does.
+func TestShutdownBesideAConsumerThatBlocks(t *testing.T) {
+	next := blocking{make(chan struct{}), make(chan struct{})}
+	r := start(t, next, newTarget("up", testnet.Listen(t, "tcp4", "127.0.0.1:0"), time.Hour))
+	<-next.consuming
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.ErrorIs(t, r.Shutdown(ctx), context.Canceled)
+	close(next.release)
 }

@@ -163,6 +163,23 @@ instances:
 	assert.Equal(t, []string{"127.0.0.2"}, values(of(in.arrived(canConnect), "until an error"), "address"))
 }
 
+// Addresses that still connect are not used for ever.
+func TestMaxIPCacheDuration(t *testing.T) {
+	needRoot(t)
+	port := testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
+	in := newIntake(t)
+	hosts := filepath.Join(t.TempDir(), "hosts")
+	writeHosts(t, hosts, "127.0.0.2 moves.test\n")
+	startWithHosts(t, in, hosts, fmt.Sprintf(`
+collection_interval: 1s
+max_ip_cache_duration: 1s
+instances: [{name: until an error, host: moves.test, port: %d}]
+`, port))
+	in.await(canConnect, "until an error", 1)
+	writeHosts(t, hosts, "127.0.0.3 moves.test\n")
+	in.awaitThat(canConnect, "until an error", func(points []point) bool { return slices.Contains(values(points, "address"), "127.0.0.3") })
+}
+
 // A configuration of tcp_check with every option filled in and commented can be
 // pasted.
 func TestPastedInstances(t *testing.T) {

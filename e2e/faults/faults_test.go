@@ -22,9 +22,10 @@ func TestFaults(t *testing.T) {
 	for n, row := range rows {
 		t.Run(row.group+": "+row.situation, func(t *testing.T) {
 			row.run(w.in(t), addresses{
-				v4:   netip.AddrFrom4([4]byte{198, 18, 1, byte(n + 1)}),
-				v6:   netip.MustParseAddr(fmt.Sprintf("2001:db8:1::%x", n+0x100)),
-				name: fmt.Sprintf("name%d.test.", n),
+				v4:    netip.AddrFrom4([4]byte{198, 18, 1, byte(n + 1)}),
+				v6:    netip.MustParseAddr(fmt.Sprintf("2001:db8:1::%x", n+0x100)),
+				name:  fmt.Sprintf("name%d.test.", n),
+				short: fmt.Sprintf("name%d", n),
 			})
 		})
 	}
@@ -37,7 +38,7 @@ func (r row) run(w *world, a addresses) {
 	var received *running
 	logs := make(chan []string, 1000)
 	started := make(chan struct{})
-	received = w.start(options, func() {
+	received = w.start(r.receiver, options, func() {
 		<-started
 		logs <- received.logged()
 		if at++; at < len(r.steps) && r.steps[at].change != nil {
@@ -131,4 +132,4 @@ func cell(lines []string, match *regexp.Regexp) string {
 	return strings.Join(kept, "<br>")
 }
 
-var generic = strings.NewReplacer("$4", "ADDRESS", "[$6]", "[ADDRESS]", "$6", "ADDRESS", "$name", "NAME", "$port", "PORT")
+var generic = strings.NewReplacer("$4", "ADDRESS", "[$6]", "[ADDRESS]", "$6", "ADDRESS", "$name", "NAME", "$short", "NAME", "$port", "PORT")

@@ -22,8 +22,9 @@ import (
 type row struct {
 	group     string
 	situation string
+	receiver  string // options of the receiver
 	// set makes the situation, and returns the options of the instance. They
-	// may have $4, $6 and $name, a name that is the row's own.
+	// may have $4, $6, $name and $short, names that are the row's own.
 	set func(w *world, a addresses) string
 	// steps are what follows, a collection each. The first one's change is not
 	// called.
@@ -40,7 +41,8 @@ type step struct {
 // addresses are those of a row alone.
 type addresses struct {
 	v4, v6 netip.Addr
-	name   string
+	name   string // rooted
+	short  string // a label, to be searched for
 }
 
 func (a addresses) port4() netip.AddrPort { return netip.AddrPortFrom(a.v4, 80) }
@@ -48,7 +50,7 @@ func (a addresses) port6() netip.AddrPort { return netip.AddrPortFrom(a.v6, 80) 
 
 // fill puts the addresses into a text.
 func (a addresses) fill(text string) string {
-	return strings.NewReplacer("$4", a.v4.String(), "$6", a.v6.String(), "$name", a.name).Replace(text)
+	return strings.NewReplacer("$4", a.v4.String(), "$6", a.v6.String(), "$name", a.name, "$short", a.short).Replace(text)
 }
 
 // both are the name's records with both addresses.
@@ -119,7 +121,7 @@ func answered(code dnsserver.Code) func(addresses) dnsserver.Zone {
 	return func(addresses) dnsserver.Zone { return dnsserver.Both(dnsserver.Answer{Code: code}) }
 }
 
-var rows = slices.Concat(peerRows, icmpRows, localRows, dnsRows, changingRows, ownFaultRows)
+var rows = slices.Concat(peerRows, icmpRows, localRows, dnsRows, searchRows, familyRows, changingRows, ownFaultRows, tableRows, withoutIPv6Rows)
 
 var peerRows = []row{
 	peer("it accepts, over IPv4", tunpeer.Behaviour{}, dial4, once("ipv4 $4 1")),
@@ -151,15 +153,15 @@ var icmpRows = []row{
 	icmp("host unreachable", "ipv4", 3, 1, "host_unreachable"),
 	icmp("protocol unreachable", "ipv4", 3, 2, "connection_refused"),
 	icmp("port unreachable", "ipv4", 3, 3, "connection_refused"),
-	icmp("network prohibited", "ipv4", 3, 9, "network_unreachable"),
-	icmp("host prohibited", "ipv4", 3, 10, "host_unreachable"),
-	icmp("communication prohibited", "ipv4", 3, 13, "host_unreachable"),
+	icmp("network prohibited", "ipv4", 3, 9, "administratively_prohibited"),
+	icmp("host prohibited", "ipv4", 3, 10, "administratively_prohibited"),
+	icmp("communication prohibited", "ipv4", 3, 13, "administratively_prohibited"),
 	icmp("ICMPv6: no route", "ipv6", 1, 0, "network_unreachable"),
-	icmp("ICMPv6: prohibited", "ipv6", 1, 1, "permission_denied"),
+	icmp("ICMPv6: prohibited", "ipv6", 1, 1, "administratively_prohibited"),
 	icmp("ICMPv6: address unreachable", "ipv6", 1, 3, "host_unreachable"),
 	icmp("ICMPv6: port unreachable", "ipv6", 1, 4, "connection_refused"),
-	icmp("ICMPv6: source address failed a policy", "ipv6", 1, 5, "permission_denied"),
-	icmp("ICMPv6: reject route", "ipv6", 1, 6, "permission_denied"),
+	icmp("ICMPv6: source address failed a policy", "ipv6", 1, 5, "administratively_prohibited"),
+	icmp("ICMPv6: reject route", "ipv6", 1, 6, "administratively_prohibited"),
 }
 
 const (
@@ -240,11 +242,34 @@ var localRows = []row{
 		},
 		steps: []step{{points: []string{"ipv4 127.0.0.1 0", "ipv4 connection_refused 1"}, logs: []string{"Cannot connect to x (127.0.0.1:$port) over ipv4, 127.0.0.1"}}},
 	},
-	nftRow("drop on output", "type filter hook output priority 0; ip daddr $4 drop", "timeout"),
+	{
+		group: firewall, situation: "drop on output, with time for a second SYN",
+		set: func(w *world, a addresses) string {
+			w.nft("chain test { type filter hook output priority 0; " + a.fill("ip daddr $4 drop") + "; }")
+			return dial4 + ", timeout: 1500ms"
+		},
+		steps: []step{{logs: []string{unchecked(1, unsent)}}},
+	},
+	{
+		group: firewall, situation: "drop on output, over IPv6",
+		set: func(w *world, a addresses) string {
+			w.nft("chain test { type filter hook output priority 0; " + a.fill("ip6 daddr $6 drop") + "; }")
+			return dial6 + ", timeout: 1500ms"
+		},
+		steps: []step{{logs: []string{unchecked(1, unsent)}}},
+	},
+	{
+		group: firewall, situation: "drop on output, and the timeout is shorter than the second SYN takes (1 s): it cannot be told",
+		set: func(w *world, a addresses) string {
+			w.nft("chain test { type filter hook output priority 0; " + a.fill("ip daddr $4 drop") + "; }")
+			return dial4 + brief
+		},
+		steps: []step{{points: []string{"ipv4 $4 0", "ipv4 timeout 1"}, logs: []string{down4}}},
+	},
 	nftRow("drop on input", "type filter hook input priority 0; ip saddr $4 drop", "timeout"),
 	nftRow("reject with a TCP reset", "type filter hook output priority 0; ip daddr $4 tcp dport 80 reject with tcp reset", "connection_refused"),
 	nftRow("reject with port unreachable", "type filter hook output priority 0; ip daddr $4 reject with icmp port-unreachable", "connection_refused"),
-	nftRow("reject with prohibited", "type filter hook output priority 0; ip daddr $4 reject with icmp admin-prohibited", "host_unreachable"),
+	nftRow("reject with prohibited", "type filter hook output priority 0; ip daddr $4 reject with icmp admin-prohibited", "permission_denied"),
 }
 
 // nftRow is a row in which the peer would accept, but for a rule of this machine.
@@ -317,7 +342,14 @@ var dnsRows = []row{
 	}, named, "ipv4 198.18.100.1 1"),
 	dns("a hundred addresses, and all are asked for", func(addresses) dnsserver.Zone {
 		return dnsserver.Zone{A: dnsserver.Answer{Addrs: hundred()}}
-	}, named+", multiple_ips: true", hundredPoints()...),
+	}, named+", multiple_ips: true", hundredPoints()[:64]...).logs("Only the first 64 of 100 addresses are checked over ipv4: x ($name:80)"),
+	dns("the only address is the unspecified one, as block lists answer", func(addresses) dnsserver.Zone {
+		return dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}})
+	}, named, "- - 0", "- no_address 1").logs("Cannot connect to x ($name:80)"),
+	dns("the address of one family is the unspecified one, and it is asked for", func(a addresses) dnsserver.Zone {
+		return dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{netip.IPv4Unspecified(), a.v6}})
+	}, named+", address_families: [ipv4, ipv6]", "ipv4 - 0", "ipv4 no_address 1", "ipv6 $6 1").
+		logs("Cannot connect to x ($name:80) over ipv4 (The host is reached over ipv6 only: look at its ipv4 address in DNS, its route and its firewall)"),
 }
 
 func hundred() []netip.Addr {
@@ -445,6 +477,14 @@ var changingRows = []row{
 					w.dns.Set(a.name, dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4}}})
 				},
 				points: []string{"ipv4 $4 1"},
+				logs:   []string{"No longer checked over ipv6, since the name has no such address any more: x ($name:80)"},
+			},
+			{then: "it still has none", points: []string{"ipv4 $4 1"}},
+			{
+				then:   "it has one again",
+				change: func(w *world, a addresses) { w.dns.Set(a.name, a.both()) },
+				points: []string{"ipv4 $4 1", "ipv6 $6 1"},
+				logs:   []string{"Checked over ipv6 again: x ($name:80)"},
 			},
 		},
 	},
@@ -575,34 +615,11 @@ var ownFaultRows = []row{
 		set:   func(*world, addresses) string { return "endpoint: \"[fe80::1%nosuchif]:80\"" },
 		steps: []step{{logs: []string{unchecked(1, "no such network interface")}}},
 	},
-	// These two come last: the peer's IPv6 address does not come back.
-	{
-		group: own, situation: "IPv6 is disabled, and an IPv6 address is to be checked",
-		set: func(w *world, _ addresses) string {
-			w.sysctl("net.ipv6.conf.all.disable_ipv6", "1")
-			return "endpoint: \"[::1]:80\""
-		},
-		steps: []step{{logs: []string{unchecked(1, "cannot assign requested address")}}},
-	},
-	{
-		group: own, situation: "IPv6 is disabled, and a name has both families",
-		set: func(w *world, a addresses) string {
-			w.sysctl("net.ipv6.conf.all.disable_ipv6", "1")
-			w.dns.Set(a.name, dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()}}))
-			return fmt.Sprintf("host: $name, port: %d", testnet.Listen(w.t, "tcp4", "127.0.0.1:0").Port())
-		},
-		steps: once("ipv4 127.0.0.1 1"),
-	},
 }
 
-// limitDescriptors takes all free descriptors away from the process.
-func limitDescriptors(w *world) {
-	// A new descriptor is the lowest that is free: none is below this one.
-	probe, err := syscall.Dup(0)
-	require.NoError(w.t, err)
-	require.NoError(w.t, syscall.Close(probe))
-	setDescriptorLimit(w, uint64(probe))
-}
+// limitDescriptors has the process open no more descriptors: those of standard input,
+// output and error are taken, and all others are not below the limit.
+func limitDescriptors(w *world) { setDescriptorLimit(w, 3) }
 
 func unlimitDescriptors(w *world) { setDescriptorLimit(w, 4096) }
 

@@ -4,11 +4,13 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -27,6 +29,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+	"golang.org/x/sys/unix"
 
 	"example.com/tcpcheckreceiver"
 	"example.com/tcpcheckreceiver/e2e/dnsserver"
@@ -37,11 +40,39 @@ import (
 // a lookup for a while after its end, and reads net.DefaultResolver then.
 func TestMain(m *testing.M) {
 	os.Exit(tunpeer.InNamespace(func() int {
+		if tunpeer.Available() == nil {
+			if err := mountResolv(); err != nil {
+				fmt.Fprintln(os.Stderr, "resolv.conf:", err)
+				return 1
+			}
+		}
 		net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return (*nameServer.Load())(ctx, network, address)
 		}}
 		return m.Run()
 	}))
+}
+
+// The name servers and the search list of resolv.conf. The tests' own name server
+// answers in the place of both, unless a test says otherwise.
+const (
+	firstServer  = "::1"
+	secondServer = "127.0.0.1"
+	resolvConf   = "nameserver " + firstServer + "\nnameserver " + secondServer + "\nsearch corp.test wild.test\noptions timeout:1 attempts:1\n"
+)
+
+// mountResolv puts resolvConf in the place of the machine's, for this process.
+func mountResolv() error {
+	file, err := os.CreateTemp("", "resolv.conf")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(file.Name()) }()
+	_, err = file.WriteString(resolvConf)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return unix.Mount(file.Name(), "/etc/resolv.conf", "", unix.MS_BIND, "")
 }
 
 // nameServer dials the name server of the test that runs.
@@ -126,11 +157,11 @@ type running struct {
 	logs        *observer.ObservedLogs
 }
 
-// start starts a receiver with one instance, whose options are YAML. After each
+// start starts a receiver with options and one instance, of which all is YAML. After each
 // collection, next is called before another one begins.
-func (w *world) start(instance string, next func()) *running {
+func (w *world) start(options, instance string, next func()) *running {
 	w.t.Helper()
-	return startReceiver(w.t, decode(w.t, "initial_delay: 0\ninstances:\n  - {name: x, "+instance+"}"), next)
+	return startReceiver(w.t, decode(w.t, options+"\ninitial_delay: 0\ninstances:\n  - {name: x, "+instance+"}"), next)
 }
 
 // decode returns a valid configuration of the receiver.
@@ -227,6 +258,9 @@ func points(metrics pmetric.Metrics) []string {
 	return lines
 }
 
+// entries is how full the connection tracking table is, and what is said of that.
+var entries = regexp.MustCompile(`: \d+ of \d+ entries \(nf_conntrack_max\)\. A check that connects leaves an entry for 2m0s, so there is room for \d+ checks a second .+`)
+
 // logged returns the messages that were logged since the last call, but for the
 // text of a hint.
 func (r *running) logged() []string {
@@ -236,6 +270,7 @@ func (r *running) logged() []string {
 		if err, ok := entry.ContextMap()["error"]; ok && message == "Error scraping metrics" {
 			message += fmt.Sprintf(": %v", err)
 		}
+		message = entries.ReplaceAllString(message, ": ENTRIES")
 		if hint, ok := entry.ContextMap()["hint"].(string); ok {
 			sentence, _, _ := strings.Cut(hint, ".")
 			message += " (" + sentence + ")"

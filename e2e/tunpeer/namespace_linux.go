@@ -22,7 +22,8 @@ const namespaceEnv = "TUNPEER_NAMESPACE"
 var inNamespace atomic.Bool
 
 // InNamespace calls run in a network namespace of its own, with the loopback
-// interface up, and returns what it returned, an exit status. It is the first
+// interface up, and in a mount namespace of its own, in which files can be mounted over
+// those of the machine. It returns what run returned, an exit status. It is the first
 // thing for TestMain, with m.Run, or for main to do, and what it returns is the
 // status to exit with:
 //
@@ -47,6 +48,10 @@ func InNamespace(run func() int) int {
 	if os.Getenv(namespaceEnv) != "" {
 		if _, err := ip("link", "set", "dev", "lo", "up"); err != nil {
 			return namespaceFailed(err)
+		}
+		// No mount is to leave the namespace.
+		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+			return namespaceFailed(os.NewSyscallError("mount", err))
 		}
 		inNamespace.Store(true)
 		return run()
@@ -81,7 +86,7 @@ func runInNamespace() (int, error) {
 	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), namespaceEnv+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}

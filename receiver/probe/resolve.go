@@ -262,7 +262,9 @@ func (p *Probe) lastResort(answers, usable []answer, results []Result, omissions
 }
 
 // failure returns the result of a name that has no address to check, of no family.
-func failure(a answer) Result { return Result{Err: a.err, ErrorType: a.errorType, LocalFault: a.localFault} }
+func failure(a answer) Result {
+	return Result{Err: a.err, ErrorType: a.errorType, LocalFault: a.localFault}
+}
 
 // appendFamily appends a result for each address of a, and where it has none, a
 // failed one for each address that the family had last, or one without address.

@@ -157,15 +157,12 @@ func (r *resolver) ask(ctx context.Context, name string, families []target.Famil
 func (r *resolver) lookUp(ctx context.Context, name string, family target.Family) answer {
 	// A resolver of its own: one that is shared makes one lookup of several, and
 	// cannot tell whose name servers were out of reach.
-	var servers serverLog
+	servers := serverLog{connect: r.dial}
+	defer servers.close()
 	own := &net.Resolver{
 		PreferGo:     r.base.PreferGo || r.files != nil,
 		StrictErrors: r.base.StrictErrors,
-		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := r.dial(ctx, network, address)
-			servers.note(err)
-			return conn, err
-		},
+		Dial:         servers.dial,
 	}
 	start := time.Now()
 	found, err := own.LookupNetIP(ctx, networks[family], name)
@@ -184,12 +181,51 @@ func (r *resolver) lookUp(ctx context.Context, name string, family target.Family
 // networks are the names of the families for LookupNetIP.
 var networks = map[target.Family]string{target.IPv4: "ip4", target.IPv6: "ip6"}
 
-// serverLog takes note of whether the name servers of a lookup could be dialled. Go's
-// resolver goes on with a lookup for a while after its end.
+// serverLog dials the name servers of a lookup, and takes note of whether it could.
 type serverLog struct {
+	connect func(ctx context.Context, network, address string) (net.Conn, error)
+
 	mu      sync.Mutex
 	failure error // the first one that is this machine's
 	other   bool  // a server was dialled, or failed by itself
+	open    []net.Conn
+	closed  bool
+}
+
+func (l *serverLog) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if l.isClosed() {
+		return nil, net.ErrClosed
+	}
+	conn, err := l.connect(ctx, network, address)
+	l.note(err)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		_ = conn.Close()
+		return nil, net.ErrClosed
+	}
+	l.open = append(l.open, conn)
+	return conn, nil
+}
+
+// close closes the connections. A lookup whose context ends leaves Go's resolver waiting
+// for the answer, for 5 seconds as a rule, and then asking the next server.
+func (l *serverLog) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for _, conn := range l.open {
+		_ = conn.Close() // it may be closed already
+	}
+}
+
+func (l *serverLog) isClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
 }
 
 func (l *serverLog) note(err error) {

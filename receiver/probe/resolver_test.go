@@ -6,7 +6,9 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -82,4 +84,198 @@ func TestDNSAnswer(t *testing.T) {
 	a := r.lookUp(t.Context(), "name.test.", target.IPv4)
 	require.NoError(t, a.err)
 	assert.Equal(t, []netip.Addr{netip.MustParseAddr("192.0.2.1")}, a.addresses)
+}
+
+// zone is what a name server has: for a name and a type, such as "web.test. A", one of
+// an address, "servfail" and "silent". All else does not exist.
+type zone map[string]string
+
+// resolver returns one that asks a name server with this zone for the names that a
+// resolv.conf says. The name server is a fake, over a pipe, so that the test needs no
+// root; e2e/faults has a real one.
+func (z zone) resolver(t *testing.T, resolv string) *resolver {
+	files := newNameFiles(t.TempDir())
+	require.NoError(t, os.WriteFile(files.resolv.path, []byte(resolv), 0o600))
+	return newResolver(&net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		client, server := net.Pipe()
+		go z.serve(server)
+		return client, nil
+	}}, files)
+}
+
+// serve answers one query over a stream (RFC 1035, section 4.2.2).
+func (z zone) serve(conn net.Conn) {
+	defer func() { _ = conn.Close() }()
+	length := make([]byte, 2)
+	if _, err := io.ReadFull(conn, length); err != nil {
+		return
+	}
+	query := make([]byte, binary.BigEndian.Uint16(length))
+	if _, err := io.ReadFull(conn, query); err != nil {
+		return
+	}
+	name, end := "", 12
+	for query[end] > 0 {
+		label := int(query[end])
+		name += string(query[end+1:end+1+label]) + "."
+		end += 1 + label
+	}
+	question := query[12 : end+5]
+	kind := map[byte]string{1: "A", 28: "AAAA"}[query[end+2]]
+	flags, answers, record := []byte{0x81, 0x83}, byte(0), []byte(nil) // NXDOMAIN
+	switch value := z[name+" "+kind]; value {
+	case "":
+	case "silent":
+		_, _ = conn.Read(length) // until the client gives up
+		return
+	case "servfail":
+		flags[1] = 0x82
+	default:
+		address := netip.MustParseAddr(value).AsSlice()
+		flags[1], answers = 0x80, 1
+		record = slices.Concat([]byte{0xc0, 12}, query[end+1:end+5], []byte{0, 0, 0, 0, 0, byte(len(address))}, address)
+	}
+	reply := slices.Concat(query[:2], flags, []byte{0, 1, 0, answers, 0, 0, 0, 0}, question, record)
+	binary.BigEndian.PutUint16(length, uint16(len(reply)))
+	_, _ = conn.Write(append(length, reply...))
+}
+
+// One name is settled on for all families, as getaddrinfo(3) does.
+func TestOneName(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		zone     zone
+		families []target.Family
+		settled  string
+		want     string // the name, and what each family has
+		complete bool
+	}{
+		{
+			name: "both families in the first domain", zone: zone{"web.corp.test. A": v4.String(), "web.corp.test. AAAA": v6.String()},
+			want: "web.corp.test. 192.0.2.1 2001:db8::1", complete: true,
+		},
+		{
+			name: "a family in each domain", zone: zone{"web.corp.test. A": v4.String(), "web.wild.test. AAAA": v6.String()},
+			want: "web.corp.test. 192.0.2.1 dns_not_found", complete: true,
+		},
+		{
+			name: "a family in each domain, and the one is asked for that the first has not", families: []target.Family{target.IPv6},
+			zone: zone{"web.corp.test. A": v4.String(), "web.wild.test. AAAA": v6.String()},
+			want: "web.corp.test. 192.0.2.1 dns_not_found", complete: true,
+		},
+		{
+			name: "the last candidate", zone: zone{"web. AAAA": v6.String()},
+			want: "web. dns_not_found 2001:db8::1", complete: true,
+		},
+		{name: "none", zone: zone{}, want: " dns_not_found dns_not_found", complete: true},
+		{
+			name: "a failure of one family", zone: zone{"web.corp.test. A": v4.String(), "web.corp.test. AAAA": "servfail"},
+			want: "web.corp.test. 192.0.2.1 dns_failure",
+		},
+		{
+			name: "a failure is not forgotten for names that do not exist", zone: zone{"web.corp.test. AAAA": "servfail"},
+			want: " dns_not_found dns_failure",
+		},
+		{
+			name: "the next domain after a failure", zone: zone{"web.corp.test. A": "servfail", "web.wild.test. A": v4Later.String()},
+			want: "web.wild.test. 192.0.2.2 dns_not_found",
+		},
+		{
+			name: "a failure of the name that was settled on", zone: zone{"web.corp.test. A": "servfail", "web.wild.test. A": v4Later.String()}, settled: "web.corp.test.",
+			want: "web.corp.test. dns_failure dns_not_found",
+		},
+		{
+			name: "the name that was settled on is gone", zone: zone{"web.wild.test. A": v4Later.String()}, settled: "web.corp.test.",
+			want: "web.wild.test. 192.0.2.2 dns_not_found", complete: true,
+		},
+		{
+			name: "an earlier domain has it now", zone: zone{"web.corp.test. A": v4.String(), "web.wild.test. A": v4Later.String()}, settled: "web.wild.test.",
+			want: "web.corp.test. 192.0.2.1 dns_not_found", complete: true,
+		},
+		{
+			name: "no answer ends the search", zone: zone{"web.corp.test. AAAA": "silent", "web.wild.test. A": v4Later.String()},
+			want: " dns_not_found dns_timeout",
+		},
+		{
+			name: "an unspecified address settles it", zone: zone{"web.corp.test. A": "0.0.0.0", "web.wild.test. A": v4Later.String()},
+			want: "web.corp.test. no_address dns_not_found", complete: true,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			families := test.families
+			if families == nil {
+				families = target.Families
+			}
+			// What is silent takes the whole timeout.
+			found := test.zone.resolver(t, "search corp.test wild.test\n").resolve(t.Context(), "web", families, 200*time.Millisecond, test.settled)
+			got := found.name
+			for _, a := range found.answers {
+				if a.found() {
+					got += " " + a.addresses[0].String()
+				} else {
+					got += " " + string(a.errorType)
+				}
+			}
+			assert.Equal(t, test.want, got)
+			assert.Equal(t, test.complete, found.complete)
+		})
+	}
+}
+
+// The hosts file comes before DNS, for all families.
+func TestHostsComesFirst(t *testing.T) {
+	r := zone{"web.corp.test. AAAA": v6.String()}.resolver(t, "search corp.test\n")
+	require.NoError(t, os.WriteFile(r.files.hosts.path, []byte("192.0.2.1 web\n"), 0o600))
+	found := r.resolve(t.Context(), "web", target.Families, time.Minute, "")
+	assert.True(t, found.complete)
+	require.Len(t, found.answers, 2)
+	assert.Equal(t, []netip.Addr{v4}, found.answers[0].addresses)
+	assert.Equal(t, DNSNotFound, found.answers[1].errorType)
+}
+
+// A failure is this machine's where it could dial no server of that lookup.
+func TestServersOutOfReach(t *testing.T) {
+	local := &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}
+	refused := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	for _, test := range []struct {
+		name  string
+		dials []error
+		want  error
+	}{
+		{"no server was dialled", nil, nil},
+		{"this machine could dial none", []error{local, local}, local},
+		{"one was dialled", []error{local, nil}, nil},
+		{"one was dialled first", []error{nil, local}, nil},
+		{"one refused", []error{local, refused}, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var log serverLog
+			for _, err := range test.dials {
+				log.note(err)
+			}
+			if test.want == nil {
+				assert.NoError(t, log.fault())
+			} else {
+				assert.Equal(t, test.want, log.fault())
+			}
+		})
+	}
+}
+
+// The addresses of a name are bounded, and each is there once.
+func TestAddresses(t *testing.T) {
+	var many []netip.Addr
+	for n := range 100 {
+		address := netip.AddrFrom4([4]byte{192, 0, 2, byte(n)})
+		many = append(many, address, address)
+	}
+	a := answer{family: target.IPv4}
+	a.set("name.test.", many)
+	assert.Len(t, a.addresses, maxAddresses)
+	assert.Equal(t, 100, a.count)
+
+	a = answer{family: target.IPv4}
+	a.set("name.test.", []netip.Addr{netip.MustParseAddr("::ffff:0.0.0.0"), netip.MustParseAddr("::ffff:192.0.2.1")})
+	assert.Equal(t, []netip.Addr{v4}, a.addresses)
+	assert.True(t, a.found())
 }

@@ -35,7 +35,7 @@ type journal struct {
 	states  [][]state // per target, of which most have one or two
 	notes   []note    // per target
 	now     time.Time // of the check that is observed
-	silent  int       // addresses of this collection that no longer answer
+	silent  int       // addresses that do not answer since this collection
 }
 
 // note is what was logged of a target as a whole.
@@ -109,11 +109,11 @@ func (j *journal) observe(i int, outcome *probe.Outcome, now time.Time) {
 	j.observeFamilies(i, had, outcome)
 }
 
-// families returns the families of target i that have a state.
+// families returns the families of target i in which it has an address.
 func (j *journal) families(i int) familySet {
 	var families familySet
 	for k := range j.states[i] {
-		if s := &j.states[i][k]; s.family != 0 {
+		if s := &j.states[i][k]; s.address.IsValid() {
 			*families.of(s.family) = true
 		}
 	}
@@ -198,6 +198,7 @@ func (j *journal) observeResult(i int, result *probe.Result, all []probe.Result)
 	if s == nil {
 		j.states[i] = append(j.states[i], state{endpoint: e, checked: true, connected: result.Connected(), since: now, window: now})
 		if !result.Connected() {
+			j.countSilent(result)
 			j.logDown(i, e, result, familyHint(all), zap.Skip())
 		}
 		return
@@ -211,9 +212,7 @@ func (j *journal) observeResult(i int, result *probe.Result, all []probe.Result)
 	}
 	before := s.since
 	s.change(now)
-	if result.ErrorType == probe.Timeout {
-		j.silent++
-	}
+	j.countSilent(result)
 	switch {
 	case s.held && s.changes > flapChanges:
 	case s.held:
@@ -222,6 +221,13 @@ func (j *journal) observeResult(i int, result *probe.Result, all []probe.Result)
 		j.info(i, "Connected again to "+j.name(i, e), append(j.fields(i, e), zap.Time("down_since", before))...)
 	default:
 		j.logDown(i, e, result, familyHint(all), zap.Time("up_since", before))
+	}
+}
+
+// countSilent counts an address that does not answer, and that did, or that is new.
+func (j *journal) countSilent(result *probe.Result) {
+	if result.ErrorType == probe.Timeout {
+		j.silent++
 	}
 }
 
@@ -247,7 +253,11 @@ func (j *journal) logDown(i int, e endpoint, result *probe.Result, hint string, 
 // logGone logs that an endpoint is no longer one of its target's, which ends the
 // story of one that was down.
 func (j *journal) logGone(i int, s *state) {
-	if !s.connected {
+	switch {
+	case s.connected:
+	case !s.address.IsValid():
+		j.info(i, "The name resolves again, or has no such address: "+j.name(i, s.endpoint), append(j.fields(i, s.endpoint), zap.Time("down_since", s.since))...)
+	default:
 		j.info(i, "No longer an address of the target: "+j.name(i, s.endpoint), append(j.fields(i, s.endpoint), zap.Time("down_since", s.since))...)
 	}
 }

@@ -88,7 +88,7 @@ func TestJournal(t *testing.T) {
 		{
 			name:   "a name that never resolved",
 			checks: [][]probe.Result{{{Err: errors.New("no such host"), ErrorType: probe.DNSNotFound}}, {connected(v4)}},
-			want:   [][]string{{"warn Cannot connect to web (web.example:443): dns_not_found"}, {"info No longer an address of the target: web (web.example:443), down since 0"}},
+			want:   [][]string{{"warn Cannot connect to web (web.example:443): dns_not_found"}, {"info The name resolves again, or has no such address: web (web.example:443), down since 0"}},
 		},
 		{
 			name:   "an address that is gone",
@@ -116,14 +116,20 @@ func TestJournal(t *testing.T) {
 			j := newJournal(zap.New(core), []target.Target{{Name: "web", Host: "web.example", Port: 443}})
 			for n, results := range test.checks {
 				j.observe(0, &probe.Outcome{Results: results}, time.Unix(int64(n), 0))
-				var lines []string
-				for _, entry := range logs.TakeAll() {
-					lines = append(lines, logLine(t, entry))
-				}
-				assert.Equal(t, test.want[n], lines, "check %d", n)
+				assert.Equal(t, test.want[n], logLines(t, logs), "check %d", n)
 			}
 		})
 	}
+}
+
+// logLines returns the line of each entry since the last call.
+func logLines(t *testing.T, logs *observer.ObservedLogs) []string {
+	t.Helper()
+	var lines []string
+	for _, entry := range logs.TakeAll() {
+		lines = append(lines, logLine(t, entry))
+	}
+	return lines
 }
 
 // logLine returns "level message: error.type, up since check, hint: text" after
@@ -185,4 +191,97 @@ func TestErrorTypesAreInTheContract(t *testing.T) {
 		assert.Contains(t, metadata.MapAttributeErrorType, string(errorType))
 	}
 	assert.Len(t, metadata.MapAttributeErrorType, len(probe.ErrorTypes))
+}
+
+// What is logged of the families of a target that are not checked, or not whole.
+func TestJournalOfFamilies(t *testing.T) {
+	both, ipv4Only := []probe.Result{connected(v4), connected(v6)}, []probe.Result{connected(v4)}
+	lacks := func(reason probe.OmissionReason) []probe.Omission {
+		return []probe.Omission{{Family: target.IPv6, Reason: reason}}
+	}
+	excess := []probe.Excess{{Family: target.IPv4, Found: 100, Checked: 64}}
+	gone, back := "warn No longer checked over ipv6, since the name has no such address any more: web (web.example:443)", "info Checked over ipv6 again: web (web.example:443)"
+	tooMany := "warn Only the first 64 of 100 addresses are checked over ipv4: web (web.example:443)"
+	for _, test := range []struct {
+		name   string
+		checks []probe.Outcome
+		want   [][]string // per check
+	}{
+		{
+			name:   "a name that has one family",
+			checks: []probe.Outcome{{Results: ipv4Only, Omissions: lacks(probe.NameLacksFamily)}},
+			want:   [][]string{nil},
+		},
+		{
+			name: "a name loses a family and has it again",
+			checks: []probe.Outcome{
+				{Results: both}, {Results: ipv4Only, Omissions: lacks(probe.NameLacksFamily)}, {Results: ipv4Only, Omissions: lacks(probe.NameLacksFamily)},
+				{Results: both}, {Results: both},
+			},
+			want: [][]string{nil, {gone}, nil, {back}, nil},
+		},
+		{
+			name:   "this machine loses a family, which is said of all targets at once",
+			checks: []probe.Outcome{{Results: both}, {Results: ipv4Only, Omissions: lacks(probe.MachineLacksFamily)}, {Results: both}},
+			want:   [][]string{nil, nil, nil},
+		},
+		{
+			name: "a lookup failed, of a family that the name has not",
+			checks: []probe.Outcome{
+				{Results: []probe.Result{connected(v4), {Family: target.IPv6, Err: errors.New("it failed"), ErrorType: probe.DNSFailure, Speculative: true}}},
+				{Results: ipv4Only, Omissions: lacks(probe.NameLacksFamily)},
+			},
+			want: [][]string{
+				{"warn Cannot connect to web (web.example:443) over ipv6: dns_failure"},
+				{"info The name resolves again, or has no such address: web (web.example:443) over ipv6, down since 0"},
+			},
+		},
+		{
+			name:   "more addresses than are checked",
+			checks: []probe.Outcome{{Results: both, Excesses: excess}, {Results: both, Excesses: excess}, {Results: both}, {Results: both, Excesses: excess}},
+			want:   [][]string{{tooMany}, nil, nil, {tooMany}},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			core, logs := observer.New(zapcore.DebugLevel)
+			j := newJournal(zap.New(core), []target.Target{{Name: "web", Host: "web.example", Port: 443}})
+			for n := range test.checks {
+				j.observe(0, &test.checks[n], time.Unix(int64(n), 0))
+				assert.Equal(t, test.want[n], logLines(t, logs), "check %d", n)
+			}
+		})
+	}
+}
+
+// A target whose addresses are new at every check does not fill the log, and takes no
+// lines from others.
+func TestJournalIsBounded(t *testing.T) {
+	core, logs := observer.New(zapcore.DebugLevel)
+	j := newJournal(zap.New(core), []target.Target{{Name: "web", Host: "web.example", Port: 443}, {Name: "other", Host: "other.example", Port: 443}})
+	now := time.Unix(0, 0)
+	address := v4
+	check := func() {
+		results := make([]probe.Result, 10)
+		for k := range results {
+			address = address.Next()
+			results[k] = failed(address, probe.Timeout)
+		}
+		j.observe(0, &probe.Outcome{Results: results}, now)
+		now = now.Add(time.Second)
+	}
+	const checks = 500
+	for range checks {
+		check()
+	}
+	entries := logs.TakeAll()
+	assert.Len(t, entries, maxLines+1)
+	assert.Equal(t, "Too many lines, the next ones are counted until "+time.Unix(0, 0).Add(flapWindow).Format(time.TimeOnly)+": web (web.example:443)", entries[maxLines].Message)
+
+	j.observe(1, &probe.Outcome{Results: []probe.Result{failed(v4, probe.Timeout)}}, now)
+	assert.Len(t, logs.TakeAll(), 1)
+
+	now = now.Add(flapWindow)
+	check()
+	// 10 lines in the first check, 20 in each of the others.
+	assert.Equal(t, fmt.Sprintf("%d lines were not logged: web (web.example:443)", checks*20-10-maxLines), logs.TakeAll()[0].Message)
 }
