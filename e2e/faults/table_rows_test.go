@@ -117,7 +117,7 @@ func fillConntrack(w *world, share float64) {
 	w.t.Helper()
 	conn, err := conntrack.Dial(nil)
 	require.NoError(w.t, err)
-	defer conn.Close()
+	defer func() { assert.NoError(w.t, conn.Close()) }()
 	entries := int(share * float64(readNumber(w, "nf_conntrack_max")))
 	require.LessOrEqual(w.t, entries, 1<<21, "so large a table takes too long to fill")
 	for n := readNumber(w, "nf_conntrack_count"); n < entries; n++ {

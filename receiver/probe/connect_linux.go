@@ -126,6 +126,7 @@ func (k *kernel) askAfter(fd int, read unix.Errno) (handshake, error) {
 		return shake, errPending
 	case ended:
 		return shake, k.ended(fd, read)
+	case connected:
 	}
 	if k.mayBeSelf && isSelf(fd) {
 		return shake, k.failed("connect", unix.ECONNREFUSED)
@@ -165,8 +166,9 @@ func phaseOf(state uint8, err unix.Errno) phase {
 		// A reset in answer to the SYN is ECONNREFUSED; these two come after the
 		// handshake (tcp_reset in the kernel's tcp_input.c).
 		return connected
+	default:
+		return ended
 	}
-	return ended
 }
 
 // handshakeTime returns how long the handshake took, where the clock says that elapsed

@@ -84,12 +84,18 @@ func TestParseICMP(t *testing.T) {
 		control []byte
 		want    *icmpError
 	}{
-		{"IPv4", extended(unix.IPPROTO_IP, unix.IP_RECVERR, unix.SO_EE_ORIGIN_ICMP, 3, 13, in),
-			&icmpError{family: target.IPv4, kind: 3, code: 13, sender: netip.MustParseAddr("192.0.2.9")}},
-		{"IPv6", extended(unix.IPPROTO_IPV6, unix.IPV6_RECVERR, unix.SO_EE_ORIGIN_ICMP6, 1, 1, in6),
-			&icmpError{family: target.IPv6, kind: 1, code: 1, sender: netip.MustParseAddr("2001:db8::9")}},
-		{"without a sender", extended(unix.IPPROTO_IP, unix.IP_RECVERR, unix.SO_EE_ORIGIN_ICMP, 3, 1, family(unix.AF_UNSPEC)),
-			&icmpError{family: target.IPv4, kind: 3, code: 1}},
+		{
+			"IPv4", extended(unix.IPPROTO_IP, unix.IP_RECVERR, unix.SO_EE_ORIGIN_ICMP, 3, 13, in),
+			&icmpError{family: target.IPv4, kind: 3, code: 13, sender: netip.MustParseAddr("192.0.2.9")},
+		},
+		{
+			"IPv6", extended(unix.IPPROTO_IPV6, unix.IPV6_RECVERR, unix.SO_EE_ORIGIN_ICMP6, 1, 1, in6),
+			&icmpError{family: target.IPv6, kind: 1, code: 1, sender: netip.MustParseAddr("2001:db8::9")},
+		},
+		{
+			"without a sender", extended(unix.IPPROTO_IP, unix.IP_RECVERR, unix.SO_EE_ORIGIN_ICMP, 3, 1, family(unix.AF_UNSPEC)),
+			&icmpError{family: target.IPv4, kind: 3, code: 1},
+		},
 		{"an error of this machine's own", extended(unix.IPPROTO_IP, unix.IP_RECVERR, unix.SO_EE_ORIGIN_LOCAL, 0, 0, in), nil},
 		{"another message", extended(unix.IPPROTO_IP, unix.IP_TTL, unix.SO_EE_ORIGIN_ICMP, 3, 13, in), nil},
 		{"cut short", extended(unix.IPPROTO_IP, unix.IP_RECVERR, unix.SO_EE_ORIGIN_ICMP, 3, 13, in)[:20], nil},

@@ -23,8 +23,10 @@ func TestCandidates(t *testing.T) {
 		{name: "a rooted name", resolv: "search corp.test", host: "web.", want: []string{"web."}},
 		{name: "a label", resolv: "search corp.test wild.test.", host: "web", want: []string{"web.corp.test.", "web.wild.test.", "web."}},
 		{name: "as many dots as ndots", resolv: "search corp.test", host: "web.shop", want: []string{"web.shop.", "web.shop.corp.test."}},
-		{name: "Kubernetes", resolv: "nameserver 10.96.0.10\nsearch ns.svc.cluster.local svc.cluster.local\noptions ndots:5", host: "www.example.com",
-			want: []string{"www.example.com.ns.svc.cluster.local.", "www.example.com.svc.cluster.local.", "www.example.com."}},
+		{
+			name: "Kubernetes", resolv: "nameserver 10.96.0.10\nsearch ns.svc.cluster.local svc.cluster.local\noptions ndots:5", host: "www.example.com",
+			want: []string{"www.example.com.ns.svc.cluster.local.", "www.example.com.svc.cluster.local.", "www.example.com."},
+		},
 		{name: "the last of domain and search counts", resolv: "domain a.test\nsearch b.test c.test", host: "web", want: []string{"web.b.test.", "web.c.test.", "web."}},
 		{name: "a domain", resolv: "search b.test c.test\ndomain a.test", host: "web", want: []string{"web.a.test.", "web."}},
 		{name: "the root", resolv: "search .", host: "web", want: []string{"web."}},

@@ -215,8 +215,11 @@ func TestJournalOfFamilies(t *testing.T) {
 		{
 			name: "a name loses a family and has it again",
 			checks: []probe.Outcome{
-				{Results: both}, {Results: ipv4Only, Omissions: lacks(probe.NameLacksFamily)}, {Results: ipv4Only, Omissions: lacks(probe.NameLacksFamily)},
-				{Results: both}, {Results: both},
+				{Results: both},
+				{Results: ipv4Only, Omissions: lacks(probe.NameLacksFamily)},
+				{Results: ipv4Only, Omissions: lacks(probe.NameLacksFamily)},
+				{Results: both},
+				{Results: both},
 			},
 			want: [][]string{nil, {gone}, nil, {back}, nil},
 		},

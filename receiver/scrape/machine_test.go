@@ -42,8 +42,14 @@ func TestMachine(t *testing.T) {
 		"it fills":        {{fine, 100, ""}, {fine, 961, size(filling, 961)}, {fine, 1199, ""}},
 		"around the mark": {{fine, 961, size(filling, 961)}, {fine, 900, ""}, {fine, 961, ""}, {fine, 840, ""}, {fine, 961, size(filling, 961)}},
 		"it is full, and is not": {
-			{fine, 961, size(filling, 961)}, {lost, 1200, size(full, 1200)}, {lost, 1199, ""}, {fine, 1100, ""}, {fine, 900, size(room, 900)}, {fine, 961, ""},
-			{fine, 100, ""}, {lost, 1200, size(full, 1200)},
+			{fine, 961, size(filling, 961)},
+			{lost, 1200, size(full, 1200)},
+			{lost, 1199, ""},
+			{fine, 1100, ""},
+			{fine, 900, size(room, 900)},
+			{fine, 961, ""},
+			{fine, 100, ""},
+			{lost, 1200, size(full, 1200)},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -147,9 +147,9 @@ func (s *Scraper) observeOmissions(outcomes []probe.Outcome) {
 		}
 	}
 	for _, family := range target.Families {
-		switch n := omitted[family]; {
-		case n == s.omitted[family]:
-		case n == 0:
+		switch n := omitted[family]; n {
+		case s.omitted[family]:
+		case 0:
 			s.logger.Info(fmt.Sprintf("All instances that have an %s address are checked over %[1]s again", family))
 		default:
 			s.logger.Warn(fmt.Sprintf("%d of %d instances are not checked over %s: this machine has no %[3]s address from which it could reach theirs", n, len(s.probes), family))
