@@ -33,6 +33,7 @@ type kernel struct {
 	start     time.Time   // when the SYN of the last attempt was sent
 	before    *tableState // of the tables, when it was sent
 	refused   bool        // it was refused at once
+	icmp      bool        // an error that ICMP may have told ended it at once
 }
 
 // lowestEphemeralPort returns the lower end of net.ipv4.ip_local_port_range
@@ -57,7 +58,9 @@ func (k *kernel) begin() (handshake, error) {
 	if err != nil {
 		return handshake{}, k.failed("socket", err)
 	}
-	k.heedICMP(fd)
+	if k.icmp {
+		k.heedICMP(fd)
+	}
 	k.start = time.Now()
 	k.before = k.tables.at(k.start, stale)
 	if err := unix.Connect(fd, k.sockaddr); err != nil && err != unix.EINPROGRESS && err != unix.EINTR {
@@ -67,9 +70,13 @@ func (k *kernel) begin() (handshake, error) {
 	// On loopback, all has happened by now.
 	shake, err := k.askFirst(fd)
 	if err == errPending { //nolint:errorlint // it is never wrapped
+		// Only now, to spare those that are done at once the system call. It is
+		// early enough for an answer that comes from the network.
+		k.heedICMP(fd)
 		k.fd = fd
 		return shake, err
 	}
+	k.icmp = err != nil && !k.refused
 	_ = unix.Close(fd)
 	return shake, err
 }

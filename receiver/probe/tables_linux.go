@@ -64,8 +64,8 @@ type tables struct {
 var processTables = &tables{proc: "/proc"}
 
 // stale is how old a state of the tables may be: it is read for many checks at once,
-// since each reading costs as much as a check.
-const stale = 20 * time.Millisecond
+// since each reading costs as much as several checks.
+const stale = 250 * time.Millisecond
 
 // at returns a state that was read at when, or up to age before, or later.
 func (t *tables) at(when time.Time, age time.Duration) *tableState {
@@ -86,19 +86,25 @@ func (t *tables) at(when time.Time, age time.Duration) *tableState {
 func (t *tables) read() *tableState {
 	return &tableState{
 		read:             time.Now(),
-		Conntrack:        t.conntrack(),
+		Conntrack:        t.entries(),
 		trackingLosses:   t.sum("nf_conntrack", "drop", "early_drop", "insert_failed"),
 		neighbourLosses4: t.sum("arp_cache", "table_fulls"),
 		neighbourLosses6: t.sum("ndisc_cache", "table_fulls"),
 	}
 }
 
-func (t *tables) conntrack() Conntrack {
+// entries returns how full the connection tracking table is.
+func (t *tables) entries() Conntrack {
 	return Conntrack{
-		Count:    t.number("sys/net/netfilter/nf_conntrack_count"),
-		Max:      t.number("sys/net/netfilter/nf_conntrack_max"),
-		TimeWait: time.Duration(t.number("sys/net/netfilter/nf_conntrack_tcp_timeout_time_wait")) * time.Second,
+		Count: t.number("sys/net/netfilter/nf_conntrack_count"),
+		Max:   t.number("sys/net/netfilter/nf_conntrack_max"),
 	}
+}
+
+func (t *tables) conntrack() Conntrack {
+	c := t.entries()
+	c.TimeWait = time.Duration(t.number("sys/net/netfilter/nf_conntrack_tcp_timeout_time_wait")) * time.Second
+	return c
 }
 
 // ReadConntrack returns the connection tracking of this network namespace. It is the

@@ -37,12 +37,13 @@ func TestReadTables(t *testing.T) {
 	p.write("net/stat/arp_cache", "entries  allocs table_fulls\n00000001 00000002 00000003\n")
 	p.write("net/stat/ndisc_cache", "entries  allocs table_fulls\n00000001 00000002 00000004\n00000001 00000002 0000000a\n")
 	state = tables.read()
-	assert.Equal(t, Conntrack{Count: 190, Max: 200, TimeWait: 2 * time.Minute}, state.Conntrack)
+	assert.Equal(t, Conntrack{Count: 190, Max: 200}, state.Conntrack)
+	assert.Equal(t, Conntrack{Count: 190, Max: 200, TimeWait: 2 * time.Minute}, tables.conntrack())
 	assert.Equal(t, uint64(0x1+0x10+0x2+0xa00), state.trackingLosses)
 	assert.Equal(t, uint64(3), state.neighbourLosses4)
 	assert.Equal(t, uint64(14), state.neighbourLosses6)
 	assert.True(t, state.nearlyFull())
-	assert.Equal(t, 1, state.Rate())
+	assert.Equal(t, 1, tables.conntrack().Rate())
 
 	for name, text := range map[string]string{"empty": "", "no columns": "entries\n00000001\n", "more fields than names": "drop\n00000000 00000001\n", "no number": "drop\nzz\n"} {
 		t.Run(name, func(t *testing.T) {
