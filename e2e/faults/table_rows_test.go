@@ -111,16 +111,17 @@ func flushConntrack(w *world) {
 }
 
 // fillConntrack fills a share of the connection tracking table with connections that
-// the kernel does not give up for others. It takes a few seconds for the usual 262,144
+// the kernel does not give up for others, as it would those of earlier checks. It takes a few seconds for the usual 262,144
 // entries: only root of the machine itself could make the table small.
 func fillConntrack(w *world, share float64) {
 	w.t.Helper()
+	flushConntrack(w)
 	conn, err := conntrack.Dial(nil)
 	require.NoError(w.t, err)
 	defer func() { assert.NoError(w.t, conn.Close()) }()
 	entries := int(share * float64(readNumber(w, "nf_conntrack_max")))
 	require.LessOrEqual(w.t, entries, 1<<21, "so large a table takes too long to fill")
-	for n := readNumber(w, "nf_conntrack_count"); n < entries; n++ {
+	for n := range entries {
 		from := netip.AddrFrom4([4]byte{203, 0, 113, byte(n >> 16)})
 		flow := conntrack.NewFlow(unix.IPPROTO_UDP, conntrack.StatusAssured|conntrack.StatusSeenReply|conntrack.StatusConfirmed,
 			from, netip.MustParseAddr("203.0.113.255"), uint16(n), 9, 300, 0)
