@@ -7,6 +7,8 @@ import (
 	"io"
 	"iter"
 	"os"
+	"regexp"
+	"strings"
 
 	"github.com/go-viper/mapstructure/v2"
 	"go.yaml.in/yaml/v3"
@@ -40,15 +42,18 @@ func (c *Config) readFile() {
 	if c.InstancesFile == "" {
 		return
 	}
-	text, err := os.ReadFile(c.InstancesFile)
+	text, err := readRegular(c.InstancesFile)
 	if err != nil {
 		c.undecoded.add(inFile, "%v", err)
 		return
 	}
-	options, err := parse(text)
+	options, octals, err := parse(text)
 	if err != nil {
 		c.undecoded.add(inFile, "%s: %v", c.InstancesFile, err)
 		return
+	}
+	for _, o := range octals {
+		c.undecoded.add(inFile+"."+o.place, "%s is %s in YAML, where a leading 0 makes a number octal; write it without", o.written, o.means)
 	}
 	c.file.read = true
 	if err := decode(options, &c.file); err != nil {
@@ -63,22 +68,85 @@ func (c *Config) readFile() {
 	}
 }
 
-// parse returns the options in a text of YAML, of which a document has to be a
-// mapping, and the only one.
-func parse(text []byte) (map[string]any, error) {
-	documents := yaml.NewDecoder(bytes.NewReader(text))
-	var first, second any
-	if err := documents.Decode(&first); err != nil && !errors.Is(err, io.EOF) {
+// maxFile is the size of an instances file at most: 64 MiB are some 500,000 instances.
+const maxFile = 64 << 20
+
+// readRegular reads a regular file of at most maxFile. Anything else, such as a named
+// pipe, may block for ever or have no end.
+func readRegular(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("%s has %d bytes; %d are the most that are read", path, info.Size(), maxFile)
+	}
+	file, err := os.Open(path)
+	if err != nil {
 		return nil, err
 	}
+	defer file.Close()
+	// A file such as those of /proc has a size of 0, and may have no end.
+	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err == nil && len(text) > maxFile {
+		err = fmt.Errorf("%s has more than the %d bytes that are read", path, maxFile)
+	}
+	return text, err
+}
+
+// parse returns the options in a text of YAML, of which a document has to be a
+// mapping, and the only one, and the numbers in it that are octal.
+func parse(text []byte) (map[string]any, []octal, error) {
+	documents := yaml.NewDecoder(bytes.NewReader(text))
+	var first, second yaml.Node
+	if err := documents.Decode(&first); err != nil && !errors.Is(err, io.EOF) {
+		return nil, nil, err
+	}
 	if err := documents.Decode(&second); !errors.Is(err, io.EOF) {
-		return nil, errors.New("it has more than one document; write one")
+		return nil, nil, errors.New("it has more than one document; write one")
 	}
-	options, ok := first.(map[string]any)
+	var document any
+	if err := first.Decode(&document); first.Kind != 0 && err != nil {
+		return nil, nil, err
+	}
+	options, ok := document.(map[string]any)
 	if !ok {
-		return nil, errors.New("it is no mapping; write the instances as a list below the key instances")
+		return nil, nil, errors.New("it is no mapping; write the instances as a list below the key instances")
 	}
-	return options, nil
+	return options, octals("", &first), nil
+}
+
+// octal is a number that was written with a leading 0.
+type octal struct{ place, written, means string }
+
+var leadingZero = regexp.MustCompile(`^[-+]?0[0-7]+$`)
+
+// octals returns the octal numbers below a node at a place. Only a file has them: the
+// collector's own YAML comes as numbers.
+func octals(place string, node *yaml.Node) []octal {
+	var found []octal
+	switch node.Kind {
+	case yaml.ScalarNode:
+		var means int64
+		if node.Tag == "!!int" && leadingZero.MatchString(node.Value) && node.Decode(&means) == nil {
+			found = append(found, octal{place, node.Value, fmt.Sprint(means)})
+		}
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			found = append(found, octals(strings.TrimPrefix(place+"."+node.Content[i].Value, "."), node.Content[i+1])...)
+		}
+	case yaml.SequenceNode:
+		for i, element := range node.Content {
+			found = append(found, octals(fmt.Sprintf("%s[%d]", place, i), element)...)
+		}
+	case yaml.DocumentNode:
+		for _, content := range node.Content {
+			found = append(found, octals(place, content)...)
+		}
+	}
+	return found
 }
 
 // decode decodes what a user wrote into a struct, as confmap does.

@@ -60,6 +60,8 @@ func (v *instanceValidator) checkEndpoint() {
 		v.add(place, "%q is not host:port", endpoint)
 	case host == "":
 		v.add(place, "%q has no host; write host:port", endpoint)
+	case strings.HasPrefix(endpoint, "[") && !isIPv6(host):
+		v.add(place, "%q has brackets around what is no IPv6 address", endpoint)
 	default:
 		v.checkHost(place, host, endpoint)
 		if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 {
@@ -97,6 +99,8 @@ func hostProblem(host string) string {
 		switch {
 		case unbracket(host) != host && literal.Is4():
 			return "has brackets around an IPv4 address"
+		case hasControl(literal.Zone()):
+			return "has a control character in its zone"
 		case literal.Unmap().IsUnspecified():
 			return fmt.Sprintf("is the unspecified address, at which no host is; for this machine write %s", loopbackOf[target.FamilyOf(literal)])
 		case literal.IsMulticast():
@@ -110,7 +114,9 @@ func hostProblem(host string) string {
 	switch {
 	case strings.Contains(host, "://"):
 		return "has a scheme; write the host alone"
-	case strings.ContainsAny(host, " \t\r\n"):
+	case hasControl(host):
+		return "has a control character in it"
+	case strings.Contains(host, " "):
 		return "has white space in it"
 	case strings.Contains(host, "/"):
 		return "has a path; write the host alone"

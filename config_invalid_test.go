@@ -1,6 +1,7 @@
 package tcpcheckreceiver
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -71,28 +72,28 @@ instances[0].port: there is none; write host and port, or endpoint`,
 			name: "unknown option of the receiver",
 			yaml: `timeout: 5s
 instances: [{name: a, host: h, port: 1}]`,
-			want: `timeout: unknown option, with the value "5s"; the receiver has collection_interval, initial_delay, max_concurrent_checks, max_ip_cache_duration, service, init_config, instances, instances_file, metrics, resource_attributes`,
+			want: `timeout: unknown option; the receiver has collection_interval, initial_delay, max_concurrent_checks, max_ip_cache_duration, service, init_config, instances, instances_file, metrics, resource_attributes`,
 		},
 		{
 			name: "unknown option of an instance",
 			yaml: "instances: [{name: a, host: h, port: 1, prot: 80}]",
-			want: "instances[0].prot: unknown option, with the value 80; an instance has name, host, port, endpoint, timeout, collect_response_time, address_families, ipv4_only, multiple_ips, ip_cache_duration, tags, service, min_collection_interval, empty_default_hostname, metric_patterns",
+			want: "instances[0].prot: unknown option; an instance has name, host, port, endpoint, timeout, collect_response_time, address_families, ipv4_only, multiple_ips, ip_cache_duration, tags, service, min_collection_interval, empty_default_hostname, metric_patterns",
 		},
 		{
 			name: "option in capitals",
 			yaml: "instances: [{name: a, host: h, port: 1, Tags: []}]",
-			want: "instances[0].Tags: unknown option, with the value []; an instance has name, host, port, endpoint, timeout, collect_response_time, address_families, ipv4_only, multiple_ips, ip_cache_duration, tags, service, min_collection_interval, empty_default_hostname, metric_patterns",
+			want: "instances[0].Tags: unknown option; an instance has name, host, port, endpoint, timeout, collect_response_time, address_families, ipv4_only, multiple_ips, ip_cache_duration, tags, service, min_collection_interval, empty_default_hostname, metric_patterns",
 		},
 		{
 			name: "unknown option of init_config",
 			yaml: `init_config: {proxy: x}
 instances: [{name: a, host: h, port: 1}]`,
-			want: `init_config.proxy: unknown option, with the value "x"; init_config has service`,
+			want: `init_config.proxy: unknown option; init_config has service`,
 		},
 		{
 			name: "unknown option of metric_patterns",
 			yaml: "instances: [{name: a, host: h, port: 1, metric_patterns: {includes: []}}]",
-			want: "instances[0].metric_patterns.includes: unknown option, with the value []; metric_patterns has include, exclude",
+			want: "instances[0].metric_patterns.includes: unknown option; metric_patterns has include, exclude",
 		},
 		{
 			name: "init_config is a text",
@@ -256,6 +257,72 @@ instances: [{name: a, host: h, port: 1}]`,
 			name: "link-local address without a zone",
 			yaml: "instances: [{name: a, endpoint: '[fe80::1]:80'}]",
 			want: `instances[0].endpoint: "[fe80::1]:80" is a link-local address; write its zone as well, as in fe80::1%eth0`,
+		},
+		{
+			name: "endpoint with brackets around no IPv6 address",
+			yaml: `instances: [{name: a, endpoint: "[127.0.0.1]:80"}, {name: b, endpoint: "[name]:80"}]`,
+			want: `instances[0].endpoint: "[127.0.0.1]:80" has brackets around what is no IPv6 address
+instances[1].endpoint: "[name]:80" has brackets around what is no IPv6 address`,
+		},
+		{
+			name: "port with a leading zero",
+			yaml: `instances: [{name: a, host: h, port: "0443"}]`,
+			want: `instances[0].port: "0443" has a leading 0, which may mean octal; write it without`,
+		},
+		{
+			name: "control characters",
+			yaml: `instances: [{name: "a\nb", host: h, port: 1, service: "s\t"}, {name: c, host: "fe80::1%e\n", port: 1, tags: ["a:b\u2028"]}, {name: d, host: "h\r", port: 1}]`,
+			want: `instances[0].name: "a\nb" has a control character in it
+instances[0].service: "s\t" has a control character in it
+instances[1].host: "fe80::1%e\n" has a control character in its zone
+instances[1].tags[0]: "a:b\u2028" has a control character in it
+instances[2].host: "h\r" has a control character in it`,
+		},
+		{
+			name: "control characters in services",
+			yaml: `service: "a\n"
+instances: [{name: a, host: h, port: 1}]`,
+			want: `service: "a\n" has a control character in it`,
+		},
+		{
+			name: "intervals that are too short",
+			yaml: `collection_interval: 99ms
+instances: [{name: a, host: h, port: 1, min_collection_interval: 0.05}]`,
+			want: `collection_interval: 99ms is shorter than 100ms
+instances[0].min_collection_interval: 50ms is shorter than 100ms`,
+		},
+		{
+			name: "tags of one label",
+			yaml: "instances: [{name: a, host: h, port: 1, tags: ['team-a:x', 'team.a:y', 'team__a:z']}]",
+			want: `instances[0].tags[1]: "team.a:y" has the label of tags[0], "team-a:x": both are team_a in Prometheus
+instances[0].tags[2]: "team__a:z" has the label of tags[0], "team-a:x": both are team_a in Prometheus`,
+		},
+		{
+			name: "tags named like the resource's attributes",
+			yaml: "instances: [{name: a, host: h, port: 1, service: s, empty_default_hostname: true, tags: ['service.name:x', 'service_name:y', 'job:z', 'datadog.host.name:h']}]",
+			want: `instances[0].tags[0]: "service.name:x" is named like the resource's service.name, which is the service of the instance
+instances[0].tags[1]: "service_name:y" is named like the resource's service.name, which is the service of the instance
+instances[0].tags[2]: "job:z" is named like the label job, which the Prometheus exporter makes of the service of the instance
+instances[0].tags[3]: "datadog.host.name:h" is named like the resource's datadog.host.name`,
+		},
+		{
+			name: "a tag named like the label of the receiver's service",
+			yaml: `service: s
+instances: [{name: a, host: h, port: 1, tags: ['job:z']}]`,
+			want: `instances[0].tags[0]: "job:z" is named like the label job, which the Prometheus exporter makes of the service of the instance`,
+		},
+		{
+			name: "a tag named like a label of the scope",
+			yaml: "instances: [{name: a, host: h, port: 1, tags: ['otel.scope.name:z']}]",
+			want: `instances[0].tags[0]: "otel.scope.name:z" is named like a label of the Prometheus exporter`,
+		},
+		{
+			name: "tags of which no label can be made",
+			yaml: "instances: [{name: a, host: h, port: 1, tags: ['__name__:x', '.-a:y', '_é:z', '-:u']}]",
+			want: `instances[0].tags[0]: "__name__:x" has a key that begins with two underscores, as Prometheus' own labels do
+instances[0].tags[1]: ".-a:y" has a key that begins with two underscores, as Prometheus' own labels do
+instances[0].tags[2]: "_é:z" has a key that begins with two underscores, as Prometheus' own labels do
+instances[0].tags[3]: "-:u" has a key without a letter or digit of ASCII, of which no label can be made`,
 		},
 		{
 			name: "unspecified address",
@@ -444,17 +511,6 @@ instances[3].host: "::ffff:0.0.0.0" is the unspecified address, at which no host
 			name: "timeout is not a number",
 			yaml: "instances: [{name: a, host: h, port: 1, timeout: .nan}]",
 			want: "instances[0].timeout: NaN is not a duration, such as 10s, or a number of seconds",
-		},
-		{
-			name: "timeout longer than the instance's interval",
-			yaml: "instances: [{name: a, host: h, port: 1, timeout: 20, min_collection_interval: 15}]",
-			want: "instances[0].timeout: 20s is longer than the interval of 15s (min_collection_interval)",
-		},
-		{
-			name: "timeout longer than the receiver's interval",
-			yaml: `collection_interval: 5s
-instances: [{name: a, host: h, port: 1, timeout: 5.5}]`,
-			want: "instances[0].timeout: 5.5s is longer than the interval of 5s (collection_interval)",
 		},
 		{
 			name: "interval zero",
@@ -669,10 +725,9 @@ instances:
   - {host: '::1', ipv4_only: yes, port: many, tags: [prod]}
 metrics: {network.tcp.can_connect: {aggregation_strategy: median}}`,
 			want: `instances[1].port: "many" is not a whole number
-colour: unknown option, with the value "red"; the receiver has collection_interval, initial_delay, max_concurrent_checks, max_ip_cache_duration, service, init_config, instances, instances_file, metrics, resource_attributes
+colour: unknown option; the receiver has collection_interval, initial_delay, max_concurrent_checks, max_ip_cache_duration, service, init_config, instances, instances_file, metrics, resource_attributes
 instances[0].host: "https://example.com" has a scheme; write the host alone
 instances[0].port: 70000 is not between 1 and 65535
-instances[0].timeout: 20s is longer than the interval of 15s (collection_interval)
 instances[1].name: there is none; every instance needs a name
 instances[1].host: "::1" is an ipv6 address, but ipv4_only is true
 instances[1].tags[0]: "prod" has no value; write key:value
@@ -723,11 +778,13 @@ func TestInvalidInstancesFile(t *testing.T) {
 		"a list":            {"[{name: a, host: h, port: 1}]", "instances_file: FILE: it is no mapping; write the instances as a list below the key instances"},
 		"two documents":     {"instances: [{name: a, host: h, port: 1}]\n---\ninstances: []", "instances_file: FILE: it has more than one document; write one"},
 		"no instances":      {"init_config: {service: a}", "instances: there are none, so there is nothing to check"},
-		"unknown option":    {"{collection_interval: 15s, instances: [{name: a, host: h, port: 1}]}", `instances_file.collection_interval: unknown option, with the value "15s"; the file has init_config, instances`},
+		"unknown option":    {"{collection_interval: 15s, instances: [{name: a, host: h, port: 1}]}", `instances_file.collection_interval: unknown option; the file has init_config, instances`},
 		"a key twice":       {"instances: [{name: a, name: b}]", "instances_file: FILE: yaml: unmarshal errors:\n  line 1: mapping key \"name\" already defined at line 1"},
 		"instances a text":  {"instances: many", `instances_file.instances: "many" is not a list of instances`},
+		"octal":             {"instances: [{name: a, host: h, port: 0443, timeout: 010}, {name: b, host: h, port: 0o10}]", "instances_file.instances[0].port: 0443 is 291 in YAML, where a leading 0 makes a number octal; write it without\ninstances_file.instances[0].timeout: 010 is 8 in YAML, where a leading 0 makes a number octal; write it without"},
+		"another file":      {"root:$6$secret:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n", "instances_file.…: unknown option, not shown since it does not look like one; the file has init_config, instances\ninstances: there are none, so there is nothing to check"},
 		"not even a place":  {"instances: [7]", "instances_file.instances[0]: 7 is not an instance, which is a mapping of options"},
-		"unknown init_conf": {"{init_config: {a: b}, instances: [{name: a, host: h, port: 1}]}", `instances_file.init_config.a: unknown option, with the value "b"; init_config has service`},
+		"unknown init_conf": {"{init_config: {a: b}, instances: [{name: a, host: h, port: 1}]}", `instances_file.init_config.a: unknown option; init_config has service`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := writeFile(t, test.text)
@@ -735,8 +792,14 @@ func TestInvalidInstancesFile(t *testing.T) {
 			require.EqualError(t, err, strings.ReplaceAll(test.want, "FILE", path))
 		})
 	}
-	_, err := load(t, "instances_file: testdata/nosuchfile.yaml")
-	require.EqualError(t, err, "instances_file: open testdata/nosuchfile.yaml: no such file or directory")
+	_, err := load(t, "instances_file: testdata")
+	require.EqualError(t, err, "instances_file: testdata is not a regular file")
+	large := writeFile(t, "")
+	require.NoError(t, os.Truncate(large, maxFile+1))
+	_, err = load(t, "instances_file: "+large)
+	require.EqualError(t, err, fmt.Sprintf("instances_file: %s has 67108865 bytes; 67108864 are the most that are read", large))
+	_, err = load(t, "instances_file: testdata/nosuchfile.yaml")
+	require.EqualError(t, err, "instances_file: stat testdata/nosuchfile.yaml: no such file or directory")
 	_, err = load(t, "instances_file: [a]")
 	require.EqualError(t, err, "instances_file: [a] is not the path of a file")
 	require.EqualError(t, (&Config{InstancesFile: "a.yaml"}).Validate(), "instances_file: a.yaml has not been read; that is for Unmarshal to do")

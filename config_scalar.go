@@ -40,9 +40,12 @@ func (d *Duration) UnmarshalMapstructure(value any) error {
 // Integer is a whole number.
 type Integer int64
 
-// UnmarshalMapstructure accepts a whole number, also as a text. It returns an
-// error for anything else.
+// UnmarshalMapstructure accepts a whole number, also as a text, but that without a
+// leading zero. It returns an error for anything else.
 func (i *Integer) UnmarshalMapstructure(value any) error {
+	if text, ok := value.(string); ok && leadingZero.MatchString(text) {
+		return fmt.Errorf("%q has a leading 0, which may mean octal; write it without", text)
+	}
 	number, ok := toFloat(value)
 	if !ok || number != math.Trunc(number) || math.Abs(number) > 1<<53 {
 		return fmt.Errorf("%s is not a whole number", quote(value))

@@ -1,6 +1,7 @@
 package tcpcheckreceiver
 
 import (
+	"fmt"
 	"net"
 	"regexp"
 	"slices"
@@ -18,6 +19,7 @@ func (c *Config) plan() receiver.Plan {
 	plan := receiver.Plan{
 		Targets:      c.targets(),
 		InitialDelay: c.initialDelay(),
+		Warnings:     c.warnings(),
 		Metrics:      metadata.MetricsBuilderConfig{Metrics: c.Metrics, ResourceAttributes: c.ResourceAttributes},
 	}
 	if c.MaxConcurrentChecks != nil {
@@ -102,7 +104,8 @@ func (c *Config) interval(i *Instance) (time.Duration, string) {
 
 // timing returns the interval and the timeout of i. A default gives way to what
 // is written: the timeout's to a shorter interval, the interval's to a longer
-// timeout.
+// timeout. Where both are written, a timeout longer than the interval is the interval:
+// tcp_check accepts it.
 func (c *Config) timing(i *Instance) (interval, timeout time.Duration) {
 	interval, written := c.interval(i)
 	if i.Timeout == nil {
@@ -110,9 +113,32 @@ func (c *Config) timing(i *Instance) (interval, timeout time.Duration) {
 	}
 	timeout = time.Duration(*i.Timeout)
 	if written == "" {
-		interval = max(interval, timeout)
+		return max(interval, timeout), timeout
 	}
-	return interval, timeout
+	return interval, min(timeout, interval)
+}
+
+// warnings are what a user should know about a valid Config that is not as written: a
+// line at most for each kind.
+func (c *Config) warnings() []string {
+	text, more := "", 0
+	for place, i := range c.instances() {
+		interval, written := c.interval(i)
+		switch {
+		case i.Timeout == nil || written == "" || time.Duration(*i.Timeout) <= interval:
+		case text != "":
+			more++
+		default:
+			text = fmt.Sprintf("%s.timeout: %v is longer than the interval of %v (%s), which counts", place, time.Duration(*i.Timeout), interval, written)
+		}
+	}
+	switch {
+	case text == "":
+		return nil
+	case more > 0:
+		text += fmt.Sprintf("; so it is of %d more instances", more)
+	}
+	return []string{text}
 }
 
 // hostPort returns host and port from wherever they are written: the host

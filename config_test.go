@@ -142,6 +142,23 @@ func TestValidConfig(t *testing.T) {
 			want: with(func(t *target.Target) { t.Interval, t.Timeout = 1500*time.Millisecond, 1500*time.Millisecond }),
 		},
 		{
+			name: "a timeout longer than the instance's interval, as tcp_check accepts it",
+			yaml: "instances: [{name: a, host: h, port: 1, timeout: 20, min_collection_interval: 15}]",
+			want: with(func(t *target.Target) { t.Interval, t.Timeout = 15*time.Second, 15*time.Second }),
+		},
+		{
+			name: "a timeout longer than the receiver's interval",
+			yaml: "{collection_interval: 5s, instances: [{name: a, host: h, port: 1, timeout: 5.5}]}",
+			want: with(func(t *target.Target) { t.Interval, t.Timeout = 5*time.Second, 5*time.Second }),
+		},
+		{
+			name: "tags that could be of the resource, where it has no such attribute",
+			yaml: "instances: [{name: a, host: h, port: 1, tags: ['job:x', 'service.name:y', '_private:z', '1st:u']}]",
+			want: with(func(t *target.Target) {
+				t.Tags = []target.Tag{{Key: "job", Value: "x"}, {Key: "service.name", Value: "y"}, {Key: "_private", Value: "z"}, {Key: "1st", Value: "u"}}
+			}),
+		},
+		{
 			name: "a number in quotes is seconds too",
 			yaml: "instances: [{name: a, host: h, port: 1, ip_cache_duration: '120'}]",
 			want: with(func(t *target.Target) { t.CacheDuration = 2 * time.Minute }),
@@ -201,6 +218,30 @@ func TestInitialDelay(t *testing.T) {
 	}
 }
 
+// What is not as written is said once, with the first place.
+func TestWarnings(t *testing.T) {
+	for _, test := range []struct {
+		name, yaml string
+		want       []string
+	}{
+		{"none", "instances: [{name: a, host: h, port: 1, timeout: 20}]", nil},
+		{
+			"one", "instances: [{name: a, host: h, port: 1}, {name: b, host: h, port: 1, timeout: 20, min_collection_interval: 15}]",
+			[]string{"instances[1].timeout: 20s is longer than the interval of 15s (min_collection_interval), which counts"},
+		},
+		{
+			"three", "{collection_interval: 5, instances: [{name: a, host: h, port: 1, timeout: 6}, {name: b, host: h, port: 1, timeout: 7}, {name: c, host: h, port: 1, timeout: 8}]}",
+			[]string{"instances[0].timeout: 6s is longer than the interval of 5s (collection_interval), which counts; so it is of 2 more instances"},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			config, err := load(t, test.yaml)
+			require.NoError(t, err)
+			assert.Equal(t, test.want, config.warnings())
+		})
+	}
+}
+
 func TestMaxConcurrentChecks(t *testing.T) {
 	for yaml, want := range map[string]int64{
 		"instances: [{name: a, host: h, port: 1}]": 0,
@@ -242,7 +283,7 @@ func TestCreateRefusesInvalidConfig(t *testing.T) {
 // receiver_creator learns that.
 func TestUnmarshalRefusesEndpoint(t *testing.T) {
 	err := confmap.NewFromStringMap(map[string]any{"endpoint": "127.0.0.1:80"}).Unmarshal(defaultConfig(t))
-	require.ErrorContains(t, err, `endpoint: unknown option, with the value "127.0.0.1:80"; the receiver has`)
+	require.ErrorContains(t, err, `endpoint: unknown option; the receiver has`)
 	require.ErrorContains(t, err, "instances: there are none")
 }
 

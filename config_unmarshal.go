@@ -31,11 +31,17 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	return nil
 }
 
-// addUnknown adds a problem for each key that is no option.
+// addUnknown adds a problem for each key that is no option. Its value is not shown: it
+// may be a secret that was put in a wrong place, or a line of a file that is no
+// configuration.
 func (c *Config) addUnknown(p *problems) {
 	add := func(place, what string, unknown map[string]any, options string) {
 		for _, key := range slices.Sorted(maps.Keys(unknown)) {
-			p.add(strings.TrimPrefix(place+"."+key, "."), "unknown option, with the value %s; %s has %s", quote(unknown[key]), what, options)
+			text := "unknown option"
+			if !optionName.MatchString(key) {
+				key, text = "…", "unknown option, not shown since it does not look like one"
+			}
+			p.add(strings.TrimPrefix(place+"."+key, "."), "%s; %s has %s", text, what, options)
 		}
 	}
 	add("", "the receiver", c.Unknown, "collection_interval, initial_delay, max_concurrent_checks, max_ip_cache_duration, service, init_config, instances, instances_file, metrics, resource_attributes")
@@ -49,6 +55,9 @@ func (c *Config) addUnknown(p *problems) {
 		add(place+".metric_patterns", "metric_patterns", instance.MetricPatterns.Unknown, "include, exclude")
 	}
 }
+
+// optionName is what the name of an option looks like, misspelt ones as well.
+var optionName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,63}$`)
 
 // eachDecodeError calls found for each error in the tree that confmap made of
 // what its nested decoders returned, with the place below place where it is.

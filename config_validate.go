@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"example.com/tcpcheckreceiver/internal/metadata"
 	"example.com/tcpcheckreceiver/receiver/target"
@@ -17,11 +18,17 @@ import (
 func (c *Config) Validate() error {
 	p := c.undecoded.clone()
 	c.addUnknown(p)
-	checkPositive(p, "collection_interval", c.CollectionInterval)
+	checkInterval(p, "collection_interval", c.CollectionInterval)
 	checkNotNegative(p, "initial_delay", c.InitialDelay)
 	checkPositive(p, "max_ip_cache_duration", c.MaxIPCacheDuration)
 	if limit := c.MaxConcurrentChecks; limit != nil && *limit < 1 {
 		p.add("max_concurrent_checks", "%d is less than 1; leave the option out for as many as the limit of open files allows", *limit)
+	}
+	if hasControl(c.Service) {
+		p.add("service", "%q has a control character in it", c.Service)
+	}
+	if hasControl(c.InitConfig.Service) {
+		p.add("init_config.service", "%q has a control character in it", c.InitConfig.Service)
 	}
 	if c.Service != "" && c.InitConfig.Service != "" {
 		p.add("init_config.service", "%q is written as service already, as %q; write one of them", c.InitConfig.Service, c.Service)
@@ -37,6 +44,16 @@ func (c *Config) Validate() error {
 	}
 	c.checkDuplicates(p)
 	return p.err()
+}
+
+// minInterval is the shortest interval: below it, checks are load and no news.
+const minInterval = 100 * time.Millisecond
+
+func checkInterval(p *problems, place string, d *Duration) {
+	checkPositive(p, place, d)
+	if d != nil && time.Duration(*d) < minInterval {
+		p.add(place, "%v is shorter than %v", time.Duration(*d), minInterval)
+	}
 }
 
 func checkPositive(p *problems, place string, d *Duration) {
@@ -103,6 +120,11 @@ func (v *instanceValidator) validate() {
 		v.add(v.place("name"), "there is none; every instance needs a name")
 	case strings.TrimSpace(name) == "":
 		v.add(v.place("name"), "%q is blank; every instance needs a name", name)
+	case hasControl(name):
+		v.add(v.place("name"), "%q has a control character in it", name)
+	}
+	if hasControl(v.instance.Service) {
+		v.add(v.place("service"), "%q has a control character in it", v.instance.Service)
 	}
 	v.checkTarget()
 	v.checkFamilies()
@@ -132,35 +154,71 @@ func (v *instanceValidator) checkFamilies() {
 
 func (v *instanceValidator) checkDurations() {
 	checkPositive(v.problems, v.place("timeout"), v.instance.Timeout)
-	checkPositive(v.problems, v.place("min_collection_interval"), v.instance.MinCollectionInterval)
+	checkInterval(v.problems, v.place("min_collection_interval"), v.instance.MinCollectionInterval)
 	checkNotNegative(v.problems, v.place("ip_cache_duration"), v.instance.IPCacheDuration)
-
-	interval, written := v.config.interval(v.instance)
-	if v.instance.Timeout != nil && written != "" && interval > 0 && time.Duration(*v.instance.Timeout) > interval {
-		v.add(v.place("timeout"), "%v is longer than the interval of %v (%s)", time.Duration(*v.instance.Timeout), interval, written)
-	}
 }
 
+// checkTags checks the tags by the label that Prometheus makes of their keys: where two
+// labels of a point are the same, the exporter's page is without its series.
 func (v *instanceValidator) checkTags() {
 	first := make(map[string]int, len(v.instance.Tags))
 	for i, tag := range v.instance.Tags {
+		place := v.element("tags", i)
 		key, value, _ := strings.Cut(tag, ":")
-		if key == "" {
-			v.add(v.element("tags", i), "%q has no key; write key:value", tag)
+		switch {
+		case key == "":
+			v.add(place, "%q has no key; write key:value", tag)
+			continue
+		case value == "":
+			v.add(place, "%q has no value; write key:value", tag)
+		case hasControl(tag):
+			v.add(place, "%q has a control character in it", tag)
+		case strings.HasPrefix(invalidInLabel.ReplaceAllString(key, "_"), "__"):
+			v.add(place, "%q has a key that begins with two underscores, as Prometheus' own labels do", tag)
+		case !hasLetterOrDigit.MatchString(key):
+			v.add(place, "%q has a key without a letter or digit of ASCII, of which no label can be made", tag)
+		}
+		name := label(key)
+		if attribute, ok := attributes[name]; ok {
+			v.add(place, "%q is named like the attribute %s of the receiver", tag, attribute)
+		}
+		if attribute, ok := v.resourceLabels()[name]; ok {
+			v.add(place, "%q is named like %s", tag, attribute)
+		}
+		if j, ok := first[name]; ok {
+			other := v.instance.Tags[j]
+			if otherKey, _, _ := strings.Cut(other, ":"); otherKey == key {
+				v.add(place, "%q has the key of tags[%d], %q", tag, j, other)
+			} else {
+				v.add(place, "%q has the label of tags[%d], %q: both are %s in Prometheus", tag, j, other, name)
+			}
 			continue
 		}
-		if value == "" {
-			v.add(v.element("tags", i), "%q has no value; write key:value", tag)
-		}
-		if attribute, ok := attributes[label(key)]; ok {
-			v.add(v.element("tags", i), "%q is named like the attribute %s of the receiver", tag, attribute)
-		}
-		if j, ok := first[key]; ok {
-			v.add(v.element("tags", i), "%q has the key of tags[%d], %q", tag, j, v.instance.Tags[j])
-			continue
-		}
-		first[key] = i
+		first[name] = i
 	}
+}
+
+// resourceLabels are the labels that the Prometheus exporter makes of the resource of the
+// instance, and of the scope, with what they are made of.
+func (v *instanceValidator) resourceLabels() map[string]string {
+	labels := map[string]string{
+		"otel_scope_name": "a label of the Prometheus exporter", "otel_scope_version": "a label of the Prometheus exporter",
+		"otel_scope_schema_url": "a label of the Prometheus exporter",
+	}
+	if v.instance.Service != "" || v.config.service() != "" {
+		labels["service_name"] = "the resource's service.name, which is the service of the instance"
+		labels["job"] = "the label job, which the Prometheus exporter makes of the service of the instance"
+	}
+	if v.instance.EmptyDefaultHostname {
+		labels["datadog_host_name"] = "the resource's datadog.host.name"
+	}
+	return labels
+}
+
+// hasControl reports whether a text has a character that would break a line of the log,
+// or hide in it.
+func hasControl(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' })
 }
 
 func (v *instanceValidator) checkPatterns(option string, patterns []string) {
@@ -187,8 +245,23 @@ var attributes = func() map[string]string {
 	return names
 }()
 
-// label returns the Prometheus label of an attribute: two of the same label
-// would be thrown together.
-func label(attribute string) string { return notInLabel.ReplaceAllString(attribute, "_") }
+// label returns the Prometheus label of an attribute: what is no letter, digit or
+// underscore becomes an underscore, a run of these becomes one, and a key that would begin
+// with an underscore or a digit gets a word in front of it. The exporter keeps runs in some
+// releases; taken as one here, two labels that might be the same are the same.
+func label(attribute string) string {
+	name := runs.ReplaceAllString(invalidInLabel.ReplaceAllString(attribute, "_"), "_")
+	switch {
+	case strings.HasPrefix(name, "_"):
+		return "key" + name
+	case name != "" && name[0] >= '0' && name[0] <= '9':
+		return "key_" + name
+	}
+	return name
+}
 
-var notInLabel = regexp.MustCompile(`[^a-zA-Z0-9_]`)
+var (
+	invalidInLabel   = regexp.MustCompile(`[^a-zA-Z0-9_]`)
+	runs             = regexp.MustCompile(`__+`)
+	hasLetterOrDigit = regexp.MustCompile(`[a-zA-Z0-9]`)
+)

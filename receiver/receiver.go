@@ -13,6 +13,7 @@ import (
 	collector "go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/scraper"
 	"go.opentelemetry.io/collector/scraper/scraperhelper"
+	"go.uber.org/zap"
 	"golang.org/x/sync/semaphore"
 
 	"example.com/tcpcheckreceiver/internal/metadata"
@@ -28,13 +29,15 @@ type Plan struct {
 	InitialDelay time.Duration
 	// MaxConcurrentChecks limits the checks that are under way; 0 does not.
 	MaxConcurrentChecks int64
+	// Warnings are logged at the start.
+	Warnings []string
 	// Metrics are those to make.
 	Metrics metadata.MetricsBuilderConfig
 }
 
 // New returns a receiver that follows plan and gives the metrics to next.
 func New(set collector.Settings, plan Plan, next consumer.Metrics) (collector.Metrics, error) {
-	r := &metricsReceiver{}
+	r := &metricsReceiver{logger: set.Logger, warnings: plan.Warnings}
 	var running context.Context
 	running, r.cancel = context.WithCancel(context.Background())
 	var places *semaphore.Weighted
@@ -87,6 +90,8 @@ type metricsReceiver struct {
 	// them, and would wait for the timeout of a silent target.
 	cancel      context.CancelFunc
 	controllers []collector.Metrics
+	logger      *zap.Logger
+	warnings    []string
 
 	mu      sync.Mutex
 	begun   bool                // Start or Shutdown was called
@@ -114,6 +119,9 @@ func (r *metricsReceiver) start(ctx context.Context, host component.Host) error 
 		return errUsed
 	}
 	r.begun = true
+	for _, warning := range r.warnings {
+		r.logger.Warn(warning)
+	}
 	for _, controller := range r.controllers {
 		if err := controller.Start(ctx, host); err != nil {
 			return err
