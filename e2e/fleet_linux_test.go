@@ -96,12 +96,12 @@ func (f *fleet) startAgent(i int, family string, gateway *netns.Namespace) *agen
 // connect lays cable number n, which has networks of its own.
 func connect(n int, near, far *netns.Namespace) *netns.Link {
 	return netns.Connect(fmt.Sprintf("cable%d", n), near, far,
-		[]netip.Prefix{netip.MustParsePrefix(fmt.Sprintf("10.0.%d.1/24", n)), netip.MustParsePrefix(fmt.Sprintf("fd00:%d::1/64", n))},
+		[]netip.Prefix{netip.MustParsePrefix(fmt.Sprintf("10.0.%d.1/24", n)), netip.MustParsePrefix(fmt.Sprintf("2001:db8:%d::1/64", n))},
 		[]netip.Prefix{far4(n), far6(n)})
 }
 
 func far4(n int) netip.Prefix { return netip.MustParsePrefix(fmt.Sprintf("10.0.%d.2/24", n)) }
-func far6(n int) netip.Prefix { return netip.MustParsePrefix(fmt.Sprintf("fd00:%d::2/64", n)) }
+func far6(n int) netip.Prefix { return netip.MustParsePrefix(fmt.Sprintf("2001:db8:%d::2/64", n)) }
 
 // run starts a collector on a machine, with an example and what is put over it.
 func (f *fleet) run(machine *netns.Namespace, environment []string, example, overlay string) *process.Process {

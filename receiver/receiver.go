@@ -145,10 +145,13 @@ func (r *metricsReceiver) Shutdown(ctx context.Context) error {
 
 	stopped := make(chan error, 1)
 	go func() {
-		var errs []error
-		for _, controller := range running {
-			errs = append(errs, controller.Shutdown(ctx))
+		// All at once: each ends its collections, whichever consumer blocks.
+		errs := make([]error, len(running))
+		var controllers sync.WaitGroup
+		for i, controller := range running {
+			controllers.Go(func() { errs[i] = controller.Shutdown(ctx) })
 		}
+		controllers.Wait()
 		stopped <- errors.Join(errs...)
 	}()
 	select {

@@ -237,13 +237,15 @@ func TestLifeCycleAtOnce(t *testing.T) {
 
 // Shutdown returns by its context, beside a controller that does not.
 func TestShutdownByItsContext(t *testing.T) {
-	blocked := &controller{blocked: make(chan struct{})}
-	r := newReceiver(blocked)
+	blocked, other := &controller{blocked: make(chan struct{})}, &controller{blocked: make(chan struct{})}
+	r := newReceiver(blocked, other)
 	require.NoError(t, r.Start(context.Background(), componenttest.NewNopHost()))
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	require.ErrorIs(t, r.Shutdown(ctx), context.Canceled)
 	require.NoError(t, r.Shutdown(context.Background()), "a second time, while the first one is still at it")
+	// The second one is shut down although the first one is not: both take this.
+	other.blocked <- struct{}{}
 	close(blocked.blocked)
 }
 

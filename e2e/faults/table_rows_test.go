@@ -59,6 +59,30 @@ var tableRows = []row{
 		},
 	},
 	{
+		group: own, situation: "the connection tracking table is full, and the kernel gives up before the timeout (tcp_syn_retries)",
+		set: func(w *world, _ addresses) string {
+			w.sysctl("net.ipv4.tcp_syn_retries", "1")
+			w.sysctl("net.ipv4.tcp_syn_linear_timeouts", "0")
+			trackConnections(w)
+			fillConntrack(w, 1)
+			return dial4
+		},
+		steps: []step{{logs: []string{
+			unchecked(1, conntrackFull),
+			"The connection tracking table of this machine is full, so it drops what the checks send, and targets that do not answer are left unchecked: ENTRIES",
+		}}},
+	},
+	{
+		group: own, situation: "the peer is silent, and the kernel gives up before the timeout (tcp_syn_retries)",
+		set: func(w *world, a addresses) string {
+			w.sysctl("net.ipv4.tcp_syn_retries", "1")
+			w.sysctl("net.ipv4.tcp_syn_linear_timeouts", "0")
+			w.peer.Set(a.port4(), silent)
+			return dial4
+		},
+		steps: []step{{points: []string{"ipv4 $4 0", "ipv4 timeout 1"}, logs: []string{down4}}},
+	},
+	{
 		group: own, situation: "connections are tracked, and the peer is silent",
 		set: func(w *world, a addresses) string {
 			trackConnections(w)

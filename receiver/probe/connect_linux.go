@@ -76,7 +76,6 @@ func (k *kernel) begin() (handshake, error) {
 		k.fd = fd
 		return shake, err
 	}
-	k.icmp = err != nil && !k.refused
 	_ = unix.Close(fd)
 	return shake, err
 }
@@ -132,7 +131,7 @@ func (k *kernel) askAfter(fd int, read unix.Errno) (handshake, error) {
 	case pending:
 		return shake, errPending
 	case ended:
-		return shake, k.ended(fd, read)
+		return shake, k.ended(fd, read, shake)
 	case connected:
 	}
 	if k.mayBeSelf && isSelf(fd) {
@@ -194,10 +193,15 @@ func handshakeTime(info *unix.TCPInfo, elapsed time.Duration) time.Duration {
 }
 
 // ended returns the error of an attempt that ended with errno.
-func (k *kernel) ended(fd int, errno unix.Errno) error {
+func (k *kernel) ended(fd int, errno unix.Errno, shake handshake) error {
+	if errno == unix.ETIMEDOUT {
+		// The kernel gave up before the timeout (tcp_syn_retries in tcp(7)).
+		return k.timedOut(time.Now(), shake)
+	}
 	err := newDialError(k.address, "connect", errno)
 	if errno != unix.ECONNREFUSED {
 		err.icmp = readICMP(fd)
+		k.icmp = err.icmp == nil
 	}
 	return err
 }
@@ -273,19 +277,19 @@ func (k *kernel) await(ctx context.Context) (shake handshake, err error) {
 	}
 	switch {
 	case err == errPending: //nolint:errorlint // it is never wrapped
-		err = k.timedOut(shake)
+		err = k.timedOut(k.start.Add(k.timeout), shake)
 	case err == nil && shake.time > k.timeout:
 		shake.time, err = 0, k.failed("", os.ErrDeadlineExceeded)
 	}
 	return shake, err
 }
 
-// timedOut returns the error of an attempt that had no answer in time, of which shake
+// timedOut returns the error of an attempt that had no answer until end, of which shake
 // is known: that of this machine where the SYN was lost here.
-func (k *kernel) timedOut(shake handshake) error {
+func (k *kernel) timedOut(end time.Time, shake handshake) error {
 	err := newDialError(k.address, "", os.ErrDeadlineExceeded)
-	after := k.tables.at(k.start.Add(k.timeout), min(stale, k.timeout/4))
-	if lost := lostHere(k.before, after, shake.unsent, k.address.Addr().Is6()); lost != nil {
+	after := k.tables.at(end, min(stale, k.timeout/4))
+	if lost := lostHere(k.before, after, shake, k.address.Addr().Is6()); lost != nil {
 		err.err, err.local = lost, true
 	}
 	return err

@@ -105,11 +105,11 @@ type hostAddresses struct {
 func (h *hostAddresses) any(is func(addressKind) bool) bool { return slices.ContainsFunc(h.kinds, is) }
 
 // ReadHostAddresses reads the addresses of this machine's interfaces. It returns before
-// where they are of the same kinds, and the zero value where they cannot be read.
+// where they are of the same kinds, or cannot be read.
 func ReadHostAddresses(before HostAddresses) HostAddresses {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
-		return HostAddresses{}
+		return before
 	}
 	var kinds []addressKind
 	for _, addr := range addrs {

@@ -45,6 +45,13 @@ type Result struct {
 // Connected reports whether the TCP connection was made.
 func (r *Result) Connected() bool { return r.Err == nil }
 
+// Silent reports whether there was no answer until the timeout, of the address or of the
+// name servers, whoever is to blame for that.
+func (r *Result) Silent() bool {
+	failed, ok := r.Err.(*dialError) //nolint:errorlint // it is never wrapped
+	return r.ErrorType == Timeout || r.ErrorType == DNSTimeout || ok && failed.local
+}
+
 // Lookup is one name resolution of a check.
 type Lookup struct {
 	Family target.Family

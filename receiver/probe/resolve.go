@@ -22,6 +22,9 @@ type nameCache struct {
 	resolved time.Time
 	// failed says that a check since then found an address down.
 	failed bool
+	// cutOff are the families in which the name has an address that this machine
+	// does not reach.
+	cutOff []target.Family
 	// reached are the addresses of which it is known whether host reaches them.
 	host    HostAddresses
 	reached []reach
@@ -194,12 +197,14 @@ func (p *Probe) required(answers []answer) []Result {
 func (p *Probe) automatic(answers []answer, host HostAddresses) ([]Result, []Omission) {
 	omissions, usable := p.omissions[:0], make([]answer, 0, len(answers))
 	for _, a := range answers {
-		if p.isUsable(a, host) {
+		isUsable := p.isUsable(a, host)
+		p.names.setCutOff(a, isUsable)
+		if isUsable {
 			usable = append(usable, a)
 			continue
 		}
 		delete(p.names.last, a.family)
-		if a.found() {
+		if slices.Contains(p.names.cutOff, a.family) {
 			omissions = append(omissions, Omission{Family: a.family, Reason: MachineLacksFamily})
 		}
 	}
@@ -218,10 +223,23 @@ func (p *Probe) automatic(answers []answer, host HostAddresses) ([]Result, []Omi
 		}
 	}
 	if len(results) == 0 {
-		results, omissions = p.lastResort(answers, usable, results, omissions)
+		results, omissions = p.lastResort(answers, usable, host, results, omissions)
 	}
 	p.omissions = omissions
 	return results, omissions
+}
+
+// setCutOff takes note of whether this machine is cut off from a family. A lookup that
+// failed says nothing about that.
+func (c *nameCache) setCutOff(a answer, usable bool) {
+	switch {
+	case a.found() && !usable:
+		if !slices.Contains(c.cutOff, a.family) {
+			c.cutOff = append(c.cutOff, a.family)
+		}
+	case usable || a.notFound():
+		c.cutOff = slices.DeleteFunc(c.cutOff, func(f target.Family) bool { return f == a.family })
+	}
 }
 
 // isUsable reports whether this machine reaches the addresses of an answer, or if it has
@@ -239,26 +257,30 @@ func (p *Probe) isUsable(a answer, host HostAddresses) bool {
 
 // lastResort appends a result where there is no family to check: of the addresses from
 // which this machine is cut off, if the name has no other ones, which are then not left
-// out; or of the failure to resolve it.
-func (p *Probe) lastResort(answers, usable []answer, results []Result, omissions []Omission) ([]Result, []Omission) {
+// out; or of the failure to resolve it. Of two families it is the one in which this
+// machine has an address, if it has one in one of them only.
+func (p *Probe) lastResort(answers, usable []answer, host HostAddresses, results []Result, omissions []Omission) ([]Result, []Omission) {
 	failed := slices.IndexFunc(usable, func(a answer) bool { return !a.notFound() })
 	if failed >= 0 {
 		return append(results, failure(usable[failed])), omissions
 	}
+	has := func(a answer) bool { return a.found() && host.Has(a.family) }
+	hasAny := slices.ContainsFunc(answers, has)
 	for _, a := range answers {
-		if a.found() {
+		if a.found() && (has(a) || !hasAny) {
 			results = p.appendFamily(results, a)
+			omissions = slices.DeleteFunc(omissions, func(o Omission) bool { return o.Family == a.family })
 		}
 	}
 	if len(results) > 0 {
-		return results, omissions[:0]
+		return results, omissions
 	}
 	// An answer that failed weighs more than one that says that there is nothing.
 	reason := answers[0]
 	if k := slices.IndexFunc(answers, func(a answer) bool { return a.errorType != DNSNotFound }); k >= 0 {
 		reason = answers[k]
 	}
-	return append(results, failure(reason)), omissions[:0]
+	return append(results, failure(reason)), omissions
 }
 
 // failure returns the result of a name that has no address to check, of no family.

@@ -167,6 +167,17 @@ func TestAnswersToResults(t *testing.T) {
 			want:    []Result{dial(target.IPv4, v4)},
 		},
 		{
+			name: "automatic, this machine has a unique local address only, and the name both families", host: hostWith("127.0.0.1", "fd00::9"),
+			answers: []answer{found(target.IPv4, v4), found(target.IPv6, v6)},
+			want:    []Result{dial(target.IPv6, v6)},
+			omitted: []Omission{{Family: target.IPv4, Reason: MachineLacksFamily}},
+		},
+		{
+			name: "automatic, this machine has no address at all", host: hostWith("127.0.0.1"),
+			answers: []answer{found(target.IPv4, v4), found(target.IPv6, v6)},
+			want:    []Result{dial(target.IPv4, v4), dial(target.IPv6, v6)},
+		},
+		{
 			name: "automatic, the address is the unspecified one", host: both,
 			answers: []answer{unspecified(target.IPv4), notFound(target.IPv6)},
 			want:    []Result{down(0, none, NoAddress)},
@@ -256,6 +267,25 @@ func TestAFamilyThatIsGoneIsForgotten(t *testing.T) {
 			results, _ := p.automatic([]answer{notFound(target.IPv4), timedOut(target.IPv6)}, both)
 			assert.Equal(t, []Result{{Family: target.IPv4, Address: v4, Err: errNotFound, ErrorType: DNSNotFound}}, results)
 		})
+	}
+}
+
+// That this machine lacks a family is not forgotten while a lookup of it fails.
+func TestAFamilyIsLackedWhileItsLookupFails(t *testing.T) {
+	ipv4Only := hostWith("192.0.2.9")
+	p := newProbe(target.Target{})
+	for n, test := range []struct {
+		answer answer
+		want   []Omission
+	}{
+		{timedOut(target.IPv6), nil},
+		{found(target.IPv6, v6), []Omission{{Family: target.IPv6, Reason: MachineLacksFamily}}},
+		{timedOut(target.IPv6), []Omission{{Family: target.IPv6, Reason: MachineLacksFamily}}},
+		{notFound(target.IPv6), nil},
+		{timedOut(target.IPv6), nil},
+	} {
+		_, omitted := p.automatic([]answer{found(target.IPv4, v4), test.answer}, ipv4Only)
+		assert.ElementsMatch(t, test.want, omitted, "check %d", n)
 	}
 }
 

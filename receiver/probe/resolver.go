@@ -87,25 +87,32 @@ func (r *resolver) resolve(ctx context.Context, host string, families []target.F
 			return resolution{answers: unable(families, fmt.Errorf("lookup %s: %w", host, err))}
 		}
 	}
-	return r.walk(ctx, names, families, settled)
+	return r.walk(ctx, names, families, timeout, settled)
 }
 
 // walk asks for one name after the other, until one has an address in any family.
-func (r *resolver) walk(ctx context.Context, names []string, families []target.Family, settled string) resolution {
+func (r *resolver) walk(ctx context.Context, names []string, families []target.Family, timeout time.Duration, settled string) resolution {
 	result := resolution{complete: true}
-	for _, name := range names {
-		answers := r.ask(ctx, name, families)
+	for i, name := range names {
+		answers := r.ask(ctx, name, families, timeout)
 		result.add(answers)
 		if slices.ContainsFunc(answers, func(a answer) bool { return a.exists() }) {
 			result.name = name
 			break
 		}
 		// As getaddrinfo(3) does, go on where a server answers that it failed, but
-		// not where none answers.
-		failed := slices.ContainsFunc(answers, func(a answer) bool { return !a.notFound() })
-		silent := slices.ContainsFunc(answers, func(a answer) bool { return a.localFault || a.errorType == DNSTimeout })
-		if silent || failed && name == settled {
+		// not where none answers. A family that was not asked for stops nothing.
+		asked := func(a answer) bool { return slices.Contains(families, a.family) }
+		failed := slices.ContainsFunc(answers, func(a answer) bool { return asked(a) && !a.notFound() })
+		silent := slices.ContainsFunc(answers, func(a answer) bool { return asked(a) && (a.localFault || a.errorType == DNSTimeout) })
+		if failed && name == settled {
 			result.name = settled
+			break
+		}
+		if silent {
+			if i < len(names)-1 {
+				result.stop()
+			}
 			break
 		}
 	}
@@ -136,10 +143,21 @@ func (r *resolution) add(answers []answer) {
 	r.answers = answers
 }
 
+// stop says of a search that ended early that nothing is known to have no address: the
+// names that are left were not asked for. The failure that ended it is in their place.
+func (r *resolution) stop() {
+	k := slices.IndexFunc(r.answers, func(a answer) bool { return !a.notFound() })
+	for i := range r.answers {
+		if a := &r.answers[i]; a.notFound() {
+			a.err, a.errorType, a.localFault = r.answers[k].err, r.answers[k].errorType, r.answers[k].localFault
+		}
+	}
+}
+
 // ask asks for the families of a name at the same time. Where the only family asked for
-// has no address, it asks for the other one as well, to tell a name without such an
-// address from one that does not exist.
-func (r *resolver) ask(ctx context.Context, name string, families []target.Family) []answer {
+// has no address, it asks for the other one as well, for a quarter of the timeout at most,
+// to tell a name without such an address from one that does not exist.
+func (r *resolver) ask(ctx context.Context, name string, families []target.Family, timeout time.Duration) []answer {
 	answers := make([]answer, len(families))
 	var lookups sync.WaitGroup
 	for i, family := range families {
@@ -147,6 +165,8 @@ func (r *resolver) ask(ctx context.Context, name string, families []target.Famil
 	}
 	lookups.Wait()
 	if len(answers) == 1 && answers[0].notFound() {
+		ctx, cancel := context.WithTimeout(ctx, timeout/4)
+		defer cancel()
 		answers = append(answers, r.lookUp(ctx, name, families[0].Other()))
 	}
 	slices.SortFunc(answers, func(a, b answer) int { return int(a.family) - int(b.family) })

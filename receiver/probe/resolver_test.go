@@ -194,6 +194,15 @@ func TestOneName(t *testing.T) {
 		},
 		{
 			name: "no answer ends the search", zone: zone{"web.corp.test. AAAA": "silent", "web.wild.test. A": v4Later.String()},
+			want: " dns_timeout dns_timeout",
+		},
+		{
+			name: "no answer in a family that is not asked for", families: []target.Family{target.IPv4},
+			zone: zone{"web.corp.test. AAAA": "silent", "web.wild.test. A": v4Later.String()},
+			want: "web.wild.test. 192.0.2.2", // and not complete: it may be that the first domain has it
+		},
+		{
+			name: "no answer for the last name", zone: zone{"web. AAAA": "silent"},
 			want: " dns_not_found dns_timeout",
 		},
 		{

@@ -24,14 +24,16 @@ var errNeighboursFull = errors.New("the neighbour table of this machine is full 
 
 // lostHere returns why an attempt had no answer if that is this machine's own doing,
 // or nil. Before and after are the tables when the first SYN was sent and when time was
-// up; unsent says that the last SYN did not leave.
-func lostHere(before, after *tableState, unsent, ipv6 bool) error {
+// up; shake is what is known of the SYNs.
+func lostHere(before, after *tableState, shake handshake, ipv6 bool) error {
+	// A SYN that was sent again has left, so there was room for its neighbour.
+	left := shake.retransmits > 0 && !shake.unsent
 	switch {
 	case after.trackingLosses > before.trackingLosses && (before.nearlyFull() || after.nearlyFull()):
 		return ErrConntrackFull
-	case !ipv6 && after.neighbourLosses4 > before.neighbourLosses4, ipv6 && after.neighbourLosses6 > before.neighbourLosses6:
+	case !left && (!ipv6 && after.neighbourLosses4 > before.neighbourLosses4 || ipv6 && after.neighbourLosses6 > before.neighbourLosses6):
 		return errNeighboursFull
-	case unsent:
+	case shake.unsent:
 		return errUnsent
 	}
 	return nil

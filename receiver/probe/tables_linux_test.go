@@ -68,11 +68,13 @@ func TestTablesAreReadNowAndThen(t *testing.T) {
 
 // Why there was no answer, by what the tables say and the socket.
 func TestLostHere(t *testing.T) {
+	unsent := handshake{retransmits: 2, unsent: true}
 	full, half := Conntrack{Count: 200, Max: 200}, Conntrack{Count: 100, Max: 200}
 	for _, test := range []struct {
 		name          string
 		before, after tableState
-		unsent, ipv6  bool
+		shake         handshake
+		ipv6          bool
 		want          error
 	}{
 		{name: "nothing is known"},
@@ -83,14 +85,16 @@ func TestLostHere(t *testing.T) {
 		{name: "a packet was dropped for another reason", before: tableState{Conntrack: half}, after: tableState{Conntrack: half, trackingLosses: 1}},
 		{name: "no connection is tracked", after: tableState{trackingLosses: 1}},
 		{name: "no room for a neighbour", after: tableState{neighbourLosses4: 1}, want: errNeighboursFull},
+		{name: "no room for a neighbour, but a SYN left", after: tableState{neighbourLosses4: 1}, shake: handshake{retransmits: 1}},
+		{name: "no room for a neighbour, and no SYN left", after: tableState{neighbourLosses4: 1}, shake: unsent, want: errNeighboursFull},
 		{name: "no room for a neighbour of the other family", after: tableState{neighbourLosses4: 1}, ipv6: true},
 		{name: "no room for a neighbour, IPv6", after: tableState{neighbourLosses6: 1}, ipv6: true, want: errNeighboursFull},
 		{name: "no room for a neighbour of the other family, IPv6", after: tableState{neighbourLosses6: 1}},
-		{name: "it was not sent", unsent: true, want: errUnsent},
-		{name: "it was not sent, since the table is full", before: tableState{Conntrack: full}, after: tableState{Conntrack: full, trackingLosses: 1}, unsent: true, want: ErrConntrackFull},
+		{name: "it was not sent", shake: unsent, want: errUnsent},
+		{name: "it was not sent, since the table is full", before: tableState{Conntrack: full}, after: tableState{Conntrack: full, trackingLosses: 1}, shake: unsent, want: ErrConntrackFull},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			assert.Equal(t, test.want, lostHere(&test.before, &test.after, test.unsent, test.ipv6))
+			assert.Equal(t, test.want, lostHere(&test.before, &test.after, test.shake, test.ipv6))
 		})
 	}
 }

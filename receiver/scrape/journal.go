@@ -35,7 +35,7 @@ type journal struct {
 	states  [][]state // per target, of which most have one or two
 	notes   []note    // per target
 	now     time.Time // of the check that is observed
-	silent  int       // addresses that do not answer since this collection
+	silent  int       // targets that do not answer since this collection
 }
 
 // note is what was logged of a target as a whole.
@@ -90,9 +90,15 @@ func (j *journal) observe(i int, outcome *probe.Outcome, now time.Time) {
 		return
 	}
 	j.now = now
+	j.flush(i)
 	had := j.families(i)
+	silent := false
 	for k := range results {
-		j.observeResult(i, &results[k], results)
+		changed := j.observeResult(i, &results[k], results)
+		silent = silent || changed && results[k].ErrorType == probe.Timeout
+	}
+	if silent {
+		j.silent++
 	}
 	gone := func(s state) bool { return !s.checked }
 	if slices.ContainsFunc(j.states[i], gone) {
@@ -157,9 +163,6 @@ func (j *journal) info(i int, message string, fields ...zap.Field) {
 func (j *journal) log(level zapcore.Level, i int, message string, fields []zap.Field) {
 	n := &j.notes[i]
 	if j.now.Sub(n.window) >= flapWindow {
-		if n.held > 0 {
-			j.logger.Warn(fmt.Sprintf("%d lines were not logged: %s", n.held, j.name(i, endpoint{})), j.fields(i, endpoint{})...)
-		}
 		n.window, n.lines, n.held = j.now, 0, 0
 	}
 	n.lines++
@@ -174,6 +177,24 @@ func (j *journal) log(level zapcore.Level, i int, message string, fields []zap.F
 	}
 }
 
+// flush ends the time in which lines of target i were counted instead of logged, if it is
+// over, and says what they left unsaid.
+func (j *journal) flush(i int) {
+	n := &j.notes[i]
+	if n.held == 0 || j.now.Sub(n.window) < flapWindow {
+		return
+	}
+	var down []string
+	for k := range j.states[i] {
+		if s := &j.states[i][k]; !s.connected {
+			down = append(down, s.address.String())
+		}
+	}
+	fields := append(j.fields(i, endpoint{}), zap.Int("lines", n.held), zap.Int("down", len(down)), zap.Strings("addresses_down", down[:min(len(down), maxLines)]))
+	j.logger.Warn(fmt.Sprintf("%d lines were not logged, and %d addresses are down: %s", n.held, len(down), j.name(i, endpoint{})), fields...)
+	n.window, n.lines, n.held = j.now, 0, 0
+}
+
 // find returns the state of an endpoint of target i, or nil.
 func (j *journal) find(i int, e endpoint) *state {
 	for k := range j.states[i] {
@@ -184,8 +205,9 @@ func (j *journal) find(i int, e endpoint) *state {
 	return nil
 }
 
-// observeResult takes note of one of the results of a check.
-func (j *journal) observeResult(i int, result *probe.Result, all []probe.Result) {
+// observeResult takes note of one of the results of a check, and reports whether it is a
+// change, or the first one of an address.
+func (j *journal) observeResult(i int, result *probe.Result, all []probe.Result) (changed bool) {
 	now := j.now
 	e := endpoint{result.Family, result.Address}
 	s := j.find(i, e)
@@ -193,26 +215,24 @@ func (j *journal) observeResult(i int, result *probe.Result, all []probe.Result)
 		s.checked = true
 	}
 	if result.LocalFault {
-		return
+		return false
 	}
 	if s == nil {
 		j.states[i] = append(j.states[i], state{endpoint: e, checked: true, connected: result.Connected(), since: now, window: now})
 		if !result.Connected() {
-			j.countSilent(result)
 			j.logDown(i, e, result, familyHint(all), zap.Skip())
 		}
-		return
+		return true
 	}
 	if s.connected == result.Connected() {
 		if s.held && now.Sub(s.since) >= flapWindow {
 			s.held, s.changes = false, 0
 			j.info(i, "No longer flapping: "+j.name(i, e), append(j.fields(i, e), zap.Bool("connected", s.connected), zap.Time("since", s.since))...)
 		}
-		return
+		return false
 	}
 	before := s.since
 	s.change(now)
-	j.countSilent(result)
 	switch {
 	case s.held && s.changes > flapChanges:
 	case s.held:
@@ -222,13 +242,7 @@ func (j *journal) observeResult(i int, result *probe.Result, all []probe.Result)
 	default:
 		j.logDown(i, e, result, familyHint(all), zap.Time("up_since", before))
 	}
-}
-
-// countSilent counts an address that does not answer, and that did, or that is new.
-func (j *journal) countSilent(result *probe.Result) {
-	if result.ErrorType == probe.Timeout {
-		j.silent++
-	}
+	return true
 }
 
 // change turns the state over.

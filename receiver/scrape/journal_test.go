@@ -283,8 +283,17 @@ func TestJournalIsBounded(t *testing.T) {
 	j.observe(1, &probe.Outcome{Results: []probe.Result{failed(v4, probe.Timeout)}}, now)
 	assert.Len(t, logs.TakeAll(), 1)
 
+	// Nothing happens any more, and the time is over.
 	now = now.Add(flapWindow)
-	check()
+	results := make([]probe.Result, 10)
+	for k := range results {
+		results[k] = failed(address, probe.Timeout)
+		address = netip.MustParseAddr(address.String()).Prev()
+	}
+	j.observe(0, &probe.Outcome{Results: results}, now)
+	entries = logs.TakeAll()
+	require.Len(t, entries, 1)
 	// 10 lines in the first check, 20 in each of the others.
-	assert.Equal(t, fmt.Sprintf("%d lines were not logged: web (web.example:443)", checks*20-10-maxLines), logs.TakeAll()[0].Message)
+	assert.Equal(t, fmt.Sprintf("%d lines were not logged, and 10 addresses are down: web (web.example:443)", checks*20-10-maxLines), entries[0].Message)
+	assert.Len(t, entries[0].ContextMap()["addresses_down"], 10)
 }

@@ -118,19 +118,19 @@ func (s *Scraper) observeDuration(took time.Duration) {
 	}
 }
 
-// Where at least so many addresses, and so large a part of the targets, stop answering
-// in one collection, they are not the likeliest cause.
+// Where at least so many targets, and so large a part of them, stop answering in one
+// collection, they are not the likeliest cause.
 const (
 	manySilent     = 10
 	manySilentPart = 4
 )
 
-// observeSilence takes note of how many addresses stopped answering in a collection.
+// observeSilence takes note of how many targets stopped answering in a collection.
 func (s *Scraper) observeSilence(silent int) {
 	if silent < manySilent || silent*manySilentPart < len(s.probes) {
 		return
 	}
-	s.logger.Warn(fmt.Sprintf("%d addresses of %d instances do not answer since this collection: this machine or its network is a likelier cause than all of them. "+
+	s.logger.Warn(fmt.Sprintf("%d of %d instances do not answer since this collection: this machine or its network is a likelier cause than all of them. "+
 		"In a container, the connection tracking table of the host may be full, which cannot be seen from here: compare nf_conntrack_count with nf_conntrack_max there",
 		silent, len(s.probes)))
 }
@@ -160,9 +160,7 @@ func (s *Scraper) observeOmissions(outcomes []probe.Outcome) {
 
 // silence returns 1 if an address or a name server did not answer, and 0 otherwise.
 func silence(outcome *probe.Outcome) int {
-	if slices.ContainsFunc(outcome.Results, func(r probe.Result) bool {
-		return r.ErrorType == probe.Timeout || r.ErrorType == probe.DNSTimeout
-	}) {
+	if slices.ContainsFunc(outcome.Results, func(r probe.Result) bool { return r.Silent() }) {
 		return 1
 	}
 	return 0
