@@ -141,6 +141,7 @@ func octals(place string, node *yaml.Node) []octal {
 		for i, element := range node.Content {
 			found = append(found, octals(fmt.Sprintf("%s[%d]", place, i), element)...)
 		}
+	case yaml.AliasNode: // what it stands for is found where it is
 	case yaml.DocumentNode:
 		for _, content := range node.Content {
 			found = append(found, octals(place, content)...)
