@@ -38,6 +38,11 @@ func (c *Config) Validate() error {
 	} else if len(c.Instances)+len(c.file.Instances) == 0 && !p.has(inFile+".instances") {
 		p.add("instances", "there are none, so there is nothing to check")
 	}
+	// A sum that only rises falls where it is averaged, or is the least or greatest of
+	// several.
+	if strategy := c.Metrics.NetworkTCPErrors.AggregationStrategy; strategy != metadata.AggregationStrategySum && slices.Contains(strategies, strategy) {
+		p.add("metrics."+metadata.MetricsInfo.NetworkTCPErrors.Name+".aggregation_strategy", "%q makes a sum fall that only rises; write sum, or leave the option out", strategy)
+	}
 	for place, instance := range c.instances() {
 		v := instanceValidator{problems: p, at: place, config: c, instance: instance}
 		v.validate()
@@ -45,6 +50,10 @@ func (c *Config) Validate() error {
 	c.checkDuplicates(p)
 	return p.err()
 }
+
+// strategies are those that merge the points of a metric; of another one, the generated
+// section says that it is wrong.
+var strategies = []string{metadata.AggregationStrategySum, metadata.AggregationStrategyAvg, metadata.AggregationStrategyMin, metadata.AggregationStrategyMax}
 
 // minInterval is the shortest interval: below it, checks are load and no news.
 const minInterval = 100 * time.Millisecond

@@ -182,7 +182,7 @@ func TestTagsOnThePage(t *testing.T) {
 initial_delay: 0
 instances:
   - {name: plain, host: 127.0.0.1, port: %[1]d, tags: ["env:prod", "team-a:x", "team.b:y"]}
-  - {name: odd, host: 127.0.0.1, port: %[1]d, tags: ["_private:x", "1st:y", "a__b:z", "é-a:u"]}
+  - {name: odd, host: 127.0.0.1, port: %[1]d, tags: ["_private:x", "1st:y", "a__b:z", "aé:u"]}
   - {name: resource, host: 127.0.0.1, port: %[1]d, tags: ["job:x", "service.name:y", "datadog.host.name:z"]}
   - {name: service, host: 127.0.0.1, port: %[1]d, service: shop, tags: ["team:x"]}
   - {name: no host, host: 127.0.0.1, port: %[1]d, empty_default_hostname: true, tags: ["team:x"]}
