@@ -24,12 +24,8 @@ func (c *Config) Validate() error {
 	if limit := c.MaxConcurrentChecks; limit != nil && *limit < 1 {
 		p.add("max_concurrent_checks", "%d is less than 1; leave the option out for as many as the limit of open files allows", *limit)
 	}
-	if hasControl(c.Service) {
-		p.add("service", "%q has a control character in it", c.Service)
-	}
-	if hasControl(c.InitConfig.Service) {
-		p.add("init_config.service", "%q has a control character in it", c.InitConfig.Service)
-	}
+	checkControl(p, "service", c.Service)
+	checkControl(p, "init_config.service", c.InitConfig.Service)
 	if c.Service != "" && c.InitConfig.Service != "" {
 		p.add("init_config.service", "%q is written as service already, as %q; write one of them", c.InitConfig.Service, c.Service)
 	}
@@ -129,12 +125,9 @@ func (v *instanceValidator) validate() {
 		v.add(v.place("name"), "there is none; every instance needs a name")
 	case strings.TrimSpace(name) == "":
 		v.add(v.place("name"), "%q is blank; every instance needs a name", name)
-	case hasControl(name):
-		v.add(v.place("name"), "%q has a control character in it", name)
 	}
-	if hasControl(v.instance.Service) {
-		v.add(v.place("service"), "%q has a control character in it", v.instance.Service)
-	}
+	checkControl(v.problems, v.place("name"), v.instance.Name)
+	checkControl(v.problems, v.place("service"), v.instance.Service)
 	v.checkTarget()
 	v.checkFamilies()
 	v.checkDurations()
@@ -174,6 +167,7 @@ func (v *instanceValidator) checkTags() {
 	for i, tag := range v.instance.Tags {
 		place := v.element("tags", i)
 		key, value, _ := strings.Cut(tag, ":")
+		characters := invalidInLabel.ReplaceAllString(key, "_")
 		switch {
 		case key == "":
 			v.add(place, "%q has no key; write key:value", tag)
@@ -182,17 +176,17 @@ func (v *instanceValidator) checkTags() {
 			v.add(place, "%q has no value; write key:value", tag)
 		case hasControl(tag):
 			v.add(place, "%q has a control character in it", tag)
-		case strings.HasPrefix(invalidInLabel.ReplaceAllString(key, "_"), "__"):
+		case strings.HasPrefix(characters, "__"):
 			v.add(place, "%q has a key that begins with two underscores, as Prometheus' own labels do", tag)
-		case !hasLetterOrDigit.MatchString(key):
+		case strings.Trim(characters, "_") == "":
 			v.add(place, "%q has a key without a letter or digit of ASCII, of which no label can be made", tag)
 		}
-		name := label(key)
+		name := labelOf(characters)
 		if attribute, ok := attributes[name]; ok {
 			v.add(place, "%q is named like the attribute %s of the receiver", tag, attribute)
 		}
-		if attribute, ok := v.resourceLabels()[name]; ok {
-			v.add(place, "%q is named like %s", tag, attribute)
+		if owner := v.ownerOf(name); owner != "" {
+			v.add(place, "%q is named like %s", tag, owner)
 		}
 		if j, ok := first[name]; ok {
 			other := v.instance.Tags[j]
@@ -207,21 +201,27 @@ func (v *instanceValidator) checkTags() {
 	}
 }
 
-// resourceLabels are the labels that the Prometheus exporter makes of the resource of the
-// instance, and of the scope, with what they are made of.
-func (v *instanceValidator) resourceLabels() map[string]string {
-	labels := map[string]string{
-		"otel_scope_name": "a label of the Prometheus exporter", "otel_scope_version": "a label of the Prometheus exporter",
-		"otel_scope_schema_url": "a label of the Prometheus exporter",
+// ownerOf returns what the Prometheus exporter makes a label of, if it is of the resource
+// of the instance or of the scope, and an empty text for another one.
+func (v *instanceValidator) ownerOf(label string) string {
+	hasService := v.instance.Service != "" || v.config.service() != ""
+	switch {
+	case label == "otel_scope_name", label == "otel_scope_version", label == "otel_scope_schema_url":
+		return "a label of the Prometheus exporter"
+	case label == "service_name" && hasService:
+		return "the resource's service.name, which is the service of the instance"
+	case label == "job" && hasService:
+		return "the label job, which the Prometheus exporter makes of the service of the instance"
+	case label == "datadog_host_name" && bool(v.instance.EmptyDefaultHostname):
+		return "the resource's datadog.host.name"
 	}
-	if v.instance.Service != "" || v.config.service() != "" {
-		labels["service_name"] = "the resource's service.name, which is the service of the instance"
-		labels["job"] = "the label job, which the Prometheus exporter makes of the service of the instance"
+	return ""
+}
+
+func checkControl(p *problems, place, text string) {
+	if hasControl(text) {
+		p.add(place, "%q has a control character in it", text)
 	}
-	if v.instance.EmptyDefaultHostname {
-		labels["datadog_host_name"] = "the resource's datadog.host.name"
-	}
-	return labels
 }
 
 // hasControl reports whether a text has a character that would break a line of the log,
@@ -258,8 +258,13 @@ var attributes = func() map[string]string {
 // underscore becomes an underscore, a run of these becomes one, and a key that would begin
 // with an underscore or a digit gets a word in front of it. The exporter keeps runs in some
 // releases; taken as one here, two labels that might be the same are the same.
-func label(attribute string) string {
-	name := runs.ReplaceAllString(invalidInLabel.ReplaceAllString(attribute, "_"), "_")
+func label(attribute string) string { return labelOf(invalidInLabel.ReplaceAllString(attribute, "_")) }
+
+// labelOf is label for a name whose other characters are underscores already.
+func labelOf(name string) string {
+	if strings.Contains(name, "__") {
+		name = runs.ReplaceAllString(name, "_")
+	}
 	switch {
 	case strings.HasPrefix(name, "_"):
 		return "key" + name
@@ -270,7 +275,6 @@ func label(attribute string) string {
 }
 
 var (
-	invalidInLabel   = regexp.MustCompile(`[^a-zA-Z0-9_]`)
-	runs             = regexp.MustCompile(`__+`)
-	hasLetterOrDigit = regexp.MustCompile(`[a-zA-Z0-9]`)
+	invalidInLabel = regexp.MustCompile(`[^a-zA-Z0-9_]`)
+	runs           = regexp.MustCompile(`__+`)
 )

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -142,56 +141,6 @@ func (k *kernel) askAfter(fd int, read unix.Errno) (handshake, error) {
 	return shake, nil
 }
 
-// phase is how far an attempt has come.
-type phase uint8
-
-const (
-	pending   phase = iota // there is no answer
-	connected              // the SYN-ACK came, whatever came after it
-	ended                  // by an error
-)
-
-// phaseOf returns the phase of an attempt of which the kernel gives the state of the
-// socket (RFC 9293, section 3.3.2), and where that is CLOSE, the error.
-//
-// A closed socket without an error has not been connected yet: Linux has none, but
-// gVisor reports its own states before SYN_SENT so.
-func phaseOf(state uint8, err unix.Errno) phase {
-	switch state {
-	case unix.BPF_TCP_ESTABLISHED, unix.BPF_TCP_CLOSE_WAIT, unix.BPF_TCP_LAST_ACK,
-		unix.BPF_TCP_FIN_WAIT1, unix.BPF_TCP_FIN_WAIT2, unix.BPF_TCP_CLOSING, unix.BPF_TCP_TIME_WAIT:
-		return connected
-	case unix.BPF_TCP_CLOSE:
-	default:
-		return pending
-	}
-	switch err {
-	case 0:
-		return pending
-	case unix.ECONNRESET, unix.EPIPE:
-		// A reset in answer to the SYN is ECONNREFUSED; these two come after the
-		// handshake (tcp_reset in the kernel's tcp_input.c).
-		return connected
-	default:
-		return ended
-	}
-}
-
-// handshakeTime returns how long the handshake took, where the clock says that elapsed
-// has passed since the SYN was sent.
-func handshakeTime(info *unix.TCPInfo, elapsed time.Duration) time.Duration {
-	switch {
-	case info.Total_retrans > 0:
-		// The wait for the lost SYNs was real, and is not in the round-trip
-		// time. It ended when the answer came (tcpi_last_ack_recv, in ms), not
-		// when we ask.
-		return elapsed - time.Duration(info.Last_ack_recv)*time.Millisecond
-	case info.Rtt == 0:
-		return elapsed // gVisor measures no round-trip time before there is data
-	}
-	return time.Duration(info.Rtt) * time.Microsecond
-}
-
 // ended returns the error of an attempt that ended with errno.
 func (k *kernel) ended(fd int, errno unix.Errno, shake handshake) error {
 	if errno == unix.ETIMEDOUT {
@@ -213,15 +162,6 @@ func (k *kernel) socketError(fd int) (unix.Errno, error) {
 		return 0, k.failed("getsockopt", err)
 	}
 	return unix.Errno(errno), nil
-}
-
-// tcpInfo is unix.GetsockoptTCPInfo with the result on the stack: that one
-// allocates a quarter of a kilobyte for each check.
-func tcpInfo(fd int) (info unix.TCPInfo, errno unix.Errno) {
-	size := uint32(unsafe.Sizeof(info))
-	_, _, errno = unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO,
-		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
-	return info, errno
 }
 
 // isSelf reports whether the socket connected to itself, by the simultaneous open

@@ -107,17 +107,13 @@ func (h *hostAddresses) any(is func(addressKind) bool) bool { return slices.Cont
 // ReadHostAddresses reads the addresses of this machine's interfaces. It returns before
 // where they are of the same kinds, or cannot be read.
 func ReadHostAddresses(before HostAddresses) HostAddresses {
-	addrs, err := net.InterfaceAddrs()
+	addresses, err := interfaceAddresses()
 	if err != nil {
 		return before
 	}
 	var kinds []addressKind
-	for _, addr := range addrs {
-		prefix, err := netip.ParsePrefix(addr.String())
-		if err != nil {
-			continue
-		}
-		if kind := kindOf(prefix.Addr().Unmap()); !slices.Contains(kinds, kind) {
+	for _, addr := range addresses {
+		if kind := kindOf(addr); !slices.Contains(kinds, kind) {
 			kinds = append(kinds, kind)
 		}
 	}
@@ -125,6 +121,18 @@ func ReadHostAddresses(before HostAddresses) HostAddresses {
 		return before
 	}
 	return HostAddresses{&hostAddresses{kinds: kinds, source: sourceFor}}
+}
+
+// interfaceAddresses returns the addresses of this machine's interfaces.
+func interfaceAddresses() ([]netip.Addr, error) {
+	found, err := net.InterfaceAddrs()
+	addresses := make([]netip.Addr, 0, len(found))
+	for _, a := range found {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+			addresses = append(addresses, prefix.Addr().Unmap())
+		}
+	}
+	return addresses, err
 }
 
 // Has reports whether this machine has an address of a family by which it could reach

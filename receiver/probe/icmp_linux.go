@@ -2,7 +2,6 @@ package probe
 
 import (
 	"encoding/binary"
-	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -103,13 +102,7 @@ func (l *addressList) has(addr netip.Addr) bool {
 	defer l.mu.Unlock()
 	if time.Since(l.read) > time.Second {
 		l.read = time.Now()
-		l.addresses = l.addresses[:0]
-		found, _ := net.InterfaceAddrs() // none, where they cannot be read
-		for _, a := range found {
-			if prefix, err := netip.ParsePrefix(a.String()); err == nil {
-				l.addresses = append(l.addresses, prefix.Addr().Unmap())
-			}
-		}
+		l.addresses, _ = interfaceAddresses() // none, where they cannot be read
 	}
 	return slices.Contains(l.addresses, addr)
 }

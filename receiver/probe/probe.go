@@ -123,7 +123,10 @@ func New(targets []target.Target) []*Probe {
 	probes := make([]*Probe, len(targets))
 	for i := range targets {
 		literal, _ := targets[i].Literal()
-		probes[i] = &Probe{target: &targets[i], resolver: resolver, newConnector: newConnector, literal: literal}
+		probes[i] = &Probe{
+			target: &targets[i], resolver: resolver, newConnector: newConnector, literal: literal,
+			names: nameCache{bound: spread(&targets[i])},
+		}
 	}
 	return probes
 }

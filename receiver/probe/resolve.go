@@ -2,39 +2,12 @@ package probe
 
 import (
 	"context"
-	"hash/fnv"
 	"net/netip"
 	"slices"
 	"time"
 
 	"example.com/tcpcheckreceiver/receiver/target"
 )
-
-// nameCache holds what is known of a name from earlier checks.
-type nameCache struct {
-	// name is the rooted name that the host stood for when it last resolved.
-	name string
-	// last has the addresses that each family had when it last had any: a
-	// series keeps its attributes when its name no longer resolves.
-	last map[target.Family][]netip.Addr
-	// answers are those of the last complete resolution, at resolved.
-	answers  []answer
-	resolved time.Time
-	// failed says that a check since then found an address down.
-	failed bool
-	// cutOff are the families in which the name has an address that this machine
-	// does not reach.
-	cutOff []target.Family
-	// reached are the addresses of which it is known whether host reaches them.
-	host    HostAddresses
-	reached []reach
-}
-
-// reach is whether this machine reaches an address.
-type reach struct {
-	address netip.Addr
-	ok      bool
-}
 
 // answer is what the resolver said about one family of a name.
 type answer struct {
@@ -58,66 +31,6 @@ func (a *answer) exists() bool { return a.found() || a.unspecified }
 
 // notFound reports whether it is known that there is no address.
 func (a *answer) notFound() bool { return a.errorType == DNSNotFound || a.errorType == NoAddress }
-
-// fresh reports whether the answers may be used for another check of a target.
-func (c *nameCache) fresh(t *target.Target) bool {
-	if c.answers == nil {
-		return false
-	}
-	age := time.Since(c.resolved)
-	if t.CacheDuration == target.UntilError {
-		return !c.failed && age < spread(t)
-	}
-	if slices.ContainsFunc(c.answers, func(a answer) bool { return a.notFound() }) && age >= spread(t) {
-		return false // a family may have come since
-	}
-	return age < t.CacheDuration
-}
-
-// spread returns how long addresses of a target are used at most: between half of its
-// MaxCacheDuration and all of it, so that targets that were resolved at the same time
-// are not resolved at the same time ever after.
-func spread(t *target.Target) time.Duration {
-	hash := fnv.New32a()
-	_, _ = hash.Write([]byte(t.Name + "\x00" + t.Host))
-	half := t.MaxCacheDuration / 2
-	return half + time.Duration(float64(half)*float64(hash.Sum32())/(1<<32))
-}
-
-// store keeps a resolution for later checks, unless it is only half of the truth: no
-// family has addresses, or something failed.
-func (c *nameCache) store(r resolution) {
-	c.answers, c.failed, c.reached = nil, false, nil
-	if r.name != "" {
-		c.name = r.name
-	}
-	if r.complete && slices.ContainsFunc(r.answers, func(a answer) bool { return a.found() }) {
-		c.answers, c.resolved = r.answers, time.Now()
-	}
-}
-
-// observe takes note of what a check found.
-func (c *nameCache) observe(results []Result) {
-	if slices.ContainsFunc(results, func(r Result) bool { return !r.Connected() && !r.LocalFault }) {
-		c.failed = true
-	}
-}
-
-// reaches reports whether host reaches an address. The system is asked once for each
-// resolution, and anew when the addresses of this machine have changed.
-func (c *nameCache) reaches(host HostAddresses, addr netip.Addr) bool {
-	if c.host != host {
-		c.host, c.reached = host, nil
-	}
-	for _, r := range c.reached {
-		if r.address == addr {
-			return r.ok
-		}
-	}
-	ok := host.Reaches(addr)
-	c.reached = append(c.reached, reach{addr, ok})
-	return ok
-}
 
 // resolve sets the results to one for each address that is to be dialled, and a
 // failed one for each family that has none but should. It returns what is to be said
@@ -195,7 +108,8 @@ func (p *Probe) required(answers []answer) []Result {
 // leaves out. Where that leaves none, all that the name resolves to are dialled, since
 // something is to be said about it.
 func (p *Probe) automatic(answers []answer, host HostAddresses) ([]Result, []Omission) {
-	omissions, usable := p.omissions[:0], make([]answer, 0, len(answers))
+	var families [2]answer // there are no more: this takes no allocation
+	omissions, usable := p.omissions[:0], families[:0]
 	for _, a := range answers {
 		isUsable := p.isUsable(a, host)
 		p.names.setCutOff(a, isUsable)
@@ -227,19 +141,6 @@ func (p *Probe) automatic(answers []answer, host HostAddresses) ([]Result, []Omi
 	}
 	p.omissions = omissions
 	return results, omissions
-}
-
-// setCutOff takes note of whether this machine is cut off from a family. A lookup that
-// failed says nothing about that.
-func (c *nameCache) setCutOff(a answer, usable bool) {
-	switch {
-	case a.found() && !usable:
-		if !slices.Contains(c.cutOff, a.family) {
-			c.cutOff = append(c.cutOff, a.family)
-		}
-	case usable || a.notFound():
-		c.cutOff = slices.DeleteFunc(c.cutOff, func(f target.Family) bool { return f == a.family })
-	}
 }
 
 // isUsable reports whether this machine reaches the addresses of an answer, or if it has

@@ -320,7 +320,7 @@ func TestNameCache(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			checked := target.Target{CacheDuration: test.duration, MaxCacheDuration: cmp.Or(test.bound, time.Hour)}
-			var c nameCache
+			c := nameCache{bound: spread(&checked)}
 			assert.False(t, c.fresh(&checked))
 			c.store(test.resolution)
 			c.observe(test.results)

@@ -67,25 +67,20 @@ func (r *resolver) resolve(ctx context.Context, host string, families []target.F
 	defer descriptors().Release(needed)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	names := []string{host}
+	if r.files == nil {
+		return r.walk(ctx, []string{host}, families, timeout, settled)
+	}
 	start := time.Now()
-	if r.files != nil {
-		addresses, err := r.files.inHosts(host)
-		if err == nil && len(addresses) > 0 {
-			answers := split(host, addresses)
-			for i := range answers {
-				if slices.Contains(families, answers[i].family) {
-					answers[i].time = time.Since(start)
-				}
-			}
-			return resolution{name: host, answers: answers, complete: true}
-		}
-		if err == nil {
-			names, err = r.files.candidates(host)
-		}
-		if err != nil {
-			return resolution{answers: unable(families, fmt.Errorf("lookup %s: %w", host, err))}
-		}
+	addresses, err := r.files.inHosts(host)
+	if err == nil && len(addresses) > 0 {
+		return resolution{name: host, answers: split(host, addresses, families, time.Since(start)), complete: true}
+	}
+	var names []string
+	if err == nil {
+		names, err = r.files.candidates(host)
+	}
+	if err != nil {
+		return resolution{answers: unable(families, fmt.Errorf("lookup %s: %w", host, err))}
 	}
 	return r.walk(ctx, names, families, timeout, settled)
 }
@@ -201,79 +196,15 @@ func (r *resolver) lookUp(ctx context.Context, name string, family target.Family
 // networks are the names of the families for LookupNetIP.
 var networks = map[target.Family]string{target.IPv4: "ip4", target.IPv6: "ip6"}
 
-// serverLog dials the name servers of a lookup, and takes note of whether it could.
-type serverLog struct {
-	connect func(ctx context.Context, network, address string) (net.Conn, error)
-
-	mu      sync.Mutex
-	failure error // the first one that is this machine's
-	other   bool  // a server was dialled, or failed by itself
-	open    []net.Conn
-	closed  bool
-}
-
-func (l *serverLog) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if l.isClosed() {
-		return nil, net.ErrClosed
-	}
-	conn, err := l.connect(ctx, network, address)
-	l.note(err)
-	if err != nil {
-		return nil, err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		_ = conn.Close()
-		return nil, net.ErrClosed
-	}
-	l.open = append(l.open, conn)
-	return conn, nil
-}
-
-// close closes the connections. A lookup whose context ends leaves Go's resolver waiting
-// for the answer, for 5 seconds as a rule, and then asking the next server.
-func (l *serverLog) close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.closed = true
-	for _, conn := range l.open {
-		_ = conn.Close() // it may be closed already
-	}
-}
-
-func (l *serverLog) isClosed() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.closed
-}
-
-func (l *serverLog) note(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case err == nil || !isLocalFault(err):
-		l.other = true
-	case l.failure == nil:
-		l.failure = err
-	}
-}
-
-// fault returns why this machine was unable to ask any server, or nil.
-func (l *serverLog) fault() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.other {
-		return nil
-	}
-	return l.failure
-}
-
-// split returns an answer for each family of the addresses that the hosts file has.
-func split(host string, addresses []netip.Addr) []answer {
+// split returns an answer for each family of the addresses that the hosts file has. It took
+// so long for those that were asked for.
+func split(host string, addresses []netip.Addr, asked []target.Family, took time.Duration) []answer {
 	answers := make([]answer, len(target.Families))
 	for i, family := range target.Families {
 		answers[i].family = family
+		if slices.Contains(asked, family) {
+			answers[i].time = took
+		}
 		var found []netip.Addr
 		for _, addr := range addresses {
 			if target.FamilyOf(addr) == family {
@@ -302,17 +233,18 @@ func (a *answer) set(name string, found []netip.Addr) {
 	seen := make(map[netip.Addr]bool, len(found))
 	for _, addr := range found {
 		addr = addr.Unmap()
-		switch {
-		case seen[addr]:
-		case addr.IsUnspecified():
-			a.unspecified = true
-		case len(a.addresses) < maxAddresses:
-			a.addresses = append(a.addresses, addr)
-		}
-		if !addr.IsUnspecified() && !seen[addr] {
-			a.count++
+		if seen[addr] {
+			continue
 		}
 		seen[addr] = true
+		if addr.IsUnspecified() {
+			a.unspecified = true
+			continue
+		}
+		a.count++
+		if len(a.addresses) < maxAddresses {
+			a.addresses = append(a.addresses, addr)
+		}
 	}
 	switch {
 	case len(a.addresses) > 0:

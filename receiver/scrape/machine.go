@@ -37,7 +37,7 @@ func NewMachine(logger *zap.Logger) *Machine {
 // tracking table.
 func (m *Machine) observe(outcomes []probe.Outcome) {
 	lost := slices.ContainsFunc(outcomes, func(o probe.Outcome) bool {
-		return slices.ContainsFunc(o.Results, func(r probe.Result) bool { return errors.Is(r.Err, probe.ErrConntrackFull) })
+		return slices.ContainsFunc(o.Results, func(r probe.Result) bool { return r.LocalFault && errors.Is(r.Err, probe.ErrConntrackFull) })
 	})
 	table := m.readConntrack()
 	m.mu.Lock()
