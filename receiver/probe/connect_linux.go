@@ -14,7 +14,7 @@ import (
 func newConnectors() newConnector {
 	lowest := lowestEphemeralPort()
 	return func(address netip.AddrPort, timeout time.Duration) connector {
-		return &kernel{address: address, timeout: timeout, mayBeSelf: address.Port() >= lowest, tables: processTables}
+		return &kernel{address: address, timeout: timeout, mayBeSelf: address.Port() >= lowest, heed: true, tables: processTables}
 	}
 }
 
@@ -32,7 +32,7 @@ type kernel struct {
 	start     time.Time   // when the SYN of the last attempt was sent
 	before    *tableState // of the tables, when it was sent
 	refused   bool        // it was refused at once
-	icmp      bool        // an error that ICMP may have told ended it at once
+	heed      bool        // the ICMP errors of the next attempt from its SYN on
 }
 
 // lowestEphemeralPort returns the lower end of net.ipv4.ip_local_port_range
@@ -57,7 +57,7 @@ func (k *kernel) begin() (handshake, error) {
 	if err != nil {
 		return handshake{}, k.failed("socket", err)
 	}
-	if k.icmp {
+	if k.heed {
 		k.heedICMP(fd)
 	}
 	k.start = time.Now()
@@ -69,12 +69,14 @@ func (k *kernel) begin() (handshake, error) {
 	// On loopback, all has happened by now.
 	shake, err := k.askFirst(fd)
 	if err == errPending { //nolint:errorlint // it is never wrapped
-		// Only now, to spare those that are done at once the system call. It is
-		// early enough for an answer that comes from the network.
-		k.heedICMP(fd)
-		k.fd = fd
+		if !k.heed {
+			k.heedICMP(fd)
+		}
+		k.heed, k.fd = true, fd
 		return shake, err
 	}
+	// A target that has answered at once is spared the system call the next time.
+	k.heed = err != nil && !k.refused
 	_ = unix.Close(fd)
 	return shake, err
 }
@@ -150,7 +152,6 @@ func (k *kernel) ended(fd int, errno unix.Errno, shake handshake) error {
 	err := newDialError(k.address, "connect", errno)
 	if errno != unix.ECONNREFUSED {
 		err.icmp = readICMP(fd)
-		k.icmp = err.icmp == nil
 	}
 	return err
 }
