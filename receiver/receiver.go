@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/collector/scraper"
 	"go.opentelemetry.io/collector/scraper/scraperhelper"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	"golang.org/x/sync/semaphore"
 
 	"example.com/tcpcheckreceiver/internal/metadata"
@@ -37,6 +38,9 @@ type Plan struct {
 
 // New returns a receiver that follows plan and gives the metrics to next.
 func New(set collector.Settings, plan Plan, next consumer.Metrics) (collector.Metrics, error) {
+	// Scraperhelper logs a partial scrape error as an error, at which the collector adds
+	// a stack trace: it is of no use to the one who reads that a descriptor is missing.
+	set.Logger = set.Logger.WithOptions(zap.AddStacktrace(zapcore.FatalLevel))
 	r := &metricsReceiver{logger: set.Logger, warnings: plan.Warnings}
 	var running context.Context
 	running, r.cancel = context.WithCancel(context.Background())

@@ -58,6 +58,9 @@ func (a addresses) both() dnsserver.Zone {
 	return dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{a.v4, a.v6}})
 }
 
+// words are what a line of the log says of an error.type.
+func words(errorType string) string { return strings.ReplaceAll(errorType, "_", " ") }
+
 // once is the steps of a situation that lasts.
 func once(points ...string) []step { return []step{{points: points}} }
 
@@ -69,8 +72,8 @@ func (r row) logs(messages ...string) row {
 const (
 	dial4  = `endpoint: "$4:80"`
 	dial6  = `endpoint: "[$6]:80"`
-	down4  = "Cannot connect to x ($4:80) over ipv4, $4"
-	down6  = "Cannot connect to x ([$6]:80) over ipv6, $6"
+	down4  = `cannot connect to "x" ($4:80) over ipv4: `
+	down6  = `cannot connect to "x" ([$6]:80) over ipv6: `
 	named  = "host: $name, port: 80"
 	brief  = ", timeout: 300ms"
 	often  = ", timeout: 300ms, min_collection_interval: 300ms"
@@ -96,7 +99,7 @@ func icmp(situation string, family string, icmpType, code uint8, errorType strin
 	// The error is not to arrive while the kernel is still sending the SYN: it
 	// would take it for a transient one.
 	b := tunpeer.Behaviour{Answer: tunpeer.ICMPError, ICMPType: icmpType, ICMPCode: code, Delay: time.Millisecond}
-	r := peer(situation, b, options, once(family+" "+address+" 0", family+" "+errorType+" 1")).logs(down)
+	r := peer(situation, b, options, once(family+" "+address+" 0", family+" "+errorType+" 1")).logs(down + words(errorType))
 	r.group = "ICMP"
 	return r
 }
@@ -129,22 +132,22 @@ var peerRows = []row{
 	peer("it accepts, and closes at once (the socket is in CLOSE_WAIT)", tunpeer.Behaviour{After: tunpeer.FINAtOnce}, dial4, once("ipv4 $4 1")),
 	peer("it accepts, and resets right behind the SYN-ACK", tunpeer.Behaviour{After: tunpeer.RSTAtOnce}, dial4, once("ipv4 $4 1")),
 	peer("it accepts, and resets in answer to the handshake's last ACK", tunpeer.Behaviour{After: tunpeer.RSTOnACK}, dial6, once("ipv6 $6 1")),
-	peer("it refuses, over IPv4", tunpeer.Behaviour{Answer: tunpeer.Refuse}, dial4, once("ipv4 $4 0", "ipv4 connection_refused 1")).logs(down4),
-	peer("it refuses, over IPv6", tunpeer.Behaviour{Answer: tunpeer.Refuse}, dial6, once("ipv6 $6 0", "ipv6 connection_refused 1")).logs(down6),
-	peer("it refuses late, within the timeout", tunpeer.Behaviour{Answer: tunpeer.Refuse, Delay: 50 * time.Millisecond}, dial4, once("ipv4 $4 0", "ipv4 connection_refused 1")).logs(down4),
-	peer("it is silent, over IPv4", tunpeer.Behaviour{Answer: tunpeer.Silence}, dial4+brief, once("ipv4 $4 0", "ipv4 timeout 1")).logs(down4),
-	peer("it is silent, over IPv6", tunpeer.Behaviour{Answer: tunpeer.Silence}, dial6+brief, once("ipv6 $6 0", "ipv6 timeout 1")).logs(down6),
+	peer("it refuses, over IPv4", tunpeer.Behaviour{Answer: tunpeer.Refuse}, dial4, once("ipv4 $4 0", "ipv4 connection_refused 1")).logs(down4 + "connection refused"),
+	peer("it refuses, over IPv6", tunpeer.Behaviour{Answer: tunpeer.Refuse}, dial6, once("ipv6 $6 0", "ipv6 connection_refused 1")).logs(down6 + "connection refused"),
+	peer("it refuses late, within the timeout", tunpeer.Behaviour{Answer: tunpeer.Refuse, Delay: 50 * time.Millisecond}, dial4, once("ipv4 $4 0", "ipv4 connection_refused 1")).logs(down4 + "connection refused"),
+	peer("it is silent, over IPv4", tunpeer.Behaviour{Answer: tunpeer.Silence}, dial4+brief, once("ipv4 $4 0", "ipv4 timeout 1")).logs(down4 + "timeout"),
+	peer("it is silent, over IPv6", tunpeer.Behaviour{Answer: tunpeer.Silence}, dial6+brief, once("ipv6 $6 0", "ipv6 timeout 1")).logs(down6 + "timeout"),
 	peer("it answers late, within the timeout", tunpeer.Behaviour{Delay: 150 * time.Millisecond}, dial4, once("ipv4 $4 1")),
-	peer("it answers after the timeout", tunpeer.Behaviour{Delay: 600 * time.Millisecond}, dial4+brief, once("ipv4 $4 0", "ipv4 timeout 1")).logs(down4),
+	peer("it answers after the timeout", tunpeer.Behaviour{Delay: 600 * time.Millisecond}, dial4+brief, once("ipv4 $4 0", "ipv4 timeout 1")).logs(down4 + "timeout"),
 	peer("the first SYN is lost", tunpeer.Behaviour{LoseSYNs: 1}, dial4, once("ipv4 $4 1")),
 	peer("the first three SYNs are lost", tunpeer.Behaviour{LoseSYNs: 3}, dial6, once("ipv6 $6 1")),
-	peer("all SYNs are lost", tunpeer.Behaviour{LoseSYNs: 100}, dial4+", timeout: 1500ms", once("ipv4 $4 0", "ipv4 timeout 1")).logs(down4),
+	peer("all SYNs are lost", tunpeer.Behaviour{LoseSYNs: 100}, dial4+", timeout: 1500ms", once("ipv4 $4 0", "ipv4 timeout 1")).logs(down4 + "timeout"),
 	{
 		group: "The peer", situation: "its accept queue is full",
 		set: func(w *world, _ addresses) string {
 			return fmt.Sprintf("host: 127.0.0.1, port: %d", testnet.BlackHole(w.t).Port()) + brief
 		},
-		steps: []step{{points: []string{"ipv4 127.0.0.1 0", "ipv4 timeout 1"}, logs: []string{"Cannot connect to x (127.0.0.1:$port) over ipv4, 127.0.0.1"}}},
+		steps: []step{{points: []string{"ipv4 127.0.0.1 0", "ipv4 timeout 1"}, logs: []string{`cannot connect to "x" (127.0.0.1:$port) over ipv4: timeout`}}},
 	},
 }
 
@@ -170,13 +173,13 @@ const (
 )
 
 var localRows = []row{
-	route("unreachable route, IPv4", "ip route add unreachable $4", "ip route del unreachable $4", dial4, "ipv4 $4 0", "ipv4 host_unreachable 1").logs(down4),
-	route("prohibit route, IPv4", "ip route add prohibit $4", "ip route del prohibit $4", dial4, "ipv4 $4 0", "ipv4 permission_denied 1").logs(down4),
-	route("blackhole route, IPv4", "ip route add blackhole $4", "ip route del blackhole $4", dial4, "ipv4 $4 0", "ipv4 network_unreachable 1").logs(down4),
-	route("throw route, IPv4", "ip route add throw $4", "ip route del throw $4", dial4, "ipv4 $4 0", "ipv4 network_unreachable 1").logs(down4),
-	route("unreachable route, IPv6", "ip -6 route add unreachable $6", "ip -6 route del unreachable $6", dial6, "ipv6 $6 0", "ipv6 host_unreachable 1").logs(down6),
-	route("prohibit route, IPv6", "ip -6 route add prohibit $6", "ip -6 route del prohibit $6", dial6, "ipv6 $6 0", "ipv6 permission_denied 1").logs(down6),
-	route("blackhole route, IPv6", "ip -6 route add blackhole $6", "ip -6 route del blackhole $6", dial6, "ipv6 $6 0", "ipv6 network_unreachable 1").logs(down6),
+	route("unreachable route, IPv4", "ip route add unreachable $4", "ip route del unreachable $4", dial4, "ipv4 $4 0", "ipv4 host_unreachable 1").logs(down4 + "host unreachable"),
+	route("prohibit route, IPv4", "ip route add prohibit $4", "ip route del prohibit $4", dial4, "ipv4 $4 0", "ipv4 permission_denied 1").logs(down4 + "permission denied"),
+	route("blackhole route, IPv4", "ip route add blackhole $4", "ip route del blackhole $4", dial4, "ipv4 $4 0", "ipv4 network_unreachable 1").logs(down4 + "network unreachable"),
+	route("throw route, IPv4", "ip route add throw $4", "ip route del throw $4", dial4, "ipv4 $4 0", "ipv4 network_unreachable 1").logs(down4 + "network unreachable"),
+	route("unreachable route, IPv6", "ip -6 route add unreachable $6", "ip -6 route del unreachable $6", dial6, "ipv6 $6 0", "ipv6 host_unreachable 1").logs(down6 + "host unreachable"),
+	route("prohibit route, IPv6", "ip -6 route add prohibit $6", "ip -6 route del prohibit $6", dial6, "ipv6 $6 0", "ipv6 permission_denied 1").logs(down6 + "permission denied"),
+	route("blackhole route, IPv6", "ip -6 route add blackhole $6", "ip -6 route del blackhole $6", dial6, "ipv6 $6 0", "ipv6 network_unreachable 1").logs(down6 + "network unreachable"),
 	{
 		group: routes, situation: "no route for one family of a name",
 		set: func(w *world, a addresses) string {
@@ -185,7 +188,7 @@ var localRows = []row{
 		},
 		steps: []step{{
 			points: []string{"ipv4 $4 1", "ipv6 2001:db8:ffff::1 0", "ipv6 network_unreachable 1"},
-			logs:   []string{"Cannot connect to x ($name:80) over ipv6, 2001:db8:ffff::1 (The host is reached over ipv4 only: look at its ipv6 address in DNS, its route and its firewall)"},
+			logs:   []string{`cannot connect to "x" ([2001:db8:ffff::1]:80) over ipv6: network unreachable (It connects over ipv4 and not over ipv6)`},
 		}},
 	},
 	{
@@ -194,7 +197,7 @@ var localRows = []row{
 			w.run("ip link add v0 type veth peer name v1; ip link set v1 up; ip address add 192.0.2.1/24 dev v0; ip link set v0 up", "ip link del v0")
 			return "endpoint: \"192.0.2.2:80\""
 		},
-		steps: []step{{points: []string{"ipv4 192.0.2.2 0", "ipv4 host_unreachable 1"}, logs: []string{"Cannot connect to x (192.0.2.2:80) over ipv4, 192.0.2.2"}}},
+		steps: []step{{points: []string{"ipv4 192.0.2.2 0", "ipv4 host_unreachable 1"}, logs: []string{`cannot connect to "x" (192.0.2.2:80) over ipv4: host unreachable`}}},
 	},
 	{
 		group: routes, situation: "the interface is down",
@@ -202,7 +205,7 @@ var localRows = []row{
 			w.run("ip link add v0 type veth peer name v1; ip address add 192.0.2.1/24 dev v0; ip link set v0 up; ip link set v0 down", "ip link del v0")
 			return "endpoint: \"192.0.2.2:80\""
 		},
-		steps: []step{{points: []string{"ipv4 192.0.2.2 0", "ipv4 network_unreachable 1"}, logs: []string{"Cannot connect to x (192.0.2.2:80) over ipv4, 192.0.2.2"}}},
+		steps: []step{{points: []string{"ipv4 192.0.2.2 0", "ipv4 network_unreachable 1"}, logs: []string{`cannot connect to "x" (192.0.2.2:80) over ipv4: network unreachable`}}},
 	},
 	{
 		group: routes, situation: "the address is this machine's, and is removed and added again",
@@ -216,13 +219,13 @@ var localRows = []row{
 				then:   "it is removed",
 				change: func(w *world, _ addresses) { w.shell("ip address del 192.0.2.7/32 dev lo") },
 				points: []string{"ipv4 192.0.2.7 0", "ipv4 network_unreachable 1"},
-				logs:   []string{"Cannot connect to x (192.0.2.7:$port) over ipv4, 192.0.2.7"},
+				logs:   []string{`cannot connect to "x" (192.0.2.7:$port) over ipv4: network unreachable`},
 			},
 			{
 				then:   "it is back",
 				change: func(w *world, _ addresses) { w.shell("ip address add 192.0.2.7/32 dev lo") },
 				points: []string{"ipv4 192.0.2.7 1", "ipv4 network_unreachable 1"},
-				logs:   []string{"Connected again to x (192.0.2.7:$port) over ipv4, 192.0.2.7"},
+				logs:   []string{`connected again to "x" (192.0.2.7:$port) over ipv4`},
 			},
 		},
 	},
@@ -240,7 +243,7 @@ var localRows = []row{
 			w.sysctl("net.ipv4.ip_local_port_range", "40000 40000")
 			return "endpoint: \"127.0.0.1:40000\""
 		},
-		steps: []step{{points: []string{"ipv4 127.0.0.1 0", "ipv4 connection_refused 1"}, logs: []string{"Cannot connect to x (127.0.0.1:$port) over ipv4, 127.0.0.1"}}},
+		steps: []step{{points: []string{"ipv4 127.0.0.1 0", "ipv4 connection_refused 1"}, logs: []string{`cannot connect to "x" (127.0.0.1:$port) over ipv4: connection refused`}}},
 	},
 	{
 		group: firewall, situation: "drop on output, with time for a second SYN",
@@ -264,7 +267,7 @@ var localRows = []row{
 			w.nft("chain test { type filter hook output priority 0; " + a.fill("ip daddr $4 drop") + "; }")
 			return dial4 + brief
 		},
-		steps: []step{{points: []string{"ipv4 $4 0", "ipv4 timeout 1"}, logs: []string{down4}}},
+		steps: []step{{points: []string{"ipv4 $4 0", "ipv4 timeout 1"}, logs: []string{down4 + "timeout"}}},
 	},
 	nftRow("drop on input", "type filter hook input priority 0; ip saddr $4 drop", "timeout"),
 	nftRow("reject with a TCP reset", "type filter hook output priority 0; ip daddr $4 tcp dport 80 reject with tcp reset", "connection_refused"),
@@ -280,7 +283,7 @@ func nftRow(situation, chain, errorType string) row {
 			w.nft("chain test { " + a.fill(chain) + "; }")
 			return dial4 + ", timeout: 2500ms" // the kernel heeds an ICMP error of its own at the second SYN only
 		},
-		steps: []step{{points: []string{"ipv4 $4 0", "ipv4 " + errorType + " 1"}, logs: []string{down4}}},
+		steps: []step{{points: []string{"ipv4 $4 0", "ipv4 " + errorType + " 1"}, logs: []string{down4 + words(errorType)}}},
 	}
 }
 
@@ -296,24 +299,24 @@ var dnsRows = []row{
 		return dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4}}}
 	},
 		named+", address_families: [ipv4, ipv6]", "ipv4 $4 1", "ipv6 - 0", "ipv6 no_address 1").
-		logs("Cannot connect to x ($name:80) over ipv6 (The host is reached over ipv4 only: look at its ipv6 address in DNS, its route and its firewall)"),
+		logs(`cannot connect to "x" ($name:80) over ipv6: no address (It connects over ipv4 and not over ipv6, in which its name has no address)`),
 	dns("it has IPv4 only, and IPv6 is asked for", func(a addresses) dnsserver.Zone {
 		return dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4}}}
 	},
-		named+", address_families: [ipv6]", "ipv6 - 0", "ipv6 no_address 1").logs("Cannot connect to x ($name:80) over ipv6"),
+		named+", address_families: [ipv6]", "ipv6 - 0", "ipv6 no_address 1").logs(`cannot connect to "x" ($name:80) over ipv6: no address`),
 	dns("it has both families, and IPv4 is asked for", addresses.both, named+", ipv4_only: true", "ipv4 $4 1"),
-	dns("it has neither", func(addresses) dnsserver.Zone { return dnsserver.Zone{} }, named, "- - 0", "- dns_not_found 1").logs("Cannot connect to x ($name:80)"),
-	dns("it does not exist (NXDOMAIN)", answered(dnsserver.NXDomain), named, "- - 0", "- dns_not_found 1").logs("Cannot connect to x ($name:80)"),
+	dns("it has neither", func(addresses) dnsserver.Zone { return dnsserver.Zone{} }, named, "- - 0", "- dns_not_found 1").logs(`cannot connect to "x" ($name:80): dns not found`),
+	dns("it does not exist (NXDOMAIN)", answered(dnsserver.NXDomain), named, "- - 0", "- dns_not_found 1").logs(`cannot connect to "x" ($name:80): dns not found`),
 	dns("it does not exist, and both families are asked for", answered(dnsserver.NXDomain), named+", address_families: [ipv4, ipv6]",
-		"ipv4 - 0", "ipv4 dns_not_found 1", "ipv6 - 0", "ipv6 dns_not_found 1").logs("Cannot connect to x ($name:80) over ipv4", "Cannot connect to x ($name:80) over ipv6"),
-	dns("the server fails (SERVFAIL)", answered(dnsserver.ServFail), named, "- - 0", "- dns_failure 1").logs("Cannot connect to x ($name:80)"),
-	dns("the server refuses (REFUSED)", answered(dnsserver.Refused), named, "- - 0", "- dns_failure 1").logs("Cannot connect to x ($name:80)"),
+		"ipv4 - 0", "ipv4 dns_not_found 1", "ipv6 - 0", "ipv6 dns_not_found 1").logs(`cannot connect to "x" ($name:80) over ipv4: dns not found`, `cannot connect to "x" ($name:80) over ipv6: dns not found`),
+	dns("the server fails (SERVFAIL)", answered(dnsserver.ServFail), named, "- - 0", "- dns_failure 1").logs(`cannot connect to "x" ($name:80): dns failure`),
+	dns("the server refuses (REFUSED)", answered(dnsserver.Refused), named, "- - 0", "- dns_failure 1").logs(`cannot connect to "x" ($name:80): dns failure`),
 	dns("the server fails for one family only", func(a addresses) dnsserver.Zone {
 		return dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4}}, AAAA: dnsserver.Answer{Code: dnsserver.ServFail}}
-	}, named, "ipv4 $4 1", "ipv6 dns_failure 1").logs("Cannot connect to x ($name:80) over ipv6"),
+	}, named, "ipv4 $4 1", "ipv6 dns_failure 1").logs(`cannot connect to "x" ($name:80) over ipv6: dns failure`),
 	dns("the server is silent for one family only", func(a addresses) dnsserver.Zone {
 		return dnsserver.Zone{A: dnsserver.Answer{Silent: true}, AAAA: dnsserver.Answer{Addrs: []netip.Addr{a.v6}}}
-	}, named+brief, "ipv4 dns_timeout 1", "ipv6 $6 1").logs("Cannot connect to x ($name:80) over ipv4"),
+	}, named+brief, "ipv4 dns_timeout 1", "ipv6 $6 1").logs(`cannot connect to "x" ($name:80) over ipv4: dns timeout`),
 	dns("answers are truncated over UDP", func(a addresses) dnsserver.Zone {
 		return dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{a.v4, a.v6}, Truncate: true})
 	}, named, "ipv4 $4 1", "ipv6 $6 1"),
@@ -322,9 +325,9 @@ var dnsRows = []row{
 	}, named, "ipv4 $4 1", "ipv6 $6 1"),
 	dns("answers are later than the timeout", func(a addresses) dnsserver.Zone {
 		return dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{a.v4, a.v6}, Delay: time.Second})
-	}, named+brief, "- - 0", "- dns_timeout 1").logs("Cannot connect to x ($name:80)"),
+	}, named+brief, "- - 0", "- dns_timeout 1").logs(`cannot connect to "x" ($name:80): dns timeout`),
 	dns("the server is silent", func(addresses) dnsserver.Zone { return dnsserver.Both(dnsserver.Answer{Silent: true}) }, named+brief,
-		"- - 0", "- dns_timeout 1").logs("Cannot connect to x ($name:80)"),
+		"- - 0", "- dns_timeout 1").logs(`cannot connect to "x" ($name:80): dns timeout`),
 	{
 		group: "Name resolution", situation: "no server listens",
 		set: func(w *world, _ addresses) string {
@@ -335,21 +338,21 @@ var dnsRows = []row{
 			w.t.Cleanup(func() { setNameServer(w.dns.Resolver().Dial) })
 			return named
 		},
-		steps: []step{{points: []string{"- - 0", "- dns_failure 1"}, logs: []string{"Cannot connect to x ($name:80)"}}},
+		steps: []step{{points: []string{"- - 0", "- dns_failure 1"}, logs: []string{`cannot connect to "x" ($name:80): dns failure`}}},
 	},
 	dns("a hundred addresses, of which the first is checked", func(addresses) dnsserver.Zone {
 		return dnsserver.Zone{A: dnsserver.Answer{Addrs: hundred()}}
 	}, named, "ipv4 198.18.100.1 1"),
 	dns("a hundred addresses, and all are asked for", func(addresses) dnsserver.Zone {
 		return dnsserver.Zone{A: dnsserver.Answer{Addrs: hundred()}}
-	}, named+", multiple_ips: true", hundredPoints()[:64]...).logs("Only the first 64 of 100 addresses are checked over ipv4: x ($name:80)"),
+	}, named+", multiple_ips: true", hundredPoints()[:64]...).logs(`checking only the first 64 of 100 addresses of "x" ($name:80) over ipv4`),
 	dns("the only address is the unspecified one, as block lists answer", func(addresses) dnsserver.Zone {
 		return dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}})
-	}, named, "- - 0", "- no_address 1").logs("Cannot connect to x ($name:80)"),
+	}, named, "- - 0", "- no_address 1").logs(`cannot connect to "x" ($name:80): no address`),
 	dns("the address of one family is the unspecified one, and it is asked for", func(a addresses) dnsserver.Zone {
 		return dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{netip.IPv4Unspecified(), a.v6}})
 	}, named+", address_families: [ipv4, ipv6]", "ipv4 - 0", "ipv4 no_address 1", "ipv6 $6 1").
-		logs("Cannot connect to x ($name:80) over ipv4 (The host is reached over ipv6 only: look at its ipv4 address in DNS, its route and its firewall)"),
+		logs(`cannot connect to "x" ($name:80) over ipv4: no address (It connects over ipv6 and not over ipv4, in which its name has no address)`),
 }
 
 func hundred() []netip.Addr {
@@ -380,7 +383,7 @@ var changingRows = []row{
 				then:   "it refuses",
 				change: func(w *world, a addresses) { w.peer.Set(a.port4(), tunpeer.Behaviour{Answer: tunpeer.Refuse}) },
 				points: []string{"ipv4 $4 0", "ipv4 connection_refused 1"},
-				logs:   []string{down4},
+				logs:   []string{down4 + "connection refused"},
 			},
 			{
 				then:   "it is silent",
@@ -391,7 +394,7 @@ var changingRows = []row{
 				then:   "it accepts",
 				change: func(w *world, a addresses) { w.peer.Set(a.port4(), tunpeer.Behaviour{}) },
 				points: []string{"ipv4 $4 1", "ipv4 connection_refused 1", "ipv4 timeout 1"},
-				logs:   []string{"Connected again to x ($4:80) over ipv4, $4"},
+				logs:   []string{`connected again to "x" ($4:80) over ipv4`},
 			},
 		},
 	},
@@ -405,7 +408,7 @@ var changingRows = []row{
 		steps: []step{
 			{
 				points: []string{"ipv4 $4 1", "ipv6 $6 0", "ipv6 connection_refused 1"},
-				logs:   []string{"Cannot connect to x ($name:80) over ipv6, $6 (The service listens on ipv4 only)"},
+				logs:   []string{`cannot connect to "x" ([$6]:80) over ipv6: connection refused (It connects over ipv4 and is refused over ipv6: nothing listens there, or a firewall answers in its place)`},
 			},
 			{then: "it still does", points: []string{"ipv4 $4 1", "ipv6 $6 0", "ipv6 connection_refused 2"}},
 		},
@@ -442,12 +445,12 @@ var changingRows = []row{
 					w.peer.Set(a.port4(), tunpeer.Behaviour{Answer: tunpeer.Refuse})
 				},
 				points: []string{"ipv4 $4 0", "ipv4 connection_refused 1"},
-				logs:   []string{"Cannot connect to x ($name:80) over ipv4, $4"},
+				logs:   []string{`cannot connect to "x" ($4:80) over ipv4: connection refused`},
 			},
 			{
 				then:   "it has been resolved again",
 				points: []string{"ipv4 198.18.200.2 1", "ipv4 connection_refused 1"},
-				logs:   []string{"No longer an address of the target: x ($name:80) over ipv4, $4"},
+				logs:   []string{`"x" ($4:80) over ipv4 is no longer an address of the target`},
 			},
 		},
 	},
@@ -477,7 +480,7 @@ var changingRows = []row{
 					w.dns.Set(a.name, dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4}}})
 				},
 				points: []string{"ipv4 $4 1"},
-				logs:   []string{"No longer checked over ipv6, since the name has no such address any more: x ($name:80)"},
+				logs:   []string{`no longer checking "x" ($name:80) over ipv6: the name has no such address any more`},
 			},
 			{then: "it still has none", points: []string{"ipv4 $4 1"}},
 			{
@@ -502,7 +505,7 @@ var changingRows = []row{
 					w.dns.Set(a.name, dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4}}})
 				},
 				points: []string{"ipv4 $4 1", "ipv6 $6 0", "ipv6 no_address 1"},
-				logs:   []string{"Cannot connect to x ($name:80) over ipv6, $6 (The host is reached over ipv4 only: look at its ipv6 address in DNS, its route and its firewall)"},
+				logs:   []string{`cannot connect to "x" ([$6]:80) over ipv6: no address (It connects over ipv4 and not over ipv6, in which its name has no address)`},
 			},
 		},
 	},
@@ -518,13 +521,13 @@ var changingRows = []row{
 				then:   "it does not exist",
 				change: func(w *world, a addresses) { w.dns.Set(a.name, answered(dnsserver.NXDomain)(a)) },
 				points: []string{"ipv4 $4 0", "ipv4 dns_not_found 1", "ipv6 $6 0", "ipv6 dns_not_found 1"},
-				logs:   []string{"Cannot connect to x ($name:80) over ipv4, $4", "Cannot connect to x ($name:80) over ipv6, $6"},
+				logs:   []string{`cannot connect to "x" ($4:80) over ipv4: dns not found`, `cannot connect to "x" ([$6]:80) over ipv6: dns not found`},
 			},
 			{
 				then:   "it is back",
 				change: func(w *world, a addresses) { w.dns.Set(a.name, a.both()) },
 				points: []string{"ipv4 $4 1", "ipv4 dns_not_found 1", "ipv6 $6 1", "ipv6 dns_not_found 1"},
-				logs:   []string{"Connected again to x ($name:80) over ipv4, $4", "Connected again to x ($name:80) over ipv6, $6"},
+				logs:   []string{`connected again to "x" ($4:80) over ipv4`, `connected again to "x" ([$6]:80) over ipv6`},
 			},
 		},
 	},
@@ -540,13 +543,13 @@ var changingRows = []row{
 				then:   "it is silent",
 				change: func(w *world, a addresses) { w.dns.Set(a.name, dnsserver.Both(dnsserver.Answer{Silent: true})) },
 				points: []string{"ipv4 $4 0", "ipv4 dns_timeout 1", "ipv6 $6 0", "ipv6 dns_timeout 1"},
-				logs:   []string{"Cannot connect to x ($name:80) over ipv4, $4", "Cannot connect to x ($name:80) over ipv6, $6"},
+				logs:   []string{`cannot connect to "x" ($4:80) over ipv4: dns timeout`, `cannot connect to "x" ([$6]:80) over ipv6: dns timeout`},
 			},
 			{
 				then:   "it answers",
 				change: func(w *world, a addresses) { w.dns.Set(a.name, a.both()) },
 				points: []string{"ipv4 $4 1", "ipv4 dns_timeout 1", "ipv6 $6 1", "ipv6 dns_timeout 1"},
-				logs:   []string{"Connected again to x ($name:80) over ipv4, $4", "Connected again to x ($name:80) over ipv6, $6"},
+				logs:   []string{`connected again to "x" ($4:80) over ipv4`, `connected again to "x" ([$6]:80) over ipv6`},
 			},
 		},
 	},

@@ -63,8 +63,8 @@ func change(then string, corp, wild func(a addresses) dnsserver.Zone, points []s
 func found(points ...string) step { return step{points: points} }
 
 const (
-	searched4 = "Cannot connect to x ($short:80) over ipv4"
-	searched6 = "Cannot connect to x ($short:80) over ipv6"
+	searched4 = `cannot connect to "x" ($short:80) over ipv4: `
+	searched6 = `cannot connect to "x" ($short:80) over ipv6: `
 )
 
 var searchRows = []row{
@@ -72,32 +72,32 @@ var searchRows = []row{
 	searchRow("the second domain has both families", nil, addresses.both, searched, found("ipv4 $4 1", "ipv6 $6 1")),
 	searchRow("the first domain has IPv4 and the second one IPv6, of another host", only4, only6, searched, found("ipv4 $4 1")),
 	searchRow("the same, and IPv6 is asked for", only4, only6, searched+", address_families: [ipv6]",
-		step{points: []string{"ipv6 - 0", "ipv6 no_address 1"}, logs: []string{searched6}}),
+		step{points: []string{"ipv6 - 0", "ipv6 no_address 1"}, logs: []string{searched6 + "no address"}}),
 	searchRow("no domain has it", nil, nil, searched,
-		step{points: []string{"- - 0", "- dns_not_found 1"}, logs: []string{"Cannot connect to x ($short:80)"}}),
+		step{points: []string{"- - 0", "- dns_not_found 1"}, logs: []string{`cannot connect to "x" ($short:80): dns not found`}}),
 	searchRow("the server fails for one family of the first domain",
 		func(a addresses) dnsserver.Zone { return in4(a, servFail) }, nil, anew,
-		step{points: []string{"ipv4 $4 1", "ipv6 dns_failure 1"}, logs: []string{searched6}},
+		step{points: []string{"ipv4 $4 1", "ipv6 dns_failure 1"}, logs: []string{searched6 + "dns failure"}},
 		change("it has that family", addresses.both, nil, []string{"ipv4 $4 1", "ipv6 $6 1", "ipv6 dns_failure 1"},
-			"The name resolves again, or has no such address: x ($short:80) over ipv6"),
+			`"x" ($short:80) over ipv6 resolves again, or has no such address`),
 	),
 	searchRow("one family of the first domain has no answer",
 		func(a addresses) dnsserver.Zone { return in6(a, silence) }, nil, anew,
-		step{points: []string{"ipv4 dns_timeout 1", "ipv6 $6 1"}, logs: []string{searched4}},
+		step{points: []string{"ipv4 dns_timeout 1", "ipv6 $6 1"}, logs: []string{searched4 + "dns timeout"}},
 		change("it has that family", addresses.both, nil, []string{"ipv4 $4 1", "ipv4 dns_timeout 1", "ipv6 $6 1"},
-			"The name resolves again, or has no such address: x ($short:80) over ipv4"),
+			`"x" ($short:80) over ipv4 resolves again, or has no such address`),
 	),
 	searchRow("the server fails for one family that the first domain has not, and then no longer",
 		func(a addresses) dnsserver.Zone { return in4(a, servFail) }, nil, searched+often,
-		step{points: []string{"ipv4 $4 1", "ipv6 dns_failure 1"}, logs: []string{searched6}},
+		step{points: []string{"ipv4 $4 1", "ipv6 dns_failure 1"}, logs: []string{searched6 + "dns failure"}},
 		change("it answers, and is asked although IPv4 connects", only4, nil, []string{"ipv4 $4 1", "ipv6 dns_failure 1"},
-			"The name resolves again, or has no such address: x ($short:80) over ipv6"),
+			`"x" ($short:80) over ipv6 resolves again, or has no such address`),
 	),
 	searchRow("the first domain's server begins to fail, and the second one has another host", only4, nil, anew,
 		found("ipv4 $4 1"),
 		change("it fails", func(addresses) dnsserver.Zone { return dnsserver.Both(servFail) }, only6,
-			[]string{"ipv4 $4 0", "ipv4 dns_failure 1"}, searched4+", $4"),
-		change("it answers", only4, only6, []string{"ipv4 $4 1", "ipv4 dns_failure 1"}, "Connected again to x ($short:80) over ipv4, $4"),
+			[]string{"ipv4 $4 0", "ipv4 dns_failure 1"}, down4+"dns failure"),
+		change("it answers", only4, only6, []string{"ipv4 $4 1", "ipv4 dns_failure 1"}, `connected again to "x" ($4:80) over ipv4`),
 	),
 	searchRow("the name moves to the second domain", only4, nil, anew,
 		found("ipv4 $4 1"),
@@ -142,7 +142,7 @@ var familyRows = []row{
 		set: uniqueLocal(named + ", address_families: [ipv4, ipv6]" + brief),
 		steps: []step{{
 			points: []string{"ipv4 $4 1", "ipv6 " + elsewhere + " 0", "ipv6 timeout 1"},
-			logs:   []string{"Cannot connect to x ($name:80) over ipv6, " + elsewhere + " (The host is reached over ipv4 only: look at its ipv6 address in DNS, its route and its firewall)"},
+			logs:   []string{`cannot connect to "x" ([` + elsewhere + `]:80) over ipv6: timeout (It connects over ipv4 and not over ipv6)`},
 		}},
 	},
 	{
@@ -178,7 +178,7 @@ var familyRows = []row{
 			unreachableServers(w, firstServer)
 			return named
 		},
-		steps: []step{{points: []string{"- - 0", "- dns_failure 1"}, logs: []string{"Cannot connect to x ($name:80)"}}},
+		steps: []step{{points: []string{"- - 0", "- dns_failure 1"}, logs: []string{`cannot connect to "x" ($name:80): dns failure`}}},
 	},
 	{
 		group: families, situation: "one name server cannot be asked for that reason, and the other one answers",
@@ -255,7 +255,7 @@ var withoutIPv6Rows = []row{
 					w.shell("sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.lo.disable_ipv6=0")
 				},
 				points: []string{"ipv4 127.0.0.1 1", "ipv6 ::1 1"},
-				logs:   []string{"All instances that have an ipv6 address are checked over ipv6 again"},
+				logs:   []string{"all instances that have an ipv6 address are checked over ipv6 again"},
 			},
 		},
 	},
@@ -267,12 +267,12 @@ var withoutIPv6Rows = []row{
 			return named + always
 		},
 		steps: []step{
-			{points: []string{"- - 0", "- dns_failure 1"}, logs: []string{"Cannot connect to x ($name:80)", notOver6}},
+			{points: []string{"- - 0", "- dns_failure 1"}, logs: []string{`cannot connect to "x" ($name:80): dns failure`, notOver6}},
 			{
 				then:   "it answers",
 				change: func(w *world, a addresses) { w.dns.Set(a.name, a.both()) },
 				points: []string{"ipv4 $4 1", "- dns_failure 1"},
-				logs:   []string{"The name resolves again, or has no such address: x ($name:80)"},
+				logs:   []string{`"x" ($name:80) resolves again, or has no such address`},
 			},
 			{
 				then:   "it fails for IPv6",

@@ -40,7 +40,7 @@ var tableRows = []row{
 				change: func(w *world, _ addresses) { fillConntrack(w, 1) },
 				logs: []string{
 					unchecked(1, conntrackFull),
-					"The connection tracking table of this machine is full, so it drops what the checks send, and targets that do not answer are left unchecked: ENTRIES",
+					"the connection tracking table of this machine is full, so it drops what the checks send, and targets that do not answer are left unchecked: ENTRIES",
 				},
 			},
 			{then: "it still is", logs: []string{unchecked(1, conntrackFull)}},
@@ -48,13 +48,13 @@ var tableRows = []row{
 				then:   "it has room again",
 				change: func(w *world, _ addresses) { flushConntrack(w) },
 				points: []string{"ipv4 $4 1"},
-				logs:   []string{"The connection tracking table of this machine has room again: ENTRIES"},
+				logs:   []string{"the connection tracking table of this machine has room again: ENTRIES"},
 			},
 			{
 				then:   "the peer is silent",
 				change: func(w *world, a addresses) { w.peer.Set(a.port4(), silent) },
 				points: []string{"ipv4 $4 0", "ipv4 timeout 1"},
-				logs:   []string{down4},
+				logs:   []string{down4 + "timeout"},
 			},
 		},
 	},
@@ -69,7 +69,7 @@ var tableRows = []row{
 		},
 		steps: []step{{logs: []string{
 			unchecked(1, conntrackFull),
-			"The connection tracking table of this machine is full, so it drops what the checks send, and targets that do not answer are left unchecked: ENTRIES",
+			"the connection tracking table of this machine is full, so it drops what the checks send, and targets that do not answer are left unchecked: ENTRIES",
 		}}},
 	},
 	{
@@ -80,7 +80,7 @@ var tableRows = []row{
 			w.peer.Set(a.port4(), silent)
 			return dial4
 		},
-		steps: []step{{points: []string{"ipv4 $4 0", "ipv4 timeout 1"}, logs: []string{down4}}},
+		steps: []step{{points: []string{"ipv4 $4 0", "ipv4 timeout 1"}, logs: []string{down4 + "timeout"}}},
 	},
 	{
 		group: own, situation: "connections are tracked, and the peer is silent",
@@ -89,7 +89,7 @@ var tableRows = []row{
 			w.peer.Set(a.port6(), silent)
 			return dial6 + brief
 		},
-		steps: []step{{points: []string{"ipv6 $6 0", "ipv6 timeout 1"}, logs: []string{down6}}},
+		steps: []step{{points: []string{"ipv6 $6 0", "ipv6 timeout 1"}, logs: []string{down6 + "timeout"}}},
 	},
 	{
 		group: own, situation: "the connection tracking table is nearly full, and the peer is silent",
@@ -102,7 +102,7 @@ var tableRows = []row{
 		steps: []step{
 			{
 				points: []string{"ipv4 $4 0", "ipv4 timeout 1"},
-				logs:   []string{down4, "The connection tracking table of this machine is filling: ENTRIES"},
+				logs:   []string{down4 + "timeout", "the connection tracking table of this machine is filling: ENTRIES"},
 			},
 			{then: "it still is", points: []string{"ipv4 $4 0", "ipv4 timeout 2"}},
 		},

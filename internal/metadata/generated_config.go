@@ -275,6 +275,57 @@ func (ms *NetworkTCPSynRetransmitsMetricConfig) Validate() error {
 	return nil
 }
 
+// TcpcheckFamilyOmittedMetricAttributeKey specifies the key of an attribute for the tcpcheck.family.omitted metric.
+type TcpcheckFamilyOmittedMetricAttributeKey string
+
+const (
+	TcpcheckFamilyOmittedMetricAttributeKeyTcpcheckInstance TcpcheckFamilyOmittedMetricAttributeKey = "tcpcheck.instance"
+	TcpcheckFamilyOmittedMetricAttributeKeyServerAddress    TcpcheckFamilyOmittedMetricAttributeKey = "server.address"
+	TcpcheckFamilyOmittedMetricAttributeKeyServerPort       TcpcheckFamilyOmittedMetricAttributeKey = "server.port"
+	TcpcheckFamilyOmittedMetricAttributeKeyNetworkType      TcpcheckFamilyOmittedMetricAttributeKey = "network.type"
+)
+
+// TcpcheckFamilyOmittedMetricConfig provides config for the tcpcheck.family.omitted metric.
+type TcpcheckFamilyOmittedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                    `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []TcpcheckFamilyOmittedMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *TcpcheckFamilyOmittedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *TcpcheckFamilyOmittedMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case TcpcheckFamilyOmittedMetricAttributeKeyTcpcheckInstance, TcpcheckFamilyOmittedMetricAttributeKeyServerAddress, TcpcheckFamilyOmittedMetricAttributeKeyServerPort, TcpcheckFamilyOmittedMetricAttributeKeyNetworkType:
+		default:
+			return fmt.Errorf("metric tcpcheck.family.omitted doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
 // MetricsConfig provides config for tcpcheck metrics.
 type MetricsConfig struct {
 	NetworkTCPCanConnect     NetworkTCPCanConnectMetricConfig     `mapstructure:"network.tcp.can_connect"`
@@ -282,6 +333,7 @@ type MetricsConfig struct {
 	NetworkTCPResolveTime    NetworkTCPResolveTimeMetricConfig    `mapstructure:"network.tcp.resolve_time"`
 	NetworkTCPResponseTime   NetworkTCPResponseTimeMetricConfig   `mapstructure:"network.tcp.response_time"`
 	NetworkTCPSynRetransmits NetworkTCPSynRetransmitsMetricConfig `mapstructure:"network.tcp.syn_retransmits"`
+	TcpcheckFamilyOmitted    TcpcheckFamilyOmittedMetricConfig    `mapstructure:"tcpcheck.family.omitted"`
 }
 
 func DefaultMetricsConfig() MetricsConfig {
@@ -310,6 +362,11 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled:             false,
 			AggregationStrategy: AggregationStrategyAvg,
 			EnabledAttributes:   []NetworkTCPSynRetransmitsMetricAttributeKey{NetworkTCPSynRetransmitsMetricAttributeKeyTcpcheckInstance, NetworkTCPSynRetransmitsMetricAttributeKeyServerAddress, NetworkTCPSynRetransmitsMetricAttributeKeyServerPort, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkType, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkPeerAddress},
+		},
+		TcpcheckFamilyOmitted: TcpcheckFamilyOmittedMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []TcpcheckFamilyOmittedMetricAttributeKey{TcpcheckFamilyOmittedMetricAttributeKeyTcpcheckInstance, TcpcheckFamilyOmittedMetricAttributeKeyServerAddress, TcpcheckFamilyOmittedMetricAttributeKeyServerPort, TcpcheckFamilyOmittedMetricAttributeKeyNetworkType},
 		},
 	}
 }

@@ -51,6 +51,11 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []NetworkTCPSynRetransmitsMetricAttributeKey{NetworkTCPSynRetransmitsMetricAttributeKeyTcpcheckInstance, NetworkTCPSynRetransmitsMetricAttributeKeyServerAddress, NetworkTCPSynRetransmitsMetricAttributeKeyServerPort, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkType, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkPeerAddress},
 					},
+					TcpcheckFamilyOmitted: TcpcheckFamilyOmittedMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []TcpcheckFamilyOmittedMetricAttributeKey{TcpcheckFamilyOmittedMetricAttributeKeyTcpcheckInstance, TcpcheckFamilyOmittedMetricAttributeKeyServerAddress, TcpcheckFamilyOmittedMetricAttributeKeyServerPort, TcpcheckFamilyOmittedMetricAttributeKeyNetworkType},
+					},
 				},
 				ResourceAttributes: ResourceAttributesConfig{
 					DatadogHostName: ResourceAttributeConfig{Enabled: true},
@@ -87,6 +92,11 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []NetworkTCPSynRetransmitsMetricAttributeKey{NetworkTCPSynRetransmitsMetricAttributeKeyTcpcheckInstance, NetworkTCPSynRetransmitsMetricAttributeKeyServerAddress, NetworkTCPSynRetransmitsMetricAttributeKeyServerPort, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkType, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkPeerAddress},
 					},
+					TcpcheckFamilyOmitted: TcpcheckFamilyOmittedMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []TcpcheckFamilyOmittedMetricAttributeKey{TcpcheckFamilyOmittedMetricAttributeKeyTcpcheckInstance, TcpcheckFamilyOmittedMetricAttributeKeyServerAddress, TcpcheckFamilyOmittedMetricAttributeKeyServerPort, TcpcheckFamilyOmittedMetricAttributeKeyNetworkType},
+					},
 				},
 				ResourceAttributes: ResourceAttributesConfig{
 					DatadogHostName: ResourceAttributeConfig{Enabled: false},
@@ -98,7 +108,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(NetworkTCPCanConnectMetricConfig{}, NetworkTCPErrorsMetricConfig{}, NetworkTCPResolveTimeMetricConfig{}, NetworkTCPResponseTimeMetricConfig{}, NetworkTCPSynRetransmitsMetricConfig{}, ResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(NetworkTCPCanConnectMetricConfig{}, NetworkTCPErrorsMetricConfig{}, NetworkTCPResolveTimeMetricConfig{}, NetworkTCPResponseTimeMetricConfig{}, NetworkTCPSynRetransmitsMetricConfig{}, TcpcheckFamilyOmittedMetricConfig{}, ResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -159,6 +169,18 @@ func TestNetworkTCPSynRetransmitsMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "metric network.tcp.syn_retransmits doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]")
 
 	cfg = DefaultMetricsConfig().NetworkTCPSynRetransmits
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestTcpcheckFamilyOmittedMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().TcpcheckFamilyOmitted
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []TcpcheckFamilyOmittedMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.family.omitted doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type]")
+
+	cfg = DefaultMetricsConfig().TcpcheckFamilyOmitted
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }

@@ -133,6 +133,10 @@ var MetricsInfo = metricsInfo{
 		Name:       "network.tcp.syn_retransmits",
 		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address"},
 	},
+	TcpcheckFamilyOmitted: metricInfo{
+		Name:       "tcpcheck.family.omitted",
+		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type"},
+	},
 }
 
 type metricsInfo struct {
@@ -141,6 +145,7 @@ type metricsInfo struct {
 	NetworkTCPResolveTime    metricInfo
 	NetworkTCPResponseTime   metricInfo
 	NetworkTCPSynRetransmits metricInfo
+	TcpcheckFamilyOmitted    metricInfo
 }
 
 type metricInfo struct {
@@ -673,6 +678,104 @@ func newMetricNetworkTCPSynRetransmits(cfg NetworkTCPSynRetransmitsMetricConfig)
 	return m
 }
 
+type metricTcpcheckFamilyOmitted struct {
+	data          pmetric.Metric                    // data buffer for generated metric.
+	config        TcpcheckFamilyOmittedMetricConfig // metric config provided by user.
+	capacity      int                               // max observed number of data points added to the metric.
+	aggDataPoints []int64                           // slice containing number of aggregated datapoints at each index
+}
+
+// init fills tcpcheck.family.omitted metric with initial data.
+func (m *metricTcpcheckFamilyOmitted) init() {
+	m.data.SetName("tcpcheck.family.omitted")
+	m.data.SetDescription("1 for an address family of the name in which the instance is not checked, since this machine has no address from which it could reach those of the name.")
+	m.data.SetUnit("{family}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricTcpcheckFamilyOmitted) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckFamilyOmittedMetricAttributeKeyTcpcheckInstance) {
+		dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckFamilyOmittedMetricAttributeKeyServerAddress) {
+		dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckFamilyOmittedMetricAttributeKeyServerPort) {
+		dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckFamilyOmittedMetricAttributeKeyNetworkType) {
+		dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricTcpcheckFamilyOmitted) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricTcpcheckFamilyOmitted) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetIntValue(m.data.Gauge().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricTcpcheckFamilyOmitted(cfg TcpcheckFamilyOmittedMetricConfig) metricTcpcheckFamilyOmitted {
+	m := metricTcpcheckFamilyOmitted{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 // MetricsBuilder provides an interface for scrapers to report metrics while taking care of all the transformations
 // required to produce metric representation defined in metadata and user config.
 type MetricsBuilder struct {
@@ -688,6 +791,7 @@ type MetricsBuilder struct {
 	metricNetworkTCPResolveTime    metricNetworkTCPResolveTime
 	metricNetworkTCPResponseTime   metricNetworkTCPResponseTime
 	metricNetworkTCPSynRetransmits metricNetworkTCPSynRetransmits
+	metricTcpcheckFamilyOmitted    metricTcpcheckFamilyOmitted
 }
 
 // MetricBuilderOption applies changes to default metrics builder.
@@ -718,6 +822,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricNetworkTCPResolveTime:    newMetricNetworkTCPResolveTime(mbc.Metrics.NetworkTCPResolveTime),
 		metricNetworkTCPResponseTime:   newMetricNetworkTCPResponseTime(mbc.Metrics.NetworkTCPResponseTime),
 		metricNetworkTCPSynRetransmits: newMetricNetworkTCPSynRetransmits(mbc.Metrics.NetworkTCPSynRetransmits),
+		metricTcpcheckFamilyOmitted:    newMetricTcpcheckFamilyOmitted(mbc.Metrics.TcpcheckFamilyOmitted),
 		resourceAttributeIncludeFilter: make(map[string]filter.Filter),
 		resourceAttributeExcludeFilter: make(map[string]filter.Filter),
 	}
@@ -808,6 +913,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricNetworkTCPResolveTime.emit(ils.Metrics())
 	mb.metricNetworkTCPResponseTime.emit(ils.Metrics())
 	mb.metricNetworkTCPSynRetransmits.emit(ils.Metrics())
+	mb.metricTcpcheckFamilyOmitted.emit(ils.Metrics())
 
 	for _, op := range options {
 		op.apply(rm)
@@ -862,6 +968,11 @@ func (mb *MetricsBuilder) RecordNetworkTCPResponseTimeDataPoint(ts pcommon.Times
 // RecordNetworkTCPSynRetransmitsDataPoint adds a data point to network.tcp.syn_retransmits metric.
 func (mb *MetricsBuilder) RecordNetworkTCPSynRetransmitsDataPoint(ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string) {
 	mb.metricNetworkTCPSynRetransmits.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue)
+}
+
+// RecordTcpcheckFamilyOmittedDataPoint adds a data point to tcpcheck.family.omitted metric.
+func (mb *MetricsBuilder) RecordTcpcheckFamilyOmittedDataPoint(ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType) {
+	mb.metricTcpcheckFamilyOmitted.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String())
 }
 
 // Reset resets metrics builder to its initial state. It should be used when external metrics source is restarted,

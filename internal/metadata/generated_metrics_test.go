@@ -72,6 +72,7 @@ func TestMetricsBuilder(t *testing.T) {
 			aggMap["network.tcp.resolve_time"] = mb.metricNetworkTCPResolveTime.config.AggregationStrategy
 			aggMap["network.tcp.response_time"] = mb.metricNetworkTCPResponseTime.config.AggregationStrategy
 			aggMap["network.tcp.syn_retransmits"] = mb.metricNetworkTCPSynRetransmits.config.AggregationStrategy
+			aggMap["tcpcheck.family.omitted"] = mb.metricTcpcheckFamilyOmitted.config.AggregationStrategy
 
 			expectedWarnings := 0
 			if tt.metricsSet != testDataSetReag {
@@ -110,6 +111,12 @@ func TestMetricsBuilder(t *testing.T) {
 			if tt.name == "reaggregate_set" {
 				mb.RecordNetworkTCPSynRetransmitsDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2")
 			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordTcpcheckFamilyOmittedDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4)
+			if tt.name == "reaggregate_set" {
+				mb.RecordTcpcheckFamilyOmittedDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6)
+			}
 
 			rb := mb.NewResourceBuilder()
 			rb.SetDatadogHostName("datadog.host.name-val")
@@ -122,6 +129,7 @@ func TestMetricsBuilder(t *testing.T) {
 				assert.Empty(t, mb.metricNetworkTCPResolveTime.aggDataPoints)
 				assert.Empty(t, mb.metricNetworkTCPResponseTime.aggDataPoints)
 				assert.Empty(t, mb.metricNetworkTCPSynRetransmits.aggDataPoints)
+				assert.Empty(t, mb.metricTcpcheckFamilyOmitted.aggDataPoints)
 			}
 
 			if tt.expectEmpty {
@@ -460,6 +468,61 @@ func TestMetricsBuilder(t *testing.T) {
 						_, ok = dp.Attributes().Get("network.type")
 						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("network.peer.address")
+						assert.False(t, ok)
+					}
+				case "tcpcheck.family.omitted":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["tcpcheck.family.omitted"], "Found a duplicate in the metrics slice: tcpcheck.family.omitted")
+						validatedMetrics["tcpcheck.family.omitted"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "1 for an address family of the name in which the instance is not checked, since this machine has no address from which it could reach those of the name.", mi.Description())
+						assert.Equal(t, "{family}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						tcpcheckInstanceAttrVal, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.True(t, ok)
+						assert.Equal(t, "tcpcheck.instance-val", tcpcheckInstanceAttrVal.Str())
+						serverAddressAttrVal, ok := dp.Attributes().Get("server.address")
+						assert.True(t, ok)
+						assert.Equal(t, "server.address-val", serverAddressAttrVal.Str())
+						serverPortAttrVal, ok := dp.Attributes().Get("server.port")
+						assert.True(t, ok)
+						assert.EqualValues(t, 11, serverPortAttrVal.Int())
+						networkTypeAttrVal, ok := dp.Attributes().Get("network.type")
+						assert.True(t, ok)
+						assert.Equal(t, "ipv4", networkTypeAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["tcpcheck.family.omitted"], "Found a duplicate in the metrics slice: tcpcheck.family.omitted")
+						validatedMetrics["tcpcheck.family.omitted"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "1 for an address family of the name in which the instance is not checked, since this machine has no address from which it could reach those of the name.", mi.Description())
+						assert.Equal(t, "{family}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["tcpcheck.family.omitted"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.address")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.port")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("network.type")
 						assert.False(t, ok)
 					}
 				}

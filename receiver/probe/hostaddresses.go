@@ -149,12 +149,18 @@ func (h HostAddresses) Reaches(addr netip.Addr) bool {
 	if h.known == nil {
 		return true
 	}
-	to := kindOf(addr)
-	if !h.known.any(func(k addressKind) bool { return k.reaches(to) }) {
+	if !h.fits(addr) {
 		return false
 	}
+	to := kindOf(addr)
 	source, ok := h.known.source(addr)
 	return !ok || kindOf(source).reaches(to)
+}
+
+// fits reports whether this machine has an address of a kind that reaches addr.
+func (h HostAddresses) fits(addr netip.Addr) bool {
+	to := kindOf(addr)
+	return h.known == nil || h.known.any(func(k addressKind) bool { return k.reaches(to) })
 }
 
 // sourceFor returns the source address that this machine takes to addr (connect(2) of a

@@ -4,6 +4,7 @@ package probe
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"sync"
 	"time"
@@ -150,9 +151,20 @@ func (p *Probe) Check(ctx context.Context, host HostAddresses, waiting func()) (
 	if err := ctx.Err(); err != nil {
 		return Outcome{}, err
 	}
+	p.explain(host)
 	p.names.observe(p.results)
 	outcome.Results = p.results
 	return outcome, nil
+}
+
+// explain says of the addresses that were not checked since this machine has no address
+// for them just that, for which the kernel's word is EADDRNOTAVAIL.
+func (p *Probe) explain(host HostAddresses) {
+	for i := range p.results {
+		if r := &p.results[i]; r.LocalFault && r.Address.IsValid() && !host.fits(r.Address) {
+			r.Err = fmt.Errorf("this machine has no %s address from which it could reach them", r.Family)
+		}
+	}
 }
 
 // connect dials the addresses of those results that have not failed yet, and

@@ -87,7 +87,8 @@ func (p *Probe) lookUp(ctx context.Context) resolution {
 }
 
 // required returns the results of the families that the target asks for, in the
-// place of the last ones: a family without an address is down.
+// place of the last ones: a family without an address is down. Only localhost has one
+// in each family, whatever the hosts file says (RFC 6761, section 6.3).
 func (p *Probe) required(answers []answer) []Result {
 	results := p.results[:0]
 	exists := slices.ContainsFunc(answers, func(a answer) bool { return a.exists() })
@@ -95,7 +96,11 @@ func (p *Probe) required(answers []answer) []Result {
 		if !slices.Contains(p.target.Families, a.family) {
 			continue
 		}
-		if a.notFound() && exists {
+		switch {
+		case !a.notFound():
+		case isLocalhost(p.target.Host):
+			a = answer{family: a.family, addresses: []netip.Addr{loopbackOf(a.family)}, count: 1}
+		case exists:
 			a.errorType = NoAddress
 		}
 		results = p.appendFamily(results, a)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -72,6 +73,9 @@ func (r *resolver) resolve(ctx context.Context, host string, families []target.F
 	}
 	start := time.Now()
 	addresses, err := r.files.inHosts(host)
+	if err == nil && len(addresses) == 0 && isLocalhost(host) {
+		addresses = []netip.Addr{loopbackOf(target.IPv4), loopbackOf(target.IPv6)}
+	}
 	if err == nil && len(addresses) > 0 {
 		return resolution{name: host, answers: split(host, addresses, families, time.Since(start)), complete: true}
 	}
@@ -83,6 +87,21 @@ func (r *resolver) resolve(ctx context.Context, host string, families []target.F
 		return resolution{answers: unable(families, fmt.Errorf("lookup %s: %w", host, err))}
 	}
 	return r.walk(ctx, names, families, timeout, settled)
+}
+
+// isLocalhost reports whether a name is localhost or below it, which stand for the
+// loopback addresses and are not for name servers to say (RFC 6761, section 6.3).
+func isLocalhost(host string) bool {
+	name := "." + strings.ToLower(strings.TrimSuffix(host, "."))
+	return strings.HasSuffix(name, ".localhost")
+}
+
+// loopbackOf returns the loopback address of a family.
+func loopbackOf(family target.Family) netip.Addr {
+	if family == target.IPv4 {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return netip.IPv6Loopback()
 }
 
 // walk asks for one name after the other, until one has an address in any family.

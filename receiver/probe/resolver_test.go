@@ -288,3 +288,43 @@ func TestAddresses(t *testing.T) {
 	assert.Equal(t, []netip.Addr{v4}, a.addresses)
 	assert.True(t, a.found())
 }
+
+// localhost and the names below it are the loopback addresses, and no name server is
+// asked (RFC 6761, section 6.3). The hosts file goes first; a family that is asked for
+// and that it does not have is checked all the same.
+func TestLocalhost(t *testing.T) {
+	wrong := zone{"localhost. A": "192.0.2.1", "localhost. AAAA": "2001:db8::1", "web.localhost. A": "192.0.2.1", "notlocalhost. A": "192.0.2.1"}
+	automatic, both := []target.Family(nil), target.Families
+	for _, test := range []struct {
+		name     string
+		host     string
+		hosts    string
+		families []target.Family
+		want     []string
+	}{
+		{"no hosts file", "localhost", "", automatic, []string{"127.0.0.1", "::1"}},
+		{"no hosts file, and both asked for", "LocalHost.", "", both, []string{"127.0.0.1", "::1"}},
+		{"a name below it", "web.localhost", "", automatic, []string{"127.0.0.1", "::1"}},
+		{"the hosts file has IPv4 only", "localhost", "127.0.0.1 localhost\n", automatic, []string{"127.0.0.1"}},
+		{"the hosts file has IPv4 only, and both asked for", "localhost", "127.0.0.1 localhost\n", both, []string{"127.0.0.1", "::1"}},
+		{"the hosts file has IPv4 only, and IPv6 asked for", "localhost", "127.0.0.1 localhost\n", []target.Family{target.IPv6}, []string{"::1"}},
+		{"the hosts file has another address", "localhost", "127.0.0.5 localhost\n", both, []string{"127.0.0.5", "::1"}},
+		{"another name", "notlocalhost", "", automatic, []string{"192.0.2.1"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := wrong.resolver(t, "")
+			require.NoError(t, os.WriteFile(r.files.hosts.path, []byte(test.hosts), 0o600))
+			p := &Probe{
+				target:   &target.Target{Host: test.host, Port: 80, Timeout: time.Second, Families: test.families},
+				resolver: r,
+			}
+			p.resolve(t.Context(), HostAddresses{}, func() {})
+			var got []string
+			for _, result := range p.results {
+				require.NoError(t, result.Err)
+				got = append(got, result.Address.String())
+			}
+			assert.Equal(t, test.want, got)
+		})
+	}
+}

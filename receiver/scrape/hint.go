@@ -1,45 +1,72 @@
 package scrape
 
 import (
+	"net/netip"
+	"strings"
+
 	"example.com/tcpcheckreceiver/receiver/probe"
 	"example.com/tcpcheckreceiver/receiver/target"
 )
 
-// familyHint says what it usually means, and what to do, where one family of a
-// target connects and the other one does not. It is empty otherwise.
+// familyHint says what is known, and where to look, where one family of a target
+// connects and the other one does not. It is empty otherwise.
 func familyHint(results []probe.Result) string {
 	connected := make(map[target.Family]bool)
-	refused := make(map[target.Family]bool)
-	failed := make(map[target.Family]bool)
-	for _, r := range results {
+	failed := make(map[target.Family]*probe.Result) // the first of each
+	for i := range results {
+		r := &results[i]
 		switch {
 		case r.LocalFault || r.Speculative:
 		case r.Connected():
 			connected[r.Family] = true
-		default:
-			failed[r.Family] = true
-			refused[r.Family] = refused[r.Family] || r.ErrorType == probe.ConnectionRefused
+		case failed[r.Family] == nil:
+			failed[r.Family] = r
 		}
 	}
 	for _, up := range target.Families {
 		down := up.Other()
-		if !connected[up] || connected[down] || !failed[down] {
+		if !connected[up] || connected[down] || failed[down] == nil {
 			continue
 		}
-		remedy := " If it is meant to be so, ask only for that family: " + familyOption[up] + "."
-		if refused[down] {
-			return "The service listens on " + up.String() + " only. To serve both families, bind it to " + bindAddress[down] + " as well." + remedy
-		}
-		return "The host is reached over " + up.String() + " only: look at its " + down.String() + " address in DNS, its route and its firewall." + remedy
+		known, look := causes(up, failed[down])
+		return strings.Join([]string{known, look, "If " + up.String() + " alone is meant, write " + familyOption[up] + "."}, " ")
 	}
 	return ""
 }
 
-// familyOption is what to write to check one family only.
-var familyOption = map[target.Family]string{
-	target.IPv4: "address_families: [ipv4], or ipv4_only: true",
-	target.IPv6: "address_families: [ipv6]",
+// causes says what is known of a family that failed while the other one, up, connects,
+// and where to look for the cause.
+func causes(up target.Family, failed *probe.Result) (known, look string) {
+	down := failed.Family
+	known = "It connects over " + up.String() + " and not over " + down.String()
+	switch failed.ErrorType {
+	case probe.ConnectionRefused:
+		known = "It connects over " + up.String() + " and is refused over " + down.String() + ": nothing listens there, or a firewall answers in its place."
+		return known, "See what the service is bound to (ss -ltn on its host): " + binding(up, failed.Address)
+	case probe.NoAddress, probe.DNSNotFound:
+		return known + ", in which its name has no address.", "See its records in DNS and the hosts file."
+	case probe.DNSTimeout, probe.DNSFailure:
+		return known + ", in which its name was not resolved.", "See the name servers that /etc/resolv.conf names."
+	}
+	return known + ".", "See whether " + failed.Address.String() + " is still an address of the host, and the route and the firewalls on the way."
 }
 
-// bindAddress is the wildcard address of a family.
-var bindAddress = map[target.Family]string{target.IPv4: "0.0.0.0", target.IPv6: "[::]"}
+// binding says which wildcard and loopback addresses serve one family only, and how
+// both are served, but for an address of loopback without those of the network.
+func binding(up target.Family, refused netip.Addr) string {
+	switch {
+	case up == target.IPv4 && refused.IsLoopback():
+		return "127.0.0.1 and 0.0.0.0 are ipv4 only, and 127.0.0.1 together with ::1 is both."
+	case up == target.IPv4:
+		return "0.0.0.0 is ipv4 only, and [::] in its place is both on most systems."
+	case refused.IsLoopback():
+		return "::1 is ipv6 only, and so is [::] with IPV6_V6ONLY; ::1 together with 127.0.0.1 is both."
+	}
+	return "[::] with IPV6_V6ONLY is ipv6 only, and without it both."
+}
+
+// familyOption is what to write to check one family only.
+var familyOption = map[target.Family]string{
+	target.IPv4: "address_families: [ipv4]",
+	target.IPv6: "address_families: [ipv6]",
+}

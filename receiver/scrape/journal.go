@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -25,7 +26,8 @@ const (
 const maxLines = 20
 
 // journal logs when the state of an address changes, and its first result if
-// that is down. Nothing is logged again while the state lasts.
+// that is down. Nothing is logged again while the state lasts. docs/log.md is for
+// its readers.
 //
 // The messages name the target, so that the collector's sampling, which drops
 // messages that are alike, does not take those of different targets for one.
@@ -70,6 +72,9 @@ type state struct {
 	endpoint
 	checked   bool // by the check that is observed
 	connected bool
+	turned    time.Time // when it came to be up, or down
+	// errorType is why it is down: another reason is another state.
+	errorType probe.ErrorType
 	since     time.Time
 	// changes is how many there were since window began; held says that they
 	// are too many to be logged.
@@ -94,8 +99,8 @@ func (j *journal) observe(i int, outcome *probe.Outcome, now time.Time) {
 	had := j.families(i)
 	silent := false
 	for k := range results {
-		changed := j.observeResult(i, &results[k], results)
-		silent = silent || changed && results[k].ErrorType == probe.Timeout
+		turned := j.observeResult(i, &results[k], results)
+		silent = silent || turned && results[k].ErrorType == probe.Timeout
 	}
 	if silent {
 		j.silent++
@@ -133,19 +138,19 @@ func (j *journal) observeFamilies(i int, had familySet, outcome *probe.Outcome) 
 	for _, o := range outcome.Omissions {
 		if o.Reason == probe.NameLacksFamily && *had.of(o.Family) && !*has.of(o.Family) {
 			*n.omitted.of(o.Family) = true
-			j.warn(i, "No longer checked over "+o.Family.String()+", since the name has no such address any more: "+j.name(i, endpoint{}), j.fields(i, endpoint{family: o.Family})...)
+			j.warn(i, "no longer checking "+j.name(i, endpoint{family: o.Family})+": the name has no such address any more", j.fields(i, endpoint{family: o.Family})...)
 		}
 	}
 	for _, family := range target.Families {
 		if omitted := n.omitted.of(family); *omitted && *has.of(family) {
 			*omitted = false
-			j.info(i, "Checked over "+family.String()+" again: "+j.name(i, endpoint{}), j.fields(i, endpoint{family: family})...)
+			j.info(i, "checking "+j.name(i, endpoint{family: family})+" again", j.fields(i, endpoint{family: family})...)
 		}
 		k := slices.IndexFunc(outcome.Excesses, func(e probe.Excess) bool { return e.Family == family })
 		excess := n.excess.of(family)
 		if k >= 0 && !*excess {
 			e := outcome.Excesses[k]
-			j.warn(i, fmt.Sprintf("Only the first %d of %d addresses are checked over %s: %s", e.Checked, e.Found, family, j.name(i, endpoint{})), j.fields(i, endpoint{family: family})...)
+			j.warn(i, fmt.Sprintf("checking only the first %d of %d addresses of %s", e.Checked, e.Found, j.name(i, endpoint{family: family})), j.fields(i, endpoint{family: family})...)
 		}
 		*excess = k >= 0
 	}
@@ -170,7 +175,7 @@ func (j *journal) log(level zapcore.Level, i int, message string, fields []zap.F
 	case n.lines <= maxLines:
 		j.logger.Log(level, message, fields...)
 	case n.held == 0:
-		j.logger.Warn("Too many lines, the next ones are counted until "+n.window.Add(flapWindow).Format(time.TimeOnly)+": "+j.name(i, endpoint{}), j.fields(i, endpoint{})...)
+		j.logger.Warn("too many lines about "+j.name(i, endpoint{})+": the next ones are counted until "+n.window.Add(flapWindow).Format(time.TimeOnly), j.fields(i, endpoint{})...)
 		fallthrough
 	default:
 		n.held++
@@ -191,7 +196,7 @@ func (j *journal) flush(i int) {
 		}
 	}
 	fields := append(j.fields(i, endpoint{}), zap.Int("lines", n.held), zap.Int("down", len(down)), zap.Strings("addresses_down", down[:min(len(down), maxLines)]))
-	j.logger.Warn(fmt.Sprintf("%d lines were not logged, and %d addresses are down: %s", n.held, len(down), j.name(i, endpoint{})), fields...)
+	j.logger.Warn(fmt.Sprintf("%d lines about %s were not logged: %d of its addresses are down", n.held, j.name(i, endpoint{}), len(down)), fields...)
 	n.window, n.lines, n.held = j.now, 0, 0
 }
 
@@ -205,9 +210,9 @@ func (j *journal) find(i int, e endpoint) *state {
 	return nil
 }
 
-// observeResult takes note of one of the results of a check, and reports whether it is a
-// change, or the first one of an address.
-func (j *journal) observeResult(i int, result *probe.Result, all []probe.Result) (changed bool) {
+// observeResult takes note of one of the results of a check, and reports whether its
+// address came to be up or down, or is a new one.
+func (j *journal) observeResult(i int, result *probe.Result, all []probe.Result) (turned bool) {
 	now := j.now
 	e := endpoint{result.Family, result.Address}
 	s := j.find(i, e)
@@ -218,50 +223,78 @@ func (j *journal) observeResult(i int, result *probe.Result, all []probe.Result)
 		return false
 	}
 	if s == nil {
-		j.states[i] = append(j.states[i], state{endpoint: e, checked: true, connected: result.Connected(), since: now, window: now})
+		j.states[i] = append(j.states[i], state{
+			endpoint: e, checked: true, connected: result.Connected(), errorType: result.ErrorType, turned: now, since: now, window: now,
+		})
 		if !result.Connected() {
-			j.logDown(i, e, result, familyHint(all), zap.Skip())
+			j.logDown(i, e, result, "", familyHint(all), zap.Skip())
 		}
 		return true
 	}
-	if s.connected == result.Connected() {
+	if s.errorType == result.ErrorType {
 		if s.held && now.Sub(s.since) >= flapWindow {
 			s.held, s.changes = false, 0
-			j.info(i, "No longer flapping: "+j.name(i, e), append(j.fields(i, e), zap.Bool("connected", s.connected), zap.Time("since", s.since))...)
+			j.info(i, j.name(i, e)+" is no longer flapping: "+s.text(), append(j.fields(i, e), zap.Bool("connected", s.connected), zap.Time("since", s.since))...)
 		}
 		return false
 	}
-	before := s.since
-	s.change(now)
+	before := *s
+	s.change(result, now)
 	switch {
 	case s.held && s.changes > flapChanges:
 	case s.held:
-		j.warn(i, "Flapping, its changes are not logged until it has kept a state for "+flapWindow.String()+": "+j.name(i, e), j.fields(i, e)...)
+		j.warn(i, j.name(i, e)+" is flapping: its changes are not logged until it has kept a state for "+flapWindow.String(), j.fields(i, e)...)
 	case s.connected:
-		j.info(i, "Connected again to "+j.name(i, e), append(j.fields(i, e), zap.Time("down_since", before))...)
+		j.info(i, "connected again to "+j.name(i, e), append(j.fields(i, e), zap.Time("down_since", before.turned))...)
+	case before.connected:
+		j.logDown(i, e, result, "", familyHint(all), zap.Time("up_since", before.turned))
 	default:
-		j.logDown(i, e, result, familyHint(all), zap.Time("up_since", before))
+		j.logDown(i, e, result, before.errorType, familyHint(all), zap.Time("down_since", before.turned))
 	}
-	return true
+	return s.connected != before.connected
 }
 
-// change turns the state over.
-func (s *state) change(now time.Time) {
+// text says what the state is.
+func (s *state) text() string {
+	if s.connected {
+		return "connected"
+	}
+	return reason(s.errorType)
+}
+
+// reason returns the words of an error type: those of the attribute error.type.
+func reason(errorType probe.ErrorType) string {
+	return strings.ReplaceAll(string(errorType), "_", " ")
+}
+
+// change sets the state to that of a result, which is another one.
+func (s *state) change(result *probe.Result, now time.Time) {
 	if !s.held && now.Sub(s.window) >= flapWindow {
 		s.window, s.changes = now, 0
 	}
 	s.changes++
 	s.held = s.held || s.changes == flapChanges
-	s.connected, s.since = !s.connected, now
+	if s.connected != result.Connected() {
+		s.connected, s.turned = result.Connected(), now
+	}
+	s.errorType, s.since = result.ErrorType, now
 }
 
-// logDown logs a failed result, with since when it had been up, if it had.
-func (j *journal) logDown(i int, e endpoint, result *probe.Result, hint string, upSince zap.Field) {
-	fields := append(j.fields(i, e), zap.String("error.type", string(result.ErrorType)), zap.Error(result.Err), upSince)
+// logDown logs a failed result, with the reason for which it had failed before, if it
+// is another one, and since when it had been up or down.
+func (j *journal) logDown(i int, e endpoint, result *probe.Result, before probe.ErrorType, hint string, since zap.Field) {
+	why := reason(result.ErrorType)
+	if result.ErrorType == probe.Other {
+		why = rootCause(result.Err).Error()
+	}
+	if before != "" {
+		why += ", no longer " + reason(before)
+	}
+	fields := append(j.fields(i, e), zap.String("error.type", string(result.ErrorType)), zap.Error(result.Err), since)
 	if hint != "" {
 		fields = append(fields, zap.String("hint", hint))
 	}
-	j.warn(i, "Cannot connect to "+j.name(i, e), fields...)
+	j.warn(i, "cannot connect to "+j.name(i, e)+": "+why, fields...)
 }
 
 // logGone logs that an endpoint is no longer one of its target's, which ends the
@@ -270,21 +303,23 @@ func (j *journal) logGone(i int, s *state) {
 	switch {
 	case s.connected:
 	case !s.address.IsValid():
-		j.info(i, "The name resolves again, or has no such address: "+j.name(i, s.endpoint), append(j.fields(i, s.endpoint), zap.Time("down_since", s.since))...)
+		j.info(i, j.name(i, s.endpoint)+" resolves again, or has no such address", append(j.fields(i, s.endpoint), zap.Time("down_since", s.turned))...)
 	default:
-		j.info(i, "No longer an address of the target: "+j.name(i, s.endpoint), append(j.fields(i, s.endpoint), zap.Time("down_since", s.since))...)
+		j.info(i, j.name(i, s.endpoint)+" is no longer an address of the target", append(j.fields(i, s.endpoint), zap.Time("down_since", s.turned))...)
 	}
 }
 
-// name names an endpoint, as in "web (localhost:443) over ipv6, ::1".
+// name names an endpoint by what was dialled, as in `"web" ([::1]:443) over ipv6`, or
+// where no address is known, by the host.
 func (j *journal) name(i int, e endpoint) string {
 	t := &j.targets[i]
-	name := t.Name + " (" + t.HostPort() + ")"
+	at := t.HostPort()
+	if e.address.IsValid() {
+		at = netip.AddrPortFrom(e.address, t.Port).String()
+	}
+	name := fmt.Sprintf("%q (%s)", t.Name, at)
 	if e.family != 0 {
 		name += " over " + e.family.String()
-	}
-	if e.address.IsValid() {
-		name += ", " + e.address.String()
 	}
 	return name
 }

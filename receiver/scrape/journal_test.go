@@ -45,7 +45,10 @@ func failed(address netip.Addr, errorType probe.ErrorType) probe.Result {
 // What is logged at each of a series of checks.
 func TestJournal(t *testing.T) {
 	local := probe.Result{Family: target.IPv4, Address: v4, Err: errors.New("too many open files"), LocalFault: true}
-	hintIPv4 := "The service listens on ipv4 only. To serve both families, bind it to [::] as well. If it is meant to be so, ask only for that family: address_families: [ipv4], or ipv4_only: true."
+	refused6 := "It connects over ipv4 and is refused over ipv6: nothing listens there, or a firewall answers in its place. " +
+		"See what the service is bound to (ss -ltn on its host): 0.0.0.0 is ipv4 only, and [::] in its place is both on most systems. If ipv4 alone is meant, write address_families: [ipv4]."
+	silent4 := "It connects over ipv6 and not over ipv4. See whether 192.0.2.1 is still an address of the host, and the route and the firewalls on the way. " +
+		"If ipv6 alone is meant, write address_families: [ipv6]."
 	for _, test := range []struct {
 		name   string
 		checks [][]probe.Result
@@ -58,42 +61,56 @@ func TestJournal(t *testing.T) {
 		},
 		{
 			name:   "down at first, and while it lasts",
-			checks: [][]probe.Result{{failed(v4, probe.Timeout)}, {failed(v4, probe.Timeout)}, {failed(v4, probe.ConnectionRefused)}},
-			want:   [][]string{{"warn Cannot connect to web (web.example:443) over ipv4, 192.0.2.1: timeout"}, nil, nil},
+			checks: [][]probe.Result{{failed(v4, probe.Timeout)}, {failed(v4, probe.Timeout)}},
+			want:   [][]string{{`warn cannot connect to "web" (192.0.2.1:443) over ipv4: timeout`}, nil},
+		},
+		{
+			name:   "another reason",
+			checks: [][]probe.Result{{failed(v4, probe.ConnectionRefused)}, {failed(v4, probe.Timeout)}, {failed(v4, probe.Timeout)}, {connected(v4)}},
+			want: [][]string{
+				{`warn cannot connect to "web" (192.0.2.1:443) over ipv4: connection refused`},
+				{`warn cannot connect to "web" (192.0.2.1:443) over ipv4: timeout, no longer connection refused, down since 0`},
+				nil,
+				{`info connected again to "web" (192.0.2.1:443) over ipv4, down since 0`},
+			},
+		},
+		{
+			name:   "a reason that has no name",
+			checks: [][]probe.Result{{failed(v4, probe.Other)}},
+			want:   [][]string{{`warn cannot connect to "web" (192.0.2.1:443) over ipv4: it failed`}},
 		},
 		{
 			name:   "up, down, up",
 			checks: [][]probe.Result{{connected(v4)}, {failed(v4, probe.Timeout)}, {connected(v4)}},
-			want:   [][]string{nil, {"warn Cannot connect to web (web.example:443) over ipv4, 192.0.2.1: timeout, up since 0"}, {"info Connected again to web (web.example:443) over ipv4, 192.0.2.1, down since 1"}},
+			want:   [][]string{nil, {`warn cannot connect to "web" (192.0.2.1:443) over ipv4: timeout, up since 0`}, {`info connected again to "web" (192.0.2.1:443) over ipv4, down since 1`}},
 		},
 		{
 			name:   "each address on its own",
 			checks: [][]probe.Result{{connected(v4), failed(other, probe.Timeout)}, {failed(v4, probe.Timeout), connected(other)}},
 			want: [][]string{
-				{"warn Cannot connect to web (web.example:443) over ipv4, 192.0.2.2: timeout"},
-				{"warn Cannot connect to web (web.example:443) over ipv4, 192.0.2.1: timeout, up since 0", "info Connected again to web (web.example:443) over ipv4, 192.0.2.2, down since 0"},
+				{`warn cannot connect to "web" (192.0.2.2:443) over ipv4: timeout`},
+				{`warn cannot connect to "web" (192.0.2.1:443) over ipv4: timeout, up since 0`, `info connected again to "web" (192.0.2.2:443) over ipv4, down since 0`},
 			},
 		},
 		{
 			name:   "one family refuses",
 			checks: [][]probe.Result{{connected(v4), failed(v6, probe.ConnectionRefused)}, {connected(v4), failed(v6, probe.ConnectionRefused)}},
-			want:   [][]string{{"warn Cannot connect to web (web.example:443) over ipv6, 2001:db8::1: connection_refused, hint: " + hintIPv4}, nil},
+			want:   [][]string{{`warn cannot connect to "web" ([2001:db8::1]:443) over ipv6: connection refused, hint: ` + refused6}, nil},
 		},
 		{
 			name:   "one family is silent",
 			checks: [][]probe.Result{{failed(v4, probe.Timeout), connected(v6)}},
-			want: [][]string{{"warn Cannot connect to web (web.example:443) over ipv4, 192.0.2.1: timeout, hint: The host is reached over ipv6 only: look at its ipv4 address in DNS, its route and its firewall." +
-				" If it is meant to be so, ask only for that family: address_families: [ipv6]."}},
+			want:   [][]string{{`warn cannot connect to "web" (192.0.2.1:443) over ipv4: timeout, hint: ` + silent4}},
 		},
 		{
 			name:   "a name that never resolved",
 			checks: [][]probe.Result{{{Err: errors.New("no such host"), ErrorType: probe.DNSNotFound}}, {connected(v4)}},
-			want:   [][]string{{"warn Cannot connect to web (web.example:443): dns_not_found"}, {"info The name resolves again, or has no such address: web (web.example:443), down since 0"}},
+			want:   [][]string{{`warn cannot connect to "web" (web.example:443): dns not found`}, {`info "web" (web.example:443) resolves again, or has no such address, down since 0`}},
 		},
 		{
 			name:   "an address that is gone",
 			checks: [][]probe.Result{{failed(v4, probe.Timeout)}, {connected(other)}, {connected(v4)}},
-			want:   [][]string{{"warn Cannot connect to web (web.example:443) over ipv4, 192.0.2.1: timeout"}, {"info No longer an address of the target: web (web.example:443) over ipv4, 192.0.2.1, down since 0"}, nil},
+			want:   [][]string{{`warn cannot connect to "web" (192.0.2.1:443) over ipv4: timeout`}, {`info "web" (192.0.2.1:443) over ipv4 is no longer an address of the target, down since 0`}, nil},
 		},
 		{
 			name:   "rotating addresses that connect",
@@ -103,12 +120,12 @@ func TestJournal(t *testing.T) {
 		{
 			name:   "a fault of this machine changes nothing",
 			checks: [][]probe.Result{{connected(v4)}, {local}, {connected(v4)}, {failed(v4, probe.Timeout)}, {local}, {failed(v4, probe.Timeout)}},
-			want:   [][]string{nil, nil, nil, {"warn Cannot connect to web (web.example:443) over ipv4, 192.0.2.1: timeout, up since 0"}, nil, nil},
+			want:   [][]string{nil, nil, nil, {`warn cannot connect to "web" (192.0.2.1:443) over ipv4: timeout, up since 0`}, nil, nil},
 		},
 		{
 			name:   "a check that was ended changes nothing",
 			checks: [][]probe.Result{{failed(v4, probe.Timeout)}, {}, {failed(v4, probe.Timeout)}},
-			want:   [][]string{{"warn Cannot connect to web (web.example:443) over ipv4, 192.0.2.1: timeout"}, nil, nil},
+			want:   [][]string{{`warn cannot connect to "web" (192.0.2.1:443) over ipv4: timeout`}, nil, nil},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -117,6 +134,57 @@ func TestJournal(t *testing.T) {
 			for n, results := range test.checks {
 				j.observe(0, &probe.Outcome{Results: results}, time.Unix(int64(n), 0))
 				assert.Equal(t, test.want[n], logLines(t, logs), "check %d", n)
+			}
+		})
+	}
+}
+
+// The hint says what is known, and tells nobody to open a service of this machine to the
+// network.
+func TestFamilyHint(t *testing.T) {
+	loop4, loop6 := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1")
+	nameless := probe.Result{Family: target.IPv6, Err: errors.New("none"), ErrorType: probe.NoAddress}
+	unresolved := probe.Result{Family: target.IPv6, Err: errors.New("no answer"), ErrorType: probe.DNSTimeout}
+	local := probe.Result{Family: target.IPv6, Address: v6, Err: errors.New("too many open files"), LocalFault: true}
+	for _, test := range []struct {
+		name    string
+		results []probe.Result
+		want    []string // parts
+		not     []string
+	}{
+		{"both connect", []probe.Result{connected(v4), connected(v6)}, nil, nil},
+		{"both fail", []probe.Result{failed(v4, probe.Timeout), failed(v6, probe.Timeout)}, nil, nil},
+		{"one family alone", []probe.Result{failed(v4, probe.Timeout)}, nil, nil},
+		{"one of two addresses of a family", []probe.Result{connected(v4), failed(other, probe.Timeout)}, nil, nil},
+		{"a fault of this machine", []probe.Result{connected(v4), local}, nil, nil},
+		{
+			"ipv6 is refused", []probe.Result{connected(v4), failed(v6, probe.ConnectionRefused)},
+			[]string{"is refused over ipv6: nothing listens there, or a firewall answers in its place.", "[::] in its place is both", "address_families: [ipv4]"}, []string{"as well"},
+		},
+		{
+			"ipv6 is refused on loopback", []probe.Result{connected(loop4), failed(loop6, probe.ConnectionRefused)},
+			[]string{"127.0.0.1 together with ::1 is both", "address_families: [ipv4]"}, []string{"[::]"},
+		},
+		{
+			"ipv4 is refused", []probe.Result{failed(v4, probe.ConnectionRefused), connected(v6)},
+			[]string{"is refused over ipv4", "[::] with IPV6_V6ONLY is ipv6 only", "address_families: [ipv6]"}, []string{"0.0.0.0"},
+		},
+		{
+			"ipv4 is refused on loopback", []probe.Result{failed(loop4, probe.ConnectionRefused), connected(loop6)},
+			[]string{"::1 together with 127.0.0.1 is both", "address_families: [ipv6]"}, []string{"0.0.0.0"},
+		},
+		{"ipv6 is silent", []probe.Result{connected(v4), failed(v6, probe.Timeout)}, []string{"2001:db8::1 is still an address of the host", "route", "firewalls"}, []string{"listens"}},
+		{"the name has no ipv6 address", []probe.Result{connected(v4), nameless}, []string{"over ipv6, in which its name has no address", "DNS"}, []string{"listens", "firewall"}},
+		{"the name did not resolve", []probe.Result{connected(v4), unresolved}, []string{"over ipv6, in which its name was not resolved", "name servers"}, []string{"listens", "firewall"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			hint := familyHint(test.results)
+			assert.Equal(t, len(test.want) == 0, hint == "", hint)
+			for _, part := range test.want {
+				assert.Contains(t, hint, part)
+			}
+			for _, part := range test.not {
+				assert.NotContains(t, hint, part)
 			}
 		})
 	}
@@ -132,7 +200,7 @@ func logLines(t *testing.T, logs *observer.ObservedLogs) []string {
 	return lines
 }
 
-// logLine returns "level message: error.type, up since check, hint: text" after
+// logLine returns "level message, up since check, hint: text" after
 // it has made sure that the fields say what the message says.
 func logLine(t *testing.T, entry observer.LoggedEntry) string {
 	t.Helper()
@@ -144,10 +212,13 @@ func logLine(t *testing.T, entry observer.LoggedEntry) string {
 			require.Contains(t, entry.Message, value)
 		}
 	}
-	line := fmt.Sprintf("%s %s", entry.Level, entry.Message)
-	if errorType, ok := fields["error.type"]; ok {
-		line += fmt.Sprintf(": %v", errorType)
+	if errorType, ok := fields["error.type"].(string); ok {
+		if errorType == string(probe.Other) {
+			errorType = "it failed"
+		}
+		require.Contains(t, entry.Message, ": "+strings.ReplaceAll(errorType, "_", " "))
 	}
+	line := fmt.Sprintf("%s %s", entry.Level, entry.Message)
 	for _, key := range []string{"up_since", "down_since", "since"} {
 		if since, ok := fields[key].(time.Time); ok {
 			line += fmt.Sprintf(", %s %d", strings.ReplaceAll(key, "_", " "), since.Unix())
@@ -179,7 +250,7 @@ func TestJournalOfAFlappingTarget(t *testing.T) {
 	}
 	entries := logs.TakeAll()
 	require.Len(t, entries, 1)
-	assert.Equal(t, "info No longer flapping: web (web.example:443) over ipv4, 192.0.2.1, since 15000", logLine(t, entries[0]))
+	assert.Equal(t, `info "web" (192.0.2.1:443) over ipv4 is no longer flapping: connected, since 15000`, logLine(t, entries[0]))
 
 	j.observe(0, &probe.Outcome{Results: []probe.Result{result[false]}}, now)
 	assert.Len(t, logs.TakeAll(), 1, "a later change is logged again")
@@ -200,8 +271,9 @@ func TestJournalOfFamilies(t *testing.T) {
 		return []probe.Omission{{Family: target.IPv6, Reason: reason}}
 	}
 	excess := []probe.Excess{{Family: target.IPv4, Found: 100, Checked: 64}}
-	gone, back := "warn No longer checked over ipv6, since the name has no such address any more: web (web.example:443)", "info Checked over ipv6 again: web (web.example:443)"
-	tooMany := "warn Only the first 64 of 100 addresses are checked over ipv4: web (web.example:443)"
+	gone := `warn no longer checking "web" (web.example:443) over ipv6: the name has no such address any more`
+	back := `info checking "web" (web.example:443) over ipv6 again`
+	tooMany := `warn checking only the first 64 of 100 addresses of "web" (web.example:443) over ipv4`
 	for _, test := range []struct {
 		name   string
 		checks []probe.Outcome
@@ -235,8 +307,8 @@ func TestJournalOfFamilies(t *testing.T) {
 				{Results: ipv4Only, Omissions: lacks(probe.NameLacksFamily)},
 			},
 			want: [][]string{
-				{"warn Cannot connect to web (web.example:443) over ipv6: dns_failure"},
-				{"info The name resolves again, or has no such address: web (web.example:443) over ipv6, down since 0"},
+				{`warn cannot connect to "web" (web.example:443) over ipv6: dns failure`},
+				{`info "web" (web.example:443) over ipv6 resolves again, or has no such address, down since 0`},
 			},
 		},
 		{
@@ -278,7 +350,7 @@ func TestJournalIsBounded(t *testing.T) {
 	}
 	entries := logs.TakeAll()
 	assert.Len(t, entries, maxLines+1)
-	assert.Equal(t, "Too many lines, the next ones are counted until "+time.Unix(0, 0).Add(flapWindow).Format(time.TimeOnly)+": web (web.example:443)", entries[maxLines].Message)
+	assert.Equal(t, `too many lines about "web" (web.example:443): the next ones are counted until `+time.Unix(0, 0).Add(flapWindow).Format(time.TimeOnly), entries[maxLines].Message)
 
 	j.observe(1, &probe.Outcome{Results: []probe.Result{failed(v4, probe.Timeout)}}, now)
 	assert.Len(t, logs.TakeAll(), 1)
@@ -294,6 +366,6 @@ func TestJournalIsBounded(t *testing.T) {
 	entries = logs.TakeAll()
 	require.Len(t, entries, 1)
 	// 10 lines in the first check, 20 in each of the others.
-	assert.Equal(t, fmt.Sprintf("%d lines were not logged, and 10 addresses are down: web (web.example:443)", checks*20-10-maxLines), entries[0].Message)
+	assert.Equal(t, fmt.Sprintf(`%d lines about "web" (web.example:443) were not logged: 10 of its addresses are down`, checks*20-10-maxLines), entries[0].Message)
 	assert.Len(t, entries[0].ContextMap()["addresses_down"], 10)
 }

@@ -46,14 +46,14 @@ func (m *Machine) observe(outcomes []probe.Outcome) {
 	switch {
 	case lost && !m.full:
 		m.full, m.filling = true, true
-		m.logger.Warn("The connection tracking table of this machine is full, so it drops what the checks send, and targets that do not answer are left unchecked"+m.size(table), m.fields(table)...)
+		m.logger.Warn("the connection tracking table of this machine is full, so it drops what the checks send, and targets that do not answer are left unchecked"+m.size(table), m.fields(table)...)
 	case lost:
 	case m.full && !above(fillingAbove):
 		m.full = false
-		m.logger.Info("The connection tracking table of this machine has room again"+m.size(table), m.fields(table)...)
+		m.logger.Info("the connection tracking table of this machine has room again"+m.size(table), m.fields(table)...)
 	case !m.filling && above(fillingAbove):
 		m.filling = true
-		m.logger.Warn("The connection tracking table of this machine is filling"+m.size(table), m.fields(table)...)
+		m.logger.Warn("the connection tracking table of this machine is filling"+m.size(table), m.fields(table)...)
 	}
 	m.filling = m.filling && (lost || above(fillingBelow))
 }

@@ -21,9 +21,9 @@ var closedPort = netip.MustParseAddrPort("127.0.0.1:1")
 // What is logged of the connection tracking table, once for each change.
 func TestMachine(t *testing.T) {
 	const (
-		filling = "The connection tracking table of this machine is filling"
-		full    = "The connection tracking table of this machine is full, so it drops what the checks send, and targets that do not answer are left unchecked"
-		room    = "The connection tracking table of this machine has room again"
+		filling = "the connection tracking table of this machine is filling"
+		full    = "the connection tracking table of this machine is full, so it drops what the checks send, and targets that do not answer are left unchecked"
+		room    = "the connection tracking table of this machine has room again"
 	)
 	size := func(message string, count int) string {
 		return fmt.Sprintf("%s: %d of 1200 entries (nf_conntrack_max). A check that connects leaves an entry for 2m0s, so there is room for 10 checks a second "+
@@ -119,7 +119,7 @@ func TestFamiliesThatTheMachineLacks(t *testing.T) {
 		{[]probe.Outcome{lacks, lacks, {}}, []string{"2 of 3 instances are not checked over ipv6: this machine has no ipv6 address from which it could reach theirs"}},
 		{[]probe.Outcome{lacks, lacks, {}}, nil},
 		{[]probe.Outcome{{}, lacks, {}}, []string{"1 of 3 instances are not checked over ipv6: this machine has no ipv6 address from which it could reach theirs"}},
-		{[]probe.Outcome{{}, {}, {}}, []string{"All instances that have an ipv6 address are checked over ipv6 again"}},
+		{[]probe.Outcome{{}, {}, {}}, []string{"all instances that have an ipv6 address are checked over ipv6 again"}},
 		{[]probe.Outcome{{}, {}, {}}, nil},
 	} {
 		s.observeOmissions(collection.outcomes)

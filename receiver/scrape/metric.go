@@ -90,6 +90,10 @@ func enabledMetrics(c *metadata.MetricsConfig, targets []target.Target) []metric
 		name: info.NetworkTCPSynRetransmits.Name, integer: true, ends: true, record: recordSYNRetransmits,
 		strategy: c.NetworkTCPSynRetransmits.AggregationStrategy, attributes: attributesOf(c.NetworkTCPSynRetransmits.EnabledAttributes, nil),
 	})
+	add(c.TcpcheckFamilyOmitted.Enabled, metric{
+		name: info.TcpcheckFamilyOmitted.Name, integer: true, ends: true, record: recordFamilyOmitted,
+		strategy: c.TcpcheckFamilyOmitted.AggregationStrategy, attributes: attributesOf(c.TcpcheckFamilyOmitted.EnabledAttributes, nil),
+	})
 	return metrics
 }
 
@@ -171,7 +175,8 @@ func (m *metric) divide(targets []target.Target) {
 	has := func(name string) bool {
 		return slices.ContainsFunc(m.attributes, func(a attribute) bool { return a.name == name })
 	}
-	perTarget := has("network.type") && (has("network.peer.address") || has("address") || has("error.type") || m.name == metadata.MetricsInfo.NetworkTCPResolveTime.Name)
+	perFamily := m.name == metadata.MetricsInfo.NetworkTCPResolveTime.Name || m.name == metadata.MetricsInfo.TcpcheckFamilyOmitted.Name
+	perTarget := has("network.type") && (has("network.peer.address") || has("address") || has("error.type") || perFamily)
 	m.merges = !perTarget || len(m.units) < len(targets)
 }
 

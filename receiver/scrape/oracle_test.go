@@ -58,10 +58,11 @@ func randomMetrics(random *rand.Rand) metadata.MetricsBuilderConfig {
 	m.NetworkTCPResolveTime.EnabledAttributes = some(random, metadata.MetricsInfo.NetworkTCPResolveTime.Attributes, m.NetworkTCPResolveTime.EnabledAttributes)
 	m.NetworkTCPResponseTime.EnabledAttributes = some(random, metadata.MetricsInfo.NetworkTCPResponseTime.Attributes, m.NetworkTCPResponseTime.EnabledAttributes)
 	m.NetworkTCPSynRetransmits.EnabledAttributes = some(random, metadata.MetricsInfo.NetworkTCPSynRetransmits.Attributes, m.NetworkTCPSynRetransmits.EnabledAttributes)
-	for _, enabled := range []*bool{&m.NetworkTCPCanConnect.Enabled, &m.NetworkTCPErrors.Enabled, &m.NetworkTCPResolveTime.Enabled, &m.NetworkTCPResponseTime.Enabled, &m.NetworkTCPSynRetransmits.Enabled} {
+	m.TcpcheckFamilyOmitted.EnabledAttributes = some(random, metadata.MetricsInfo.TcpcheckFamilyOmitted.Attributes, m.TcpcheckFamilyOmitted.EnabledAttributes)
+	for _, enabled := range []*bool{&m.NetworkTCPCanConnect.Enabled, &m.NetworkTCPErrors.Enabled, &m.NetworkTCPResolveTime.Enabled, &m.NetworkTCPResponseTime.Enabled, &m.NetworkTCPSynRetransmits.Enabled, &m.TcpcheckFamilyOmitted.Enabled} {
 		*enabled = random.IntN(5) > 0
 	}
-	for _, strategy := range []*string{&m.NetworkTCPCanConnect.AggregationStrategy, &m.NetworkTCPErrors.AggregationStrategy, &m.NetworkTCPResolveTime.AggregationStrategy, &m.NetworkTCPResponseTime.AggregationStrategy, &m.NetworkTCPSynRetransmits.AggregationStrategy} {
+	for _, strategy := range []*string{&m.NetworkTCPCanConnect.AggregationStrategy, &m.NetworkTCPErrors.AggregationStrategy, &m.NetworkTCPResolveTime.AggregationStrategy, &m.NetworkTCPResponseTime.AggregationStrategy, &m.NetworkTCPSynRetransmits.AggregationStrategy, &m.TcpcheckFamilyOmitted.AggregationStrategy} {
 		*strategy = strategies[random.IntN(len(strategies))]
 	}
 	return config
@@ -120,6 +121,10 @@ func randomOutcomes(random *rand.Rand, targets []target.Target, unknown bool) []
 				}
 				outcomes[i].Results = append(outcomes[i].Results, result)
 			}
+			if random.IntN(4) == 0 {
+				reasons := []probe.OmissionReason{probe.MachineLacksFamily, probe.NameLacksFamily}
+				outcomes[i].Omissions = append(outcomes[i].Omissions, probe.Omission{Family: family, Reason: reasons[random.IntN(2)]})
+			}
 			outcomes[i].Lookups = append(outcomes[i].Lookups, probe.Lookup{Family: family, Time: time.Duration(random.IntN(4)) * time.Second})
 		}
 		if len(outcomes[i].Results) == 0 {
@@ -151,6 +156,11 @@ func generated(config metadata.MetricsBuilderConfig, targets []target.Target, ou
 			}
 			for _, lookup := range outcomes[i].Lookups {
 				builder.RecordNetworkTCPResolveTimeDataPoint(1, lookup.Time.Seconds(), t.Name, t.Host, int64(t.Port), networkType(lookup.Family))
+			}
+			for _, o := range outcomes[i].Omissions {
+				if o.Reason == probe.MachineLacksFamily {
+					builder.RecordTcpcheckFamilyOmittedDataPoint(1, 1, t.Name, t.Host, int64(t.Port), networkType(o.Family))
+				}
 			}
 			for _, f := range counted[i] {
 				builder.RecordNetworkTCPErrorsDataPoint(1, f.count, t.Name, t.Host, int64(t.Port), networkType(f.family), metadata.MapAttributeErrorType[string(f.errorType)])

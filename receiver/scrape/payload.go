@@ -44,6 +44,7 @@ func newShells(set collector.Settings, config metadata.MetricsBuilderConfig, tar
 		builder.RecordNetworkTCPResolveTimeDataPoint(now, 0, "", "", 0, 0)
 		builder.RecordNetworkTCPResponseTimeDataPoint(now, 0, "", "", 0, 0, "", "", "", "")
 		builder.RecordNetworkTCPSynRetransmitsDataPoint(now, 0, "", "", 0, 0, "")
+		builder.RecordTcpcheckFamilyOmittedDataPoint(now, 0, "", "", 0, 0)
 		emitted := builder.Emit(metadata.WithResource(r.build(builder.NewResourceBuilder())))
 		if emitted.ResourceMetrics().Len() == 0 {
 			shells[r] = nil

@@ -93,22 +93,42 @@ func isKnown(outcome *probe.Outcome) bool {
 	return len(outcome.Results) > 0 && !slices.ContainsFunc(outcome.Results, func(r probe.Result) bool { return r.LocalFault })
 }
 
+// common are the reasons that are counted from 0 on: of a counter that begins with 1,
+// increase() of Prometheus does not see that first failure.
+var common = []probe.ErrorType{probe.ConnectionRefused, probe.Timeout}
+
 func (r *recorder) countErrors(i int, results []probe.Result) {
 	for k := range results {
-		if results[k].ErrorType != "" {
-			r.countError(i, results[k].Family, results[k].ErrorType)
+		result := &results[k]
+		if result.Address.IsValid() {
+			for _, errorType := range common {
+				r.count(i, result.Family, errorType, 0)
+			}
+		}
+		if result.ErrorType != "" {
+			r.count(i, result.Family, result.ErrorType, 1)
 		}
 	}
 }
 
-func (r *recorder) countError(i int, family target.Family, errorType probe.ErrorType) {
+// count adds n to the failures of a family of target i for a reason. The count begins
+// with the first call.
+func (r *recorder) count(i int, family target.Family, errorType probe.ErrorType, n int64) {
 	for k := range r.errors[i] {
 		if f := &r.errors[i][k]; f.family == family && f.errorType == errorType {
-			f.count++
+			f.count += n
 			return
 		}
 	}
-	r.errors[i] = append(r.errors[i], failures{family, errorType, 1})
+	r.errors[i] = append(r.errors[i], failures{family, errorType, n})
+}
+
+func recordFamilyOmitted(r *recorder, i int, outcome *probe.Outcome, emit func(sample, float64)) {
+	for _, o := range outcome.Omissions {
+		if o.Reason == probe.MachineLacksFamily {
+			emit(sample{target: &r.targets[i], family: o.Family}, 1)
+		}
+	}
 }
 
 func recordCanConnect(r *recorder, i int, outcome *probe.Outcome, emit func(sample, float64)) {

@@ -110,10 +110,10 @@ func (s *Scraper) observeDuration(took time.Duration) {
 		s.late = late
 		fields := []zap.Field{zap.Duration("duration", took), zap.Duration("interval", s.interval), zap.Int("instances", len(s.probes))}
 		if late {
-			s.logger.Warn("A collection took longer than two intervals, so instances are checked less often: lengthen the interval, "+
+			s.logger.Warn("a collection took longer than two intervals, so instances are checked less often: lengthen the interval, "+
 				"shorten the timeouts, or raise the limit of open files or max_concurrent_checks", fields...)
 		} else {
-			s.logger.Info("Collections take less than two intervals again", fields...)
+			s.logger.Info("collections take less than two intervals again", fields...)
 		}
 	}
 }
@@ -150,7 +150,7 @@ func (s *Scraper) observeOmissions(outcomes []probe.Outcome) {
 		switch n := omitted[family]; n {
 		case s.omitted[family]:
 		case 0:
-			s.logger.Info(fmt.Sprintf("All instances that have an %s address are checked over %[1]s again", family))
+			s.logger.Info(fmt.Sprintf("all instances that have an %s address are checked over %[1]s again", family))
 		default:
 			s.logger.Warn(fmt.Sprintf("%d of %d instances are not checked over %s: this machine has no %[3]s address from which it could reach theirs", n, len(s.probes), family))
 		}

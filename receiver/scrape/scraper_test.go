@@ -52,7 +52,8 @@ func newScraper(config metadata.MetricsBuilderConfig, targets ...target.Target) 
 }
 
 // points returns a line for each point: "resource metric{attributes} value",
-// sorted, but for a response time, which is only required to be positive.
+// sorted, but for a response time, which is only required to be positive. Errors of
+// which there were none are left out.
 func points(t *testing.T, metrics pmetric.Metrics) []string {
 	t.Helper()
 	var lines []string
@@ -70,6 +71,9 @@ func points(t *testing.T, metrics pmetric.Metrics) []string {
 			}
 			for _, point := range pointsOf(metric).All() {
 				value := fmt.Sprint(point.IntValue())
+				if metric.Type() == pmetric.MetricTypeSum && point.IntValue() == 0 {
+					continue
+				}
 				if point.Flags().NoRecordedValue() {
 					value = "ended"
 				} else if point.ValueType() == pmetric.NumberDataPointValueTypeDouble {
@@ -266,6 +270,47 @@ func TestErrorsAreCumulative(t *testing.T) {
 	}
 }
 
+// A counter that begins with 1 hides its first failure from Prometheus' increase(): the
+// common reasons are counted from 0 on, in each family that has an address.
+func TestCommonReasonsBeginWithZero(t *testing.T) {
+	r := newRecorder(receivertest.NewNopSettings(metadata.Type), defaultMetrics(), []target.Target{{Name: "a", Host: "h", Port: 1}})
+	counted := func(results ...probe.Result) []string {
+		var lines []string
+		for _, rm := range r.record(1, []probe.Outcome{{Results: results}}).ResourceMetrics().All() {
+			for _, metric := range rm.ScopeMetrics().At(0).Metrics().All() {
+				if metric.Type() != pmetric.MetricTypeSum {
+					continue
+				}
+				for _, point := range metric.Sum().DataPoints().All() {
+					raw := point.Attributes().AsRaw()
+					lines = append(lines, fmt.Sprint(raw["network.type"], " ", raw["error.type"], " ", point.IntValue()))
+				}
+			}
+		}
+		return lines
+	}
+	unresolved := probe.Result{Family: target.IPv6, Err: errors.New("no answer"), ErrorType: probe.DNSTimeout}
+	assert.Equal(t, []string{"ipv4 connection_refused 0", "ipv4 timeout 0", "ipv6 dns_timeout 1"}, counted(connected(v4), unresolved))
+	assert.Equal(t, []string{"ipv4 connection_refused 0", "ipv4 timeout 1", "ipv6 dns_timeout 1", "ipv6 connection_refused 0", "ipv6 timeout 0"},
+		counted(failed(v4, probe.Timeout), connected(v6)))
+}
+
+// A family that this machine lacks has a point of its own, which ends with it.
+func TestFamilyOmitted(t *testing.T) {
+	r := newRecorder(receivertest.NewNopSettings(metadata.Type), defaultMetrics(), []target.Target{{Name: "a", Host: "h", Port: 1}})
+	omitted := func(omissions ...probe.Omission) []string {
+		lines := points(t, r.record(1, []probe.Outcome{{Results: []probe.Result{connected(v4)}, Omissions: omissions}}))
+		return slices.DeleteFunc(lines, func(line string) bool { return !strings.Contains(line, "omitted") })
+	}
+	series := "{} tcpcheck.family.omitted{network.type=ipv6 server.address=h server.port=1 tcpcheck.instance=a} "
+	machine, name := probe.Omission{Family: target.IPv6, Reason: probe.MachineLacksFamily}, probe.Omission{Family: target.IPv6, Reason: probe.NameLacksFamily}
+	assert.Empty(t, omitted(name))
+	assert.Equal(t, []string{series + "1"}, omitted(machine))
+	assert.Equal(t, []string{series + "1"}, omitted(machine))
+	assert.Equal(t, []string{series + "ended"}, omitted())
+	assert.Empty(t, omitted())
+}
+
 // A series keeps its attributes while the target goes up, down and up.
 func TestSeriesKeepTheirAttributes(t *testing.T) {
 	closed := testnet.ClosedPort(t, "127.0.0.1")
@@ -414,7 +459,7 @@ func TestLateCollection(t *testing.T) {
 			texts = append(texts, entry.Level.String()+" "+strings.SplitAfter(entry.Message, "intervals")[0])
 		}
 	}
-	assert.Equal(t, []string{"warn A collection took longer than two intervals", "info Collections take less than two intervals"}, texts)
+	assert.Equal(t, []string{"warn a collection took longer than two intervals", "info collections take less than two intervals"}, texts)
 }
 
 // A collection that is ended gives the points of the checks that were done.
