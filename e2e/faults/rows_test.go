@@ -389,6 +389,7 @@ var changingRows = []row{
 				then:   "it is silent",
 				change: func(w *world, a addresses) { w.peer.Set(a.port4(), tunpeer.Behaviour{Answer: tunpeer.Silence}) },
 				points: []string{"ipv4 $4 0", "ipv4 connection_refused 1", "ipv4 timeout 1"},
+				logs:   []string{down4 + "timeout, no longer connection refused"},
 			},
 			{
 				then:   "it accepts",
@@ -487,7 +488,7 @@ var changingRows = []row{
 				then:   "it has one again",
 				change: func(w *world, a addresses) { w.dns.Set(a.name, a.both()) },
 				points: []string{"ipv4 $4 1", "ipv6 $6 1"},
-				logs:   []string{"Checked over ipv6 again: x ($name:80)"},
+				logs:   []string{`checking "x" ($name:80) over ipv6 again`},
 			},
 		},
 	},

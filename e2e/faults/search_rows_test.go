@@ -227,7 +227,7 @@ var withoutIPv6Rows = []row{
 			disableIPv6(w)
 			return "endpoint: \"[::1]:80\""
 		},
-		steps: []step{{logs: []string{unchecked(1, "cannot assign requested address")}}},
+		steps: []step{{logs: []string{unchecked(1, "this machine has no ipv6 address from which it could reach them")}}},
 	},
 	{
 		group: own, situation: "IPv6 is disabled, and a name has both families",
