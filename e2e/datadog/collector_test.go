@@ -50,6 +50,8 @@ exporters:
   datadog:
     metrics: {endpoint: "http://%s"}
     host_metadata: {enabled: false}
+service:
+  telemetry: {metrics: {level: none}} # several of them run at a time
 `, indent(receiver), to.address), 0o600))
 	return []string{"--config", "../../examples/datadog.yaml", "--config", changes}
 }

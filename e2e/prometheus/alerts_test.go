@@ -2,16 +2,21 @@ package prometheus
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
+	"slices"
+	"syscall"
 	"testing"
 	"time"
 
+	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"example.com/tcpcheckreceiver/e2e/process"
 	"example.com/tcpcheckreceiver/e2e/tunpeer"
+	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
 // What is shipped is what promtool takes.
@@ -42,7 +47,7 @@ func TestAlerts(t *testing.T) {
 {name: moved, host: moved.test, port: %[2]d, ip_cache_duration: 0},
 `, web.port, api.port)
 	c := startCollector(t, instances, "")
-	s := startServer(t, c.page)
+	s := startServer(t, c)
 	firing := func(lines ...string) {
 		t.Helper()
 		s.awaitLines(`ALERTS{alertstate="firing"}`, []model.LabelName{"alertname", "tcpcheck_instance", "network_type", "network_peer_address", "env"}, lines...)
@@ -82,6 +87,113 @@ func TestAlerts(t *testing.T) {
 	s.requireAnnotations()
 	startCollectorAt(t, c.page, instances, "")
 	firing()
+}
+
+// alertLabels are the labels by which the tests below tell alerts apart.
+var alertLabels = []model.LabelName{"alertname", "host_name", "tcpcheck_instance", "network_type"}
+
+// What the README promises: of the quickstart's ports, the one that answers over IPv4
+// only is a warning, and the closed one alone is critical.
+func TestAlertsOfTheQuickstart(t *testing.T) {
+	testnet.RequireIPv6(t)
+	process.Start(t, exec.Command(process.Program(t, "COLLECTOR", "e2e-prometheus"), "--config", "../../examples/quickstart.yaml",
+		"--config", fmt.Sprintf("yaml:receivers::tcpcheck::collection_interval: %v", 15*time.Second/scale),
+		"--config", "yaml:service::telemetry::logs::level: info"), process.CollectorReady)
+	s := startServer(t, &collector{page: "localhost:9464", own: "localhost:18888"})
+	labels := append([]model.LabelName{"severity"}, alertLabels...)
+	s.awaitLines(`ALERTS{alertstate="firing"}`, labels, "warning TCPCheckOneFamilyDown IPv4 only ipv6", "critical TCPCheckDown closed")
+	s.requireAnnotations()
+}
+
+// An alert that fires goes on over a reload of the collector, in which there are no
+// series for a while, and does not fire anew.
+func TestReloadInTheMiddleOfAnAlert(t *testing.T) {
+	web, closed := newService(t, "127.0.0.1"), testnet.ClosedPort(t, "127.0.0.1")
+	instances := fmt.Sprintf("{name: web, endpoint: '127.0.0.1:%d'}, {name: closed, endpoint: '%v'},\n", web.port, closed)
+	c := startCollector(t, instances, "")
+	s := startServer(t, c)
+	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown closed")
+	before := s.alert("TCPCheckDown")
+
+	// So long that a scrape finds nothing, and not as long as keep_firing_for.
+	c.delayed(t, time.Second, instances+fmt.Sprintf("{name: new, endpoint: '127.0.0.1:%d'},\n", web.port))
+	require.NoError(t, syscall.Kill(c.PID(), syscall.SIGHUP))
+	s.awaitSome(canConnect + `{tcpcheck_instance="new"}`)
+	s.awaitSome(`max_over_time(absent(network_tcp_can_connect{tcpcheck_instance="closed"})[1m:50ms])`)
+	s.awaitSome(canConnect + `{tcpcheck_instance="closed"}`)
+
+	after := s.alert("TCPCheckDown")
+	assert.Equal(t, promv1.AlertStateFiring, after.State)
+	assert.Equal(t, before.ActiveAt, after.ActiveAt, "it was resolved meanwhile")
+}
+
+// alert returns the only alert of a name.
+func (s *server) alert(name string) promv1.Alert {
+	s.t.Helper()
+	answer, err := s.api.Alerts(s.t.Context())
+	require.NoError(s.t, err)
+	alerts := slices.DeleteFunc(answer.Alerts, func(a promv1.Alert) bool { return string(a.Labels["alertname"]) != name })
+	require.Len(s.t, alerts, 1)
+	return alerts[0]
+}
+
+// An instance that a reload leaves out is gone, which may be a mistake.
+func TestInstanceGone(t *testing.T) {
+	web := newService(t, "127.0.0.1")
+	instance := func(name string) string {
+		return fmt.Sprintf("{name: %s, endpoint: '127.0.0.1:%d'},\n", name, web.port)
+	}
+	c := startCollector(t, instance("stays")+instance("goes"), "")
+	s := startServer(t, c)
+	s.awaitLines(canConnect, []model.LabelName{"tcpcheck_instance"}, "goes", "stays")
+	c.configure(t, instance("stays"))
+	require.NoError(t, syscall.Kill(c.PID(), syscall.SIGHUP))
+	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckInstanceGone goes")
+	s.requireAnnotations()
+	c.configure(t, instance("stays")+instance("goes"))
+	require.NoError(t, syscall.Kill(c.PID(), syscall.SIGHUP))
+	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels)
+}
+
+// One agent of two behind a gateway, as examples/agent.yaml and gateway.yaml are, is
+// lost, and comes back. The alerts name the agents.
+func TestAgentGone(t *testing.T) {
+	web, closed := newService(t, "127.0.0.1"), testnet.ClosedPort(t, "127.0.0.1")
+	collector := &collector{page: process.FreeAddress(t), own: process.FreeAddress(t)}
+	listen := process.FreeAddress(t)
+	run := func(example string, environment ...string) *process.Process {
+		command := exec.Command(process.Program(t, "COLLECTOR", "e2e-prometheus"), "--config", "../../examples/"+example, "--config", "yaml:service::telemetry::metrics::level: none")
+		command.Env = append(os.Environ(), environment...)
+		return process.Start(t, command, process.CollectorReady)
+	}
+	run("gateway.yaml", "GATEWAY_LISTEN="+listen, "PROMETHEUS_LISTEN="+collector.page, "RETENTION=2s")
+	agent := func(name string, port uint16) *process.Process {
+		return run("agent.yaml", "VANTAGE_POINT="+name, "GATEWAY="+listen, "TARGET_HOST=127.0.0.1", fmt.Sprintf("TARGET_PORT=%d", port), "CHECK_INTERVAL=500ms")
+	}
+	here := agent("here", web.port)
+	agent("there", closed.Port())
+	s := startServer(t, collector)
+	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown there web")
+
+	here.Stop()
+	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown there web", "TCPCheckAgentGone here")
+	s.requireAnnotations()
+	assert.Contains(t, string(s.alert("TCPCheckAgentGone").Annotations["summary"]), "here reports no TCP checks")
+	assert.Contains(t, string(s.alert("TCPCheckDown").Annotations["description"]), "as seen by there.")
+	agent("here", web.port)
+	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown there web")
+}
+
+// A machine that cannot check says so by its collector's own metrics.
+func TestUnchecked(t *testing.T) {
+	web := newService(t, "127.0.0.1")
+	c := startCollector(t, fmt.Sprintf("{name: web, endpoint: '127.0.0.1:%d'}, {name: unchecked, endpoint: '[fe80::1%%nosuchif]:80'},\n", web.port), "")
+	s := startServer(t, c)
+	s.awaitLines(`ALERTS{alertstate="firing"}`, []model.LabelName{"alertname", "job", "instance", "receiver"}, "TCPCheckUnchecked tcpcheck-collector "+c.own+" tcpcheck")
+	s.requireAnnotations()
+	c.configure(t, fmt.Sprintf("{name: web, endpoint: '127.0.0.1:%d'},\n", web.port))
+	require.NoError(t, syscall.Kill(c.PID(), syscall.SIGHUP))
+	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels)
 }
 
 // requireAnnotations fails the test unless the server could fill all labels into

@@ -36,19 +36,65 @@ func TestQueries(t *testing.T) {
 	w := newWorld(t)
 	web, both := newService(t, "127.0.0.1"), newService(t, "127.0.0.1", "::1")
 	w.resolve("web.test", "127.0.0.1", "::1")
+	w.resolve("half.test", "127.0.0.1", "2001::1") // Teredo, for which no machine of today has an address
 	c := startCollector(t, fmt.Sprintf(`
-{name: web, host: web.test, port: %d, collect_response_time: true, service: shop, tags: ["env:prod"]},
-{name: both, host: web.test, port: %d, collect_response_time: true, service: shop, tags: ["env:prod"]},
+{name: web, host: web.test, port: %[1]d, collect_response_time: true, service: shop, tags: ["env:prod"]},
+{name: both, host: web.test, port: %[2]d, collect_response_time: true, service: shop, tags: ["env:prod"]},
 {name: closed, host: web.test, port: 1, collect_response_time: true, service: shop, tags: ["env:prod"]},
 {name: nameless, host: nobody.test, port: 443, service: shop, tags: ["env:prod"]},
+{name: half, host: half.test, port: %[2]d, service: shop, tags: ["env:prod"]},
 `, web.port, both.port), `receivers::tcpcheck::metrics: {network.tcp.syn_retransmits: {enabled: true}, network.tcp.resolve_time: {enabled: true}}`)
-	s := startServer(t, c.page)
+	s := startServer(t, c)
 	// An increase takes two samples, and a step of two seconds that there were some.
 	s.awaitLines(`count by (tcpcheck_instance) (increase(network_tcp_errors_total[2s]) > 0)`, []model.LabelName{"tcpcheck_instance"}, "closed", "nameless", "web")
 	s.awaitSome(`count_over_time(network_tcp_can_connect[1m]) > 10`)
 	t.Run("dashboard", func(t *testing.T) { s.in(t).testDashboard() })
 	t.Run("documented series", func(t *testing.T) { s.in(t).testDocumentedSeries() })
 	t.Run("documented queries", func(t *testing.T) { s.in(t).testDocumentedQueries() })
+}
+
+// A single failure is seen by the query of the documentation and those of the
+// dashboard, though it is the first one of its counter.
+func TestOneFailure(t *testing.T) {
+	web := newService(t, "127.0.0.1")
+	c := startCollector(t, fmt.Sprintf("{name: web, endpoint: '127.0.0.1:%d'}", web.port), "")
+	s := startServer(t, c)
+	s.awaitSome(`count_over_time(network_tcp_can_connect[1m]) > 3`)
+	web.down("127.0.0.1")
+	c.Await(`cannot connect to "web"`)
+	web.up("127.0.0.1")
+	c.Await(`connected again to "web"`)
+	s.awaitSome(`network_tcp_errors_total{error_type="connection_refused"} > 0 and on () network_tcp_can_connect == 1`)
+	failures := float64(s.query(`network_tcp_errors_total{error_type="connection_refused"}`)[0].Value)
+
+	text, err := os.ReadFile("../../grafana/tcpcheck.json")
+	require.NoError(t, err)
+	var d dashboard
+	require.NoError(t, json.Unmarshal(text, &d))
+	everything := map[string]string{"__range": "1m", "__rate_interval": "1m", "job": ".*", "instance": ".*", "check": ".*"}
+	var queries []string
+	for _, block := range documentedQueries(t) {
+		if strings.Contains(block, "increase(network_tcp_errors_total") {
+			queries = append(queries, block)
+		}
+	}
+	for _, panel := range d.Panels {
+		for _, target := range panel.Targets {
+			if strings.Contains(target.Expr, "increase(network_tcp_errors_total") {
+				queries = append(queries, substitute(t, target.Expr, everything))
+			}
+		}
+	}
+	require.Len(t, queries, 3)
+	for _, query := range queries {
+		counted := 0.0
+		for _, sample := range s.query(query) {
+			if sample.Metric["error_type"] == "connection_refused" {
+				counted += float64(sample.Value)
+			}
+		}
+		assert.InDelta(t, failures, counted, 0.4*failures, "%s: an increase is extrapolated, and never without the first", query)
+	}
 }
 
 // in returns the server for the time of a subtest.
@@ -93,7 +139,7 @@ func (s *server) testDashboard() {
 	}
 	assert.InDelta(s.t, 2, value("Down"), 0)
 	assert.InDelta(s.t, 1, value("Down over one family only"), 0)
-	assert.InDelta(s.t, 4, value("Targets"), 0)
+	assert.InDelta(s.t, 5, value("Targets"), 0)
 	assert.InDelta(s.t, 1, value("Collectors"), 0)
 	assert.Equal(s.t, []string{"web ipv6"}, linesOf(answers["One family against the other"], []model.LabelName{"tcpcheck_instance", "network_type"}))
 	assert.Contains(s.t, linesOf(answers["Failed checks by reason"], []model.LabelName{"error_type"}), "connection_refused")
@@ -128,7 +174,7 @@ func (s *server) testDocumentedSeries() {
 	text, err := os.ReadFile(page)
 	require.NoError(s.t, err)
 	documented := make(map[string][]string)
-	for _, row := range regexp.MustCompile("(?m)^\\| `(network_\\w+)` \\| (gauge|counter)\\b[^|]* \\| ([^|]+) \\|").FindAllStringSubmatch(string(text), -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `((?:network|tcpcheck)_\\w+)` \\| (gauge|counter)\\b[^|]* \\| ([^|]+) \\|").FindAllStringSubmatch(string(text), -1) {
 		labels := []string{row[2]}
 		for _, label := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(row[3], -1) {
 			labels = append(labels, label[1])
@@ -142,7 +188,7 @@ func (s *server) testDocumentedSeries() {
 	metadata, err := s.api.Metadata(s.t.Context(), "", "")
 	require.NoError(s.t, err)
 	found := make(map[string][]string)
-	series, _, err := s.api.Series(s.t.Context(), []string{`{__name__=~"network_.+|target_info"}`}, time.Now().Add(-time.Hour), time.Now())
+	series, _, err := s.api.Series(s.t.Context(), []string{`{__name__=~"(network|tcpcheck)_.+|target_info", job!="tcpcheck-collector"}`}, time.Now().Add(-time.Hour), time.Now())
 	require.NoError(s.t, err)
 	for _, labels := range series {
 		name := string(labels["__name__"])
@@ -164,9 +210,18 @@ func (s *server) testDocumentedSeries() {
 
 // testDocumentedQueries asks every query of the documentation.
 func (s *server) testDocumentedQueries() {
-	blocks := regexp.MustCompile("(?s)```promql\n(.*?)```").FindAllStringSubmatch(accelerated(s.t, page), -1)
-	require.NotEmpty(s.t, blocks)
-	for _, block := range blocks {
-		assert.NotEmpty(s.t, s.query(block[1]), block[1])
+	for _, query := range documentedQueries(s.t) {
+		assert.NotEmpty(s.t, s.query(query), query)
 	}
+}
+
+// documentedQueries returns the queries of the documentation, accelerated.
+func documentedQueries(t *testing.T) []string {
+	t.Helper()
+	var queries []string
+	for _, block := range regexp.MustCompile("(?s)```promql\n(.*?)```").FindAllStringSubmatch(accelerated(t, page), -1) {
+		queries = append(queries, block[1])
+	}
+	require.NotEmpty(t, queries)
+	return queries
 }

@@ -39,17 +39,18 @@ func TestPicture(t *testing.T) {
 	}
 	quickstart := func(overrides ...string) *process.Process {
 		args := []string{"--config", "../../examples/quickstart.yaml"}
+		overrides = append(overrides, "service::telemetry: {metrics: {level: none}, logs: {level: info}}")
 		for _, override := range overrides {
 			args = append(args, "--config", "yaml:"+override)
 		}
 		return process.Start(t, exec.Command(process.Program(t, "COLLECTOR", "e2e-prometheus"), args...), process.CollectorReady)
 	}
 	open := func(overrides ...string) *process.Process {
-		return quickstart(append(overrides, "service::pipelines::metrics: {receivers: [otlp], exporters: [debug]}")...)
+		return quickstart(append(overrides, "service::pipelines: {metrics: {receivers: [otlp], exporters: [debug]}, metrics/print: {receivers: [otlp]}}")...)
 	}
 	ports := open()
-	quickstart("service::pipelines::metrics: {receivers: [tcpcheck], exporters: [prometheus]}", fmt.Sprintf("receivers::tcpcheck::collection_interval: %v", interval))
-	s := startServer(t, "localhost:9464", "scrape_interval: 500ms", fmt.Sprintf("scrape_interval: %v", interval))
+	quickstart("service::pipelines::metrics/ports::receivers: [tcpcheck]", fmt.Sprintf("receivers::tcpcheck::collection_interval: %v", interval))
+	s := startServer(t, &collector{page: "localhost:9464", own: "localhost:18888"}, "scrape_interval: 500ms", fmt.Sprintf("scrape_interval: %v", interval))
 
 	s.awaitSome(canConnect)
 	p := &picture{start: time.Now().Add(interval), step: interval}
@@ -66,7 +67,7 @@ func TestPicture(t *testing.T) {
 	next("stopped")
 	ports.Stop()
 	next("started, bound to 127.0.0.1")
-	ports = open("receivers::otlp::protocols::http::endpoint: 127.0.0.1:4318")
+	ports = open("receivers::otlp::protocols::http::endpoint: 127.0.0.1:14318")
 	next("bound to [::]")
 	ports.Stop()
 	open()
@@ -75,12 +76,12 @@ func TestPicture(t *testing.T) {
 	p.states, p.times = s.matrix(p, canConnect), s.matrix(p, responseTime)
 
 	lanes := map[string]string{ // before, down, bound to one address, after
-		"bound to IPv4 only, ipv4": "1011",
-		"bound to IPv4 only, ipv6": "0000",
-		"bound to both, ipv4":      "1011",
-		"bound to both, ipv6":      "1001",
-		"closed, ipv4":             "0000",
-		"closed, ipv6":             "0000",
+		"IPv4 only, ipv4": "1011",
+		"IPv4 only, ipv6": "0000",
+		"both, ipv4":      "1011",
+		"both, ipv6":      "1001",
+		"closed, ipv4":    "0000",
+		"closed, ipv6":    "0000",
 	}
 	require.Len(t, p.states, len(lanes))
 	for _, series := range p.states {

@@ -42,7 +42,7 @@ func TestJobAndInstance(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := startServer(t, c.page, test.replacements...)
+			s := startServer(t, c, test.replacements...)
 			s.awaitSome(`network_tcp_can_connect{tcpcheck_instance="without"}`)
 			for _, sample := range s.query(canConnect) {
 				want := model.Metric{
@@ -58,7 +58,7 @@ func TestJobAndInstance(t *testing.T) {
 				assert.Equal(t, want, sample.Metric)
 			}
 			assert.Len(t, s.query(canConnect), 2)
-			assert.Empty(t, s.query("target_info"), "there is one only for a resource with service.instance.id")
+			assert.Empty(t, s.query(`target_info{job!="tcpcheck-collector"}`), "there is one only for a resource with service.instance.id")
 		})
 	}
 }
@@ -69,7 +69,7 @@ func TestInstanceAttribute(t *testing.T) {
 	web := newService(t, "127.0.0.1")
 	c := startCollector(t, fmt.Sprintf("{name: web, endpoint: '127.0.0.1:%d'}", web.port),
 		"receivers::tcpcheck::metrics::network.tcp.can_connect::attributes: [tcpcheck.instance, instance]")
-	s := startServer(t, c.page)
+	s := startServer(t, c)
 	s.awaitSome(canConnect)
 	assert.Equal(t, []string{c.page + " web web"}, linesOf(s.query(canConnect), []model.LabelName{"instance", "exported_instance", "tcpcheck_instance"}))
 }
@@ -83,7 +83,7 @@ func TestRemovedTarget(t *testing.T) {
 	}
 	// It would be on the page for an hour.
 	c := startCollector(t, instance("stays")+instance("goes"), "exporters::prometheus::metric_expiration: 1h")
-	s := startServer(t, c.page)
+	s := startServer(t, c)
 	labels := []model.LabelName{"tcpcheck_instance"}
 	s.awaitLines(canConnect, labels, "goes", "stays")
 	c.configure(t, instance("stays"))
@@ -108,7 +108,7 @@ func TestRemovedAddress(t *testing.T) {
 			w.resolve("moves.test", "127.0.0.1")
 			c := startCollector(t, fmt.Sprintf("{name: moves, host: moves.test, port: %d, ip_cache_duration: 0}", web.port),
 				fmt.Sprintf("exporters: {prometheus: {send_timestamps: %t, metric_expiration: 1h}}", test.timestamps))
-			s := startServer(t, c.page)
+			s := startServer(t, c)
 			labels := []model.LabelName{"network_peer_address"}
 			s.awaitLines(canConnect, labels, "127.0.0.1")
 

@@ -32,13 +32,13 @@ type server struct {
 }
 
 // startServer runs a server with the shipped configuration and rules, accelerated,
-// that scrapes a page. Replacements are pairs of a text of the configuration and
+// that scrapes the pages of a collector. Replacements are pairs of a text of the configuration and
 // what is to be in its place.
-func startServer(t *testing.T, page string, replacements ...string) *server {
+func startServer(t *testing.T, c *collector, replacements ...string) *server {
 	t.Helper()
 	folder := t.TempDir()
 	config := accelerated(t, "../../prometheus/prometheus.yml")
-	replacements = append([]string{"localhost:9464", page}, replacements...)
+	replacements = append([]string{"localhost:9464", c.page, "localhost:8888", c.own}, replacements...)
 	for pair := range slices.Chunk(replacements, 2) {
 		require.Contains(t, config, pair[0])
 		config = strings.ReplaceAll(config, pair[0], pair[1])

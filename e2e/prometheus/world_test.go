@@ -30,7 +30,7 @@ const scale = 30
 
 // times are the places of a duration in a YAML file of ours or in an expression
 // of PromQL within it.
-var times = regexp.MustCompile(`((?:\bfor|interval|metric_expiration): |\boffset |\[|:)(\d+[smhd])\b`)
+var times = regexp.MustCompile(`((?:\bfor|keep_firing_for|interval|metric_expiration): |\boffset |\[|:)(\d+[smhd])\b`)
 
 // accelerated returns the text of a shipped file with all its times divided by
 // scale. Nothing else is changed: expressions are tested as they are shipped, but
@@ -51,6 +51,7 @@ func accelerated(t *testing.T, file string) string {
 type collector struct {
 	*process.Process
 	page string
+	own  string // the page of its own metrics
 	file string // of its instances
 }
 
@@ -64,10 +65,15 @@ func startCollector(t *testing.T, instances, different string) *collector {
 func startCollectorAt(t *testing.T, page, instances, different string) *collector {
 	t.Helper()
 	folder := t.TempDir()
-	c := &collector{page: page, file: filepath.Join(folder, "instances.yaml")}
+	c := &collector{page: page, own: process.FreeAddress(t), file: filepath.Join(folder, "instances.yaml")}
 	c.configure(t, instances)
 	write(t, filepath.Join(folder, "example.yaml"), accelerated(t, "../../examples/prometheus.yaml"))
-	write(t, filepath.Join(folder, "different.yaml"), fmt.Sprintf("exporters: {prometheus: {endpoint: %q}}\n", page))
+	_, port, err := net.SplitHostPort(c.own)
+	require.NoError(t, err)
+	write(t, filepath.Join(folder, "different.yaml"), fmt.Sprintf(`
+exporters: {prometheus: {endpoint: %q}}
+service: {telemetry: {metrics: {readers: [{pull: {exporter: {prometheus: {host: 127.0.0.1, port: %s}}}}]}}}
+`, page, port))
 	args := []string{process.Program(t, "COLLECTOR", "e2e-prometheus")}
 	for _, name := range []string{"example.yaml", "instances.yaml", "different.yaml"} {
 		args = append(args, "--config", filepath.Join(folder, name))
@@ -88,7 +94,13 @@ func startCollectorAt(t *testing.T, page, instances, different string) *collecto
 // reloaded.
 func (c *collector) configure(t *testing.T, instances string) {
 	t.Helper()
-	write(t, c.file, fmt.Sprintf("receivers: {tcpcheck: {initial_delay: 0, instances: [\n%s]}}\n", instances))
+	c.delayed(t, 0, instances)
+}
+
+// delayed is configure with a time until the first checks.
+func (c *collector) delayed(t *testing.T, delay time.Duration, instances string) {
+	t.Helper()
+	write(t, c.file, fmt.Sprintf("receivers: {tcpcheck: {initial_delay: %v, instances: [\n%s]}}\n", delay, instances))
 }
 
 // world is a network of names and services.

@@ -4,10 +4,26 @@ package testnet
 import (
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
+
+// RequireIPv6 skips the test on a machine without IPv6, such as many containers.
+func RequireIPv6(t testing.TB) {
+	t.Helper()
+	listener, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		t.Skipf("needs IPv6, which this machine does not have: %v", err)
+	}
+	require.NoError(t, listener.Close())
+}
+
+// isIPv6Loopback reports whether a host, or a host and port, is ::1.
+func isIPv6Loopback(address string) bool {
+	return address == "::1" || strings.HasPrefix(address, "[::1]")
+}
 
 // Listen returns a listener on address that accepts and closes connections until
 // the test ends. The network is that of net.Listen: "tcp" on ":0" serves both
@@ -20,6 +36,9 @@ func Listen(t testing.TB, network, address string) netip.AddrPort {
 // ListenFunc is Listen with a function that is called for each connection.
 func ListenFunc(t testing.TB, network, address string, accepted func()) netip.AddrPort {
 	t.Helper()
+	if network == "tcp6" || isIPv6Loopback(address) {
+		RequireIPv6(t)
+	}
 	listener, err := net.Listen(network, address)
 	require.NoError(t, err)
 	done := make(chan struct{})
