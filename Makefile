@@ -13,7 +13,7 @@ FUZZTIME ?= 5s
 SOAKTIME ?= 10m
 
 .DEFAULT_GOAL = test
-.PHONY: run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog compat configs faults accuracy soak bench profile
+.PHONY: run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog compat configs without-ipv6 faults accuracy soak bench profile
 .PHONY: benchmarks picture fuzz distribution-datadog distribution-datadog-modules generate generated lint vet tidy clean
 
 run: $(COLLECTOR)
@@ -36,6 +36,10 @@ unit:
 # The collector as a process. Tests that need root skip with a reason.
 e2e: $(COLLECTOR)
 	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) test -race -count=1 -skip '^TestFleet' .
+
+# make test and make run on a machine without IPv6. Needs root.
+without-ipv6:
+	unshare --net e2e/without-ipv6.sh $(MAKE)
 
 # Two agents, a gateway and a service on machines of their own. Needs root.
 e2e-fleet: $(COLLECTOR)

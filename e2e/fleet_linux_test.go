@@ -192,11 +192,11 @@ func TestFleetQueue(t *testing.T) {
 	f.await(map[string]float64{other.name + " ipv4": 1, other.name + " ipv6": 1}) // its series have ended
 	f.close()
 	for _, family := range []string{"ipv4", "ipv6"} {
-		cut.Await("Cannot connect to web", "over "+family)
+		cut.Await(`cannot connect to "web"`, "over "+family)
 	}
 	f.open()
 	for _, family := range []string{"ipv4", "ipv6"} {
-		cut.Await("Connected again to web", "over "+family)
+		cut.Await(`connected again to "web"`, "over "+family)
 	}
 	ended := time.Now()
 	for _, record := range f.arrived.of(cut.name) {

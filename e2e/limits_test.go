@@ -78,5 +78,5 @@ func TestBusyMachine(t *testing.T) {
 	config, page := pipeline(t, healthy(t, 5000, "collection_interval: 3s"))
 	c := start(t, config)
 	requireAllUp(t, page, 5000)
-	assert.NotContains(t, c.Output(), "Cannot connect")
+	assert.NotContains(t, c.Output(), "cannot connect")
 }

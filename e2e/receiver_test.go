@@ -25,38 +25,6 @@ const (
 	errorsTotal  = "network_tcp_errors_total"
 )
 
-// The story of the README: three ports, each over both families.
-func TestQuickstart(t *testing.T) {
-	c := start(t, "../examples/quickstart.yaml")
-	found := awaitSamples(t, "localhost:9464")
-	series := func(instance, family, address string, port int) string {
-		return fmt.Sprintf("{network_peer_address=%s network_type=%s server_address=%s server_port=%d tcpcheck_instance=%s}", address, family, address, port, instance)
-	}
-	assert.Equal(t, map[string]float64{
-		series("bound to IPv4 only", "ipv4", "127.0.0.1", 4317): 1,
-		series("bound to IPv4 only", "ipv6", "::1", 4317):       0,
-		series("bound to both", "ipv4", "127.0.0.1", 4318):      1,
-		series("bound to both", "ipv6", "::1", 4318):            1,
-		series("closed", "ipv4", "127.0.0.1", 4319):             0,
-		series("closed", "ipv6", "::1", 4319):                   0,
-	}, only(found, canConnect))
-
-	times := only(found, responseTime)
-	assert.ElementsMatch(t, []string{
-		series("bound to IPv4 only", "ipv4", "127.0.0.1", 4317),
-		series("bound to both", "ipv4", "127.0.0.1", 4318),
-		series("bound to both", "ipv6", "::1", 4318),
-	}, slices.Collect(maps.Keys(times)))
-	for _, seconds := range times {
-		assert.Positive(t, seconds)
-	}
-	for name := range found {
-		assert.NotContains(t, name, "_ratio")
-	}
-	c.Await("network.tcp.can_connect{tcpcheck.instance=bound to IPv4 only,", "network.type=ipv6", "} 0")
-	c.Await("Cannot connect to bound to IPv4 only ([::1]:4317) over ipv6, ::1", `"error.type": "connection_refused"`)
-}
-
 // A name that has both families in the hosts file.
 func TestHostsFile(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -113,11 +81,18 @@ instances:
 		failure("connection_refused", "ipv6", "localhost", "bound to neither", neither):           1,
 		failure("connection_refused", "ipv6", "localhost", "IPv6 asked for", ipv4Only):            1,
 		failure("no_address", "ipv6", "four.test", "name of one family and both asked for", both): 1,
-	}, only(found, errorsTotal))
+	}, failures(found))
 	assert.Len(t, only(found, responseTime), 1)
 
-	c.Await("Cannot connect to bound to IPv4 (localhost:", "The service listens on ipv4 only", "[::]")
-	c.Await("Cannot connect to bound to IPv6 (localhost:", "The service listens on ipv6 only", "0.0.0.0")
+	c.Await(`cannot connect to "bound to IPv4" ([::1]:`, "over ipv6: connection refused", "127.0.0.1 together with ::1 is both")
+	c.Await(`cannot connect to "bound to IPv6" (127.0.0.1:`, "over ipv4: connection refused", "::1 together with 127.0.0.1 is both")
+}
+
+// failures returns the counts of failed checks, of which there were some.
+func failures(found map[string]float64) map[string]float64 {
+	counts := only(found, errorsTotal)
+	maps.DeleteFunc(counts, func(_ string, value float64) bool { return value == 0 })
+	return counts
 }
 
 // withHosts returns a command that runs in a mount namespace of its own, in which

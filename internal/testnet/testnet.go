@@ -64,6 +64,9 @@ func ListenFunc(t testing.TB, network, address string, accepted func()) netip.Ad
 // was free just now.
 func ClosedPort(t testing.TB, host string) netip.AddrPort {
 	t.Helper()
+	if isIPv6Loopback(host) {
+		RequireIPv6(t)
+	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	require.NoError(t, err)
 	require.NoError(t, listener.Close())

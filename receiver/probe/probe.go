@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"syscall"
 	"time"
 
 	"example.com/tcpcheckreceiver/receiver/target"
@@ -158,10 +159,14 @@ func (p *Probe) Check(ctx context.Context, host HostAddresses, waiting func()) (
 }
 
 // explain says of the addresses that were not checked since this machine has no address
-// for them just that, for which the kernel's word is EADDRNOTAVAIL.
+// for them just that. The kernel's words for it are those for want of a port as well.
 func (p *Probe) explain(host HostAddresses) {
 	for i := range p.results {
-		if r := &p.results[i]; r.LocalFault && r.Address.IsValid() && !host.fits(r.Address) {
+		r := &p.results[i]
+		if !r.LocalFault || !r.Address.IsValid() || host.fits(r.Address) {
+			continue
+		}
+		if errno, _ := errnoOf(r.Err); errno == syscall.EADDRNOTAVAIL || errno == syscall.EAFNOSUPPORT {
 			r.Err = fmt.Errorf("this machine has no %s address from which it could reach them", r.Family)
 		}
 	}

@@ -62,6 +62,7 @@ func TestCheckLiteral(t *testing.T) {
 		{
 			name: "IPv6 address of an IPv4-only listener",
 			address: func(t *testing.T) netip.AddrPort {
+				testnet.RequireIPv6(t)
 				return netip.AddrPortFrom(netip.IPv6Loopback(), testnet.Listen(t, "tcp4", "0.0.0.0:0").Port())
 			},
 			family:    target.IPv6,
