@@ -138,5 +138,6 @@ func createDefaultConfig() component.Config {
 	c.Metrics.NetworkTCPResponseTime.AggregationStrategy = metadata.AggregationStrategyMax
 	c.Metrics.NetworkTCPResolveTime.AggregationStrategy = metadata.AggregationStrategyMax
 	c.Metrics.NetworkTCPSynRetransmits.AggregationStrategy = metadata.AggregationStrategySum
+	c.Metrics.TcpcheckFamilyOmitted.AggregationStrategy = metadata.AggregationStrategySum
 	return c
 }

@@ -245,7 +245,7 @@ var attributes = func() map[string]string {
 	for _, list := range [][]string{
 		info.NetworkTCPCanConnect.Attributes, info.NetworkTCPErrors.Attributes,
 		info.NetworkTCPResolveTime.Attributes, info.NetworkTCPResponseTime.Attributes,
-		info.NetworkTCPSynRetransmits.Attributes,
+		info.NetworkTCPSynRetransmits.Attributes, info.TcpcheckFamilyOmitted.Attributes,
 	} {
 		for _, name := range list {
 			names[label(name)] = name

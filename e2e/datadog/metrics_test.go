@@ -3,6 +3,7 @@ package datadog
 import (
 	"fmt"
 	"maps"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -120,6 +121,37 @@ instances:
 			assert.Equal(t, []string{hostname}, p.hosts)
 		}
 	})
+}
+
+// A single failure of a target that was up before is counted, without a series of zeros
+// before it.
+func TestOneFailure(t *testing.T) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	in := newIntake(t)
+	start(t, in, fmt.Sprintf("collection_interval: 1s\ninstances: [{name: up, endpoint: %q}]", listener.Addr()))
+	is := func(value float64) func([]point) bool {
+		return func(points []point) bool { return len(points) > 0 && points[len(points)-1].value == value }
+	}
+	in.awaitThat(canConnect, "up", is(1))
+	require.Empty(t, in.arrived(failures))
+	require.NoError(t, listener.Close())
+	in.awaitThat(canConnect, "up", is(0))
+	listener, err = net.Listen("tcp4", listener.Addr().String())
+	require.NoError(t, err)
+	points := in.awaitThat(canConnect, "up", is(1))
+
+	down := len(only(points, func(p point) bool { return p.value == 0 }))
+	counted := 0.0
+	in.awaitThat(failures, "up", func(points []point) bool {
+		counted = 0
+		for _, p := range points {
+			counted += p.value
+		}
+		return counted >= float64(down)
+	})
+	assert.InDelta(t, down, counted, 0)
 }
 
 // The example as it is, but for the intake and what it takes from the environment.
