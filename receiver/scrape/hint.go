@@ -47,6 +47,7 @@ func causes(up target.Family, failed *probe.Result) (known, look string) {
 		return known + ", in which its name has no address.", "See its records in DNS and the hosts file."
 	case probe.DNSTimeout, probe.DNSFailure:
 		return known + ", in which its name was not resolved.", "See the name servers that /etc/resolv.conf names."
+	default:
 	}
 	return known + ".", "See whether " + failed.Address.String() + " is still an address of the host, and the route and the firewalls on the way."
 }
