@@ -94,6 +94,51 @@ func TestConfigurations(t *testing.T) {
 	}
 }
 
+// Every shipped configuration serves the collector's own metrics, on a port that is none
+// of its other ones: they say what a machine was unable to check.
+func TestOwnMetrics(t *testing.T) {
+	shipped := 0
+	for source, text := range configurations(t) {
+		if !strings.HasPrefix(source, "examples/") && !strings.HasPrefix(source, "deploy/") {
+			continue
+		}
+		shipped++
+		var config struct {
+			Service struct {
+				Telemetry struct {
+					Metrics struct {
+						Level   string `json:"level"`
+						Readers []struct {
+							Pull struct {
+								Exporter struct {
+									Prometheus struct {
+										Host string `json:"host"`
+										Port int    `json:"port"`
+									} `json:"prometheus"`
+								} `json:"exporter"`
+							} `json:"pull"`
+						} `json:"readers"`
+					} `json:"metrics"`
+				} `json:"telemetry"`
+			} `json:"service"`
+		}
+		require.NoError(t, yaml.Unmarshal([]byte(text), &config), source)
+		metrics := config.Service.Telemetry.Metrics
+		require.Len(t, metrics.Readers, 1, source)
+		own := metrics.Readers[0].Pull.Exporter.Prometheus
+		assert.NotEmpty(t, own.Host, source)
+		assert.Empty(t, metrics.Level, source)
+		assert.Len(t, regexp.MustCompile(fmt.Sprintf(`(?m)^[^#\n]*\b%d\b`, own.Port)).FindAllString(withoutRule(text), -1), 1, "%s: port %d", source, own.Port)
+	}
+	assert.Equal(t, 8, shipped)
+}
+
+// withoutRule returns a configuration without the rule of what is discovered, which names
+// ports to leave out.
+func withoutRule(text string) string {
+	return regexp.MustCompile(`(?m)^ *rule: .*$`).ReplaceAllString(text, "")
+}
+
 // wanted returns the environment variables without which a configuration is not
 // complete.
 func wanted(text string) []string {
