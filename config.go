@@ -34,10 +34,6 @@ type Config struct {
 	// family that a name had no address in is asked for again: more than 0, default
 	// 5m. Each instance has its own moment in the second half of it.
 	MaxIPCacheDuration *Duration `mapstructure:"max_ip_cache_duration"`
-	// ErrorsFromZero reports the failures for the commonest reasons, connection_refused
-	// and timeout, from the first check of a family on, when they are 0. That is the
-	// default. Without it, a reason is reported from the first check that failed for it.
-	ErrorsFromZero Bool `mapstructure:"errors_from_zero"`
 	// Service is the service of every instance that has none of its own.
 	Service string `mapstructure:"service"`
 	// InitConfig is tcp_check's place for Service.
@@ -130,7 +126,7 @@ type MetricPatterns struct {
 }
 
 func createDefaultConfig() component.Config {
-	c := &Config{ErrorsFromZero: true, Metrics: metadata.DefaultMetricsConfig(), ResourceAttributes: metadata.DefaultResourceAttributesConfig()}
+	c := &Config{Metrics: metadata.DefaultMetricsConfig(), ResourceAttributes: metadata.DefaultResourceAttributesConfig()}
 	// What becomes of the points that are equal once the user has taken
 	// attributes away: an instance connects if every address does, and is as
 	// slow as the slowest.

@@ -72,7 +72,7 @@ instances[0].port: there is none; write host and port, or endpoint`,
 			name: "unknown option of the receiver",
 			yaml: `timeout: 5s
 instances: [{name: a, host: h, port: 1}]`,
-			want: `timeout: unknown option; the receiver has collection_interval, initial_delay, max_concurrent_checks, max_ip_cache_duration, errors_from_zero, service, init_config, instances, instances_file, metrics, resource_attributes`,
+			want: `timeout: unknown option; the receiver has collection_interval, initial_delay, max_concurrent_checks, max_ip_cache_duration, service, init_config, instances, instances_file, metrics, resource_attributes`,
 		},
 		{
 			name: "unknown option of an instance",
@@ -737,7 +737,7 @@ instances:
   - {host: '::1', ipv4_only: yes, port: many, tags: [prod]}
 metrics: {network.tcp.can_connect: {aggregation_strategy: median}}`,
 			want: `instances[1].port: "many" is not a whole number
-colour: unknown option; the receiver has collection_interval, initial_delay, max_concurrent_checks, max_ip_cache_duration, errors_from_zero, service, init_config, instances, instances_file, metrics, resource_attributes
+colour: unknown option; the receiver has collection_interval, initial_delay, max_concurrent_checks, max_ip_cache_duration, service, init_config, instances, instances_file, metrics, resource_attributes
 instances[0].host: "https://example.com" has a scheme; write the host alone
 instances[0].port: 70000 is not between 1 and 65535
 instances[1].name: there is none; every instance needs a name

@@ -17,11 +17,10 @@ import (
 // plan returns what a valid Config asks for, with every default applied.
 func (c *Config) plan() receiver.Plan {
 	plan := receiver.Plan{
-		Targets:        c.targets(),
-		InitialDelay:   c.initialDelay(),
-		Warnings:       c.warnings(),
-		ErrorsFromZero: bool(c.ErrorsFromZero),
-		Metrics:        metadata.MetricsBuilderConfig{Metrics: c.Metrics, ResourceAttributes: c.ResourceAttributes},
+		Targets:      c.targets(),
+		InitialDelay: c.initialDelay(),
+		Warnings:     c.warnings(),
+		Metrics:      metadata.MetricsBuilderConfig{Metrics: c.Metrics, ResourceAttributes: c.ResourceAttributes},
 	}
 	if c.MaxConcurrentChecks != nil {
 		plan.MaxConcurrentChecks = int64(*c.MaxConcurrentChecks)

@@ -44,7 +44,7 @@ func (c *Config) addUnknown(p *problems) {
 			p.add(strings.TrimPrefix(place+"."+key, "."), "%s; %s has %s", text, what, options)
 		}
 	}
-	add("", "the receiver", c.Unknown, "collection_interval, initial_delay, max_concurrent_checks, max_ip_cache_duration, errors_from_zero, service, init_config, instances, instances_file, metrics, resource_attributes")
+	add("", "the receiver", c.Unknown, "collection_interval, initial_delay, max_concurrent_checks, max_ip_cache_duration, service, init_config, instances, instances_file, metrics, resource_attributes")
 	add("init_config", "init_config", c.InitConfig.Unknown, "service")
 	add(inFile, "the file", c.file.Unknown, "init_config, instances")
 	add(inFile+".init_config", "init_config", c.file.InitConfig.Unknown, "service")

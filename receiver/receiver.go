@@ -32,8 +32,6 @@ type Plan struct {
 	MaxConcurrentChecks int64
 	// Warnings are logged at the start.
 	Warnings []string
-	// ErrorsFromZero lets the counts of the commonest reasons begin with 0.
-	ErrorsFromZero bool
 	// Metrics are those to make.
 	Metrics metadata.MetricsBuilderConfig
 }
@@ -52,7 +50,7 @@ func New(set collector.Settings, plan Plan, next consumer.Metrics) (collector.Me
 	}
 	machine := scrape.NewMachine(set.Logger)
 	for _, group := range byInterval(plan.Targets) {
-		s := scrape.New(running, set, plan.Metrics, plan.ErrorsFromZero, group, places, machine)
+		s := scrape.New(running, set, plan.Metrics, group, places, machine)
 		controller, err := newController(s, set, group[0].Interval, plan.InitialDelay, next)
 		if err != nil {
 			r.cancel()

@@ -224,8 +224,7 @@ func (r *running) collection() []string {
 }
 
 // points returns a line for each point of a collection: "ipv4 192.0.2.1 1" for
-// can_connect, "ipv4 timeout 1" for errors, of which there were some, and "-" for what
-// there is not.
+// can_connect, "ipv4 timeout 1" for errors, and "-" for what there is not.
 func points(metrics pmetric.Metrics) []string {
 	var lines []string
 	for _, rm := range metrics.ResourceMetrics().All() {
@@ -243,9 +242,6 @@ func points(metrics pmetric.Metrics) []string {
 			for _, point := range data.All() {
 				if point.Flags().NoRecordedValue() {
 					continue // the series has ended
-				}
-				if key == "error.type" && point.IntValue() == 0 {
-					continue // none so far
 				}
 				family, subject := "-", "-"
 				if value, ok := point.Attributes().Get("network.type"); ok {

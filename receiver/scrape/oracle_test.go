@@ -26,7 +26,7 @@ func TestRecorderAgreesWithTheGeneratedBuilder(t *testing.T) {
 	for seed := range uint64(150) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		config, targets := randomMetrics(random), randomTargets(random)
-		r := newRecorder(receivertest.NewNopSettings(metadata.Type), config, random.IntN(2) == 0, targets)
+		r := newRecorder(receivertest.NewNopSettings(metadata.Type), config, targets)
 		reported := make(map[string]bool) // series
 		for range 4 {
 			unknown := random.IntN(3) == 0

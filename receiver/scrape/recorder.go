@@ -22,13 +22,12 @@ import (
 // allocations per check, where BenchmarkRecord now measures 0.6 to 1.1 µs and 8 to
 // 16. It makes the shells into which the points go.
 type recorder struct {
-	targets  []target.Target
-	metrics  []metric
-	shells   map[resource]*shell
-	start    pcommon.Timestamp
-	errors   [][]failures  // so far, per target
-	fromZero bool          // the common ones are counted from 0 on
-	texts    []addressText // per target
+	targets []target.Target
+	metrics []metric
+	shells  map[resource]*shell
+	start   pcommon.Timestamp
+	errors  [][]failures  // so far, per target
+	texts   []addressText // per target
 }
 
 // addressText is the text of the address that a target had last: as a rule it is
@@ -45,15 +44,14 @@ type failures struct {
 	count     int64
 }
 
-func newRecorder(set collector.Settings, config metadata.MetricsBuilderConfig, fromZero bool, targets []target.Target) *recorder {
+func newRecorder(set collector.Settings, config metadata.MetricsBuilderConfig, targets []target.Target) *recorder {
 	return &recorder{
-		targets:  targets,
-		metrics:  enabledMetrics(&config.Metrics, targets),
-		shells:   newShells(set, config, targets),
-		start:    pcommon.NewTimestampFromTime(time.Now()),
-		fromZero: fromZero,
-		errors:   make([][]failures, len(targets)),
-		texts:    make([]addressText, len(targets)),
+		targets: targets,
+		metrics: enabledMetrics(&config.Metrics, targets),
+		shells:  newShells(set, config, targets),
+		start:   pcommon.NewTimestampFromTime(time.Now()),
+		errors:  make([][]failures, len(targets)),
+		texts:   make([]addressText, len(targets)),
 	}
 }
 
@@ -95,34 +93,22 @@ func isKnown(outcome *probe.Outcome) bool {
 	return len(outcome.Results) > 0 && !slices.ContainsFunc(outcome.Results, func(r probe.Result) bool { return r.LocalFault })
 }
 
-// common are the reasons that are counted from 0 on: of a counter that begins with 1,
-// increase() of Prometheus does not see that first failure.
-var common = []probe.ErrorType{probe.ConnectionRefused, probe.Timeout}
-
 func (r *recorder) countErrors(i int, results []probe.Result) {
 	for k := range results {
-		result := &results[k]
-		if r.fromZero && result.Address.IsValid() {
-			for _, errorType := range common {
-				r.count(i, result.Family, errorType, 0)
-			}
-		}
-		if result.ErrorType != "" {
-			r.count(i, result.Family, result.ErrorType, 1)
+		if results[k].ErrorType != "" {
+			r.countError(i, results[k].Family, results[k].ErrorType)
 		}
 	}
 }
 
-// count adds n to the failures of a family of target i for a reason. The count begins
-// with the first call.
-func (r *recorder) count(i int, family target.Family, errorType probe.ErrorType, n int64) {
+func (r *recorder) countError(i int, family target.Family, errorType probe.ErrorType) {
 	for k := range r.errors[i] {
 		if f := &r.errors[i][k]; f.family == family && f.errorType == errorType {
-			f.count += n
+			f.count++
 			return
 		}
 	}
-	r.errors[i] = append(r.errors[i], failures{family, errorType, n})
+	r.errors[i] = append(r.errors[i], failures{family, errorType, 1})
 }
 
 func recordFamilyOmitted(r *recorder, i int, outcome *probe.Outcome, emit func(sample, float64)) {

@@ -32,7 +32,7 @@ func BenchmarkRecord(b *testing.B) {
 	for name, outcomes := range map[string][]probe.Outcome{"up": up, "refused": refused} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
-			r := newRecorder(receivertest.NewNopSettings(metadata.Type), defaultMetrics(), true, targets)
+			r := newRecorder(receivertest.NewNopSettings(metadata.Type), defaultMetrics(), targets)
 			for b.Loop() {
 				if r.record(pcommon.NewTimestampFromTime(time.Now()), outcomes).DataPointCount() == 0 {
 					b.Fatal("no points")

@@ -41,9 +41,8 @@ type Scraper struct {
 
 // New returns a Scraper of targets, of which there is at least one, and which have
 // the same interval. Their checks end when running does. Each takes one of places,
-// unless that is nil. What ails the machine is for machine to say. If errorsFromZero,
-// failures for common reasons are reported before there are any.
-func New(running context.Context, set collector.Settings, metrics metadata.MetricsBuilderConfig, errorsFromZero bool, targets []target.Target, places *semaphore.Weighted, machine *Machine) *Scraper {
+// unless that is nil. What ails the machine is for machine to say.
+func New(running context.Context, set collector.Settings, metrics metadata.MetricsBuilderConfig, targets []target.Target, places *semaphore.Weighted, machine *Machine) *Scraper {
 	s := &Scraper{
 		running:  running,
 		probes:   probe.New(targets),
@@ -51,7 +50,7 @@ func New(running context.Context, set collector.Settings, metrics metadata.Metri
 		interval: targets[0].Interval,
 		logger:   set.Logger,
 		places:   places,
-		recorder: newRecorder(set, metrics, errorsFromZero, targets),
+		recorder: newRecorder(set, metrics, targets),
 		journal:  newJournal(set.Logger, targets),
 		machine:  machine,
 		omitted:  make(map[target.Family]int),

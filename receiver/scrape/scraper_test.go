@@ -48,12 +48,11 @@ func defaultMetrics() metadata.MetricsBuilderConfig {
 }
 
 func newScraper(config metadata.MetricsBuilderConfig, targets ...target.Target) *Scraper {
-	return New(context.Background(), receivertest.NewNopSettings(metadata.Type), config, true, targets, nil, NewMachine(zap.NewNop()))
+	return New(context.Background(), receivertest.NewNopSettings(metadata.Type), config, targets, nil, NewMachine(zap.NewNop()))
 }
 
 // points returns a line for each point: "resource metric{attributes} value",
-// sorted, but for a response time, which is only required to be positive. Errors of
-// which there were none are left out.
+// sorted, but for a response time, which is only required to be positive.
 func points(t *testing.T, metrics pmetric.Metrics) []string {
 	t.Helper()
 	var lines []string
@@ -71,9 +70,6 @@ func points(t *testing.T, metrics pmetric.Metrics) []string {
 			}
 			for _, point := range pointsOf(metric).All() {
 				value := fmt.Sprint(point.IntValue())
-				if metric.Type() == pmetric.MetricTypeSum && point.IntValue() == 0 {
-					continue
-				}
 				if point.Flags().NoRecordedValue() {
 					value = "ended"
 				} else if point.ValueType() == pmetric.NumberDataPointValueTypeDouble {
@@ -270,42 +266,9 @@ func TestErrorsAreCumulative(t *testing.T) {
 	}
 }
 
-// A counter that begins with 1 hides its first failure from Prometheus' increase(): the
-// common reasons are counted from 0 on, in each family that has an address.
-func TestCommonReasonsBeginWithZero(t *testing.T) {
-	var r *recorder
-	begin := func(fromZero bool) {
-		r = newRecorder(receivertest.NewNopSettings(metadata.Type), defaultMetrics(), fromZero, []target.Target{{Name: "a", Host: "h", Port: 1}})
-	}
-	counted := func(results ...probe.Result) []string {
-		var lines []string
-		for _, rm := range r.record(1, []probe.Outcome{{Results: results}}).ResourceMetrics().All() {
-			for _, metric := range rm.ScopeMetrics().At(0).Metrics().All() {
-				if metric.Type() != pmetric.MetricTypeSum {
-					continue
-				}
-				for _, point := range metric.Sum().DataPoints().All() {
-					raw := point.Attributes().AsRaw()
-					lines = append(lines, fmt.Sprint(raw["network.type"], " ", raw["error.type"], " ", point.IntValue()))
-				}
-			}
-		}
-		return lines
-	}
-	unresolved := probe.Result{Family: target.IPv6, Err: errors.New("no answer"), ErrorType: probe.DNSTimeout}
-	begin(true)
-	assert.Equal(t, []string{"ipv4 connection_refused 0", "ipv4 timeout 0", "ipv6 dns_timeout 1"}, counted(connected(v4), unresolved))
-	assert.Equal(t, []string{"ipv4 connection_refused 0", "ipv4 timeout 1", "ipv6 dns_timeout 1", "ipv6 connection_refused 0", "ipv6 timeout 0"},
-		counted(failed(v4, probe.Timeout), connected(v6)))
-
-	begin(false)
-	assert.Empty(t, counted(connected(v4)))
-	assert.Equal(t, []string{"ipv4 timeout 1"}, counted(failed(v4, probe.Timeout)))
-}
-
 // A family that this machine lacks has a point of its own, which ends with it.
 func TestFamilyOmitted(t *testing.T) {
-	r := newRecorder(receivertest.NewNopSettings(metadata.Type), defaultMetrics(), true, []target.Target{{Name: "a", Host: "h", Port: 1}})
+	r := newRecorder(receivertest.NewNopSettings(metadata.Type), defaultMetrics(), []target.Target{{Name: "a", Host: "h", Port: 1}})
 	omitted := func(omissions ...probe.Omission) []string {
 		lines := points(t, r.record(1, []probe.Outcome{{Results: []probe.Result{connected(v4)}, Omissions: omissions}}))
 		return slices.DeleteFunc(lines, func(line string) bool { return !strings.Contains(line, "omitted") })
@@ -390,7 +353,7 @@ func TestLocalFaultEndsNothing(t *testing.T) {
 			address := netip.MustParseAddr("192.0.2.1")
 			refused := probe.Result{Family: target.IPv4, Address: address, Err: errors.New("refused"), ErrorType: probe.ConnectionRefused}
 			faulty := probe.Result{Family: target.IPv4, Address: address, Err: errors.New("too many open files"), LocalFault: true}
-			r := newRecorder(receivertest.NewNopSettings(metadata.Type), config, true, []target.Target{{Name: "a", Host: "h", Port: 1}})
+			r := newRecorder(receivertest.NewNopSettings(metadata.Type), config, []target.Target{{Name: "a", Host: "h", Port: 1}})
 			canConnect := func(results ...probe.Result) []string {
 				lines := points(t, r.record(1, []probe.Outcome{{Results: results}}))
 				lines = slices.DeleteFunc(lines, func(line string) bool { return !strings.Contains(line, "can_connect") })
@@ -434,7 +397,7 @@ func TestSilentTargetsStartLast(t *testing.T) {
 	}
 	for places, limit := range map[string]*semaphore.Weighted{"as many as there are": nil, "one": semaphore.NewWeighted(1)} {
 		t.Run(places, func(t *testing.T) {
-			s := New(context.Background(), receivertest.NewNopSettings(metadata.Type), defaultMetrics(), true, targets, limit, NewMachine(zap.NewNop()))
+			s := New(context.Background(), receivertest.NewNopSettings(metadata.Type), defaultMetrics(), targets, limit, NewMachine(zap.NewNop()))
 			for range 2 {
 				metrics, err := s.ScrapeMetrics(context.Background())
 				require.NoError(t, err)
@@ -452,7 +415,7 @@ func TestLateCollection(t *testing.T) {
 	silent.Timeout, silent.Interval = 20*time.Millisecond, time.Millisecond
 	set := receivertest.NewNopSettings(metadata.Type)
 	set.Logger = zap.New(core)
-	s := New(context.Background(), set, defaultMetrics(), true, []target.Target{silent}, nil, NewMachine(zap.NewNop()))
+	s := New(context.Background(), set, defaultMetrics(), []target.Target{silent}, nil, NewMachine(zap.NewNop()))
 	collect := func() {
 		_, err := s.ScrapeMetrics(context.Background())
 		require.NoError(t, err)
@@ -474,7 +437,7 @@ func TestLateCollection(t *testing.T) {
 func TestScrapeEnded(t *testing.T) {
 	running, cancel := context.WithCancel(context.Background())
 	silent := newTarget("silent", testnet.BlackHole(t))
-	s := New(running, receivertest.NewNopSettings(metadata.Type), defaultMetrics(), true, []target.Target{silent}, nil, NewMachine(zap.NewNop()))
+	s := New(running, receivertest.NewNopSettings(metadata.Type), defaultMetrics(), []target.Target{silent}, nil, NewMachine(zap.NewNop()))
 	scraping := make(chan error)
 	go func() {
 		metrics, err := s.ScrapeMetrics(context.Background())
