@@ -112,8 +112,7 @@ func TestOwnMetrics(t *testing.T) {
 							Pull struct {
 								Exporter struct {
 									Prometheus struct {
-										Host string `json:"host"`
-										Port int    `json:"port"`
+										Port int `json:"port"`
 									} `json:"prometheus"`
 								} `json:"exporter"`
 							} `json:"pull"`
@@ -126,7 +125,6 @@ func TestOwnMetrics(t *testing.T) {
 		metrics := config.Service.Telemetry.Metrics
 		require.Len(t, metrics.Readers, 1, source)
 		own := metrics.Readers[0].Pull.Exporter.Prometheus
-		assert.NotEmpty(t, own.Host, source)
 		assert.Empty(t, metrics.Level, source)
 		assert.Len(t, regexp.MustCompile(fmt.Sprintf(`(?m)^[^#\n]*\b%d\b`, own.Port)).FindAllString(withoutRule(text), -1), 1, "%s: port %d", source, own.Port)
 	}

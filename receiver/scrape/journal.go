@@ -192,7 +192,7 @@ func (j *journal) flush(i int) {
 	var down []string
 	for k := range j.states[i] {
 		if s := &j.states[i][k]; !s.connected {
-			down = append(down, s.address.String())
+			down = append(down, j.at(i, s.endpoint))
 		}
 	}
 	fields := append(j.fields(i, endpoint{}), zap.Int("lines", n.held), zap.Int("down", len(down)), zap.Strings("addresses_down", down[:min(len(down), maxLines)]))
@@ -312,16 +312,21 @@ func (j *journal) logGone(i int, s *state) {
 // name names an endpoint by what was dialled, as in `"web" ([::1]:443) over ipv6`, or
 // where no address is known, by the host.
 func (j *journal) name(i int, e endpoint) string {
-	t := &j.targets[i]
-	at := t.HostPort()
-	if e.address.IsValid() {
-		at = netip.AddrPortFrom(e.address, t.Port).String()
-	}
-	name := fmt.Sprintf("%q (%s)", t.Name, at)
+	name := fmt.Sprintf("%q (%s)", j.targets[i].Name, j.at(i, e))
 	if e.family != 0 {
 		name += " over " + e.family.String()
 	}
 	return name
+}
+
+// at returns the address and port of an endpoint, or where no address is known, the
+// host and port.
+func (j *journal) at(i int, e endpoint) string {
+	t := &j.targets[i]
+	if e.address.IsValid() {
+		return netip.AddrPortFrom(e.address, t.Port).String()
+	}
+	return t.HostPort()
 }
 
 func (j *journal) fields(i int, e endpoint) []zap.Field {
