@@ -108,7 +108,7 @@ func (f *fleet) run(machine *netns.Namespace, environment []string, example, ove
 	f.t.Helper()
 	file := filepath.Join(f.t.TempDir(), "overlay.yaml")
 	require.NoError(f.t, os.WriteFile(file, []byte(overlay), 0o600))
-	command := withHosts(f.t, service4+" "+serviceName+"\n"+service6+" "+serviceName+"\n", binary(f.t), "--config", example, "--config", file)
+	command := withHosts(f.t, "127.0.0.1 localhost\n"+service4+" "+serviceName+"\n"+service6+" "+serviceName+"\n", binary(f.t), "--config", example, "--config", file)
 	words := append(machine.Enter(), command.Args...)
 	process := exec.Command(words[0], words[1:]...)
 	process.Env = append(os.Environ(), environment...)
