@@ -94,41 +94,32 @@ func TestConfigurations(t *testing.T) {
 	}
 }
 
-// Every shipped configuration serves the collector's own metrics, on a port that is none
-// of its other ones: they say what a machine was unable to check.
+// Every shipped configuration serves the collector's own metrics, which say what a machine
+// was unable to check: on a port that is none of its other ones, nor the default of other
+// collectors on the same machine, and an agent and its gateway on different ones.
 func TestOwnMetrics(t *testing.T) {
-	shipped := 0
+	ports := make(map[string]string)
 	for source, text := range configurations(t) {
 		if !strings.HasPrefix(source, "examples/") && !strings.HasPrefix(source, "deploy/") {
 			continue
 		}
-		shipped++
 		var config struct {
 			Service struct {
 				Telemetry struct {
-					Metrics struct {
-						Level   string `json:"level"`
-						Readers []struct {
-							Pull struct {
-								Exporter struct {
-									Prometheus struct {
-										Port int `json:"port"`
-									} `json:"prometheus"`
-								} `json:"exporter"`
-							} `json:"pull"`
-						} `json:"readers"`
-					} `json:"metrics"`
+					Metrics map[string]any `json:"metrics"`
 				} `json:"telemetry"`
 			} `json:"service"`
 		}
 		require.NoError(t, yaml.Unmarshal([]byte(text), &config), source)
-		metrics := config.Service.Telemetry.Metrics
-		require.Len(t, metrics.Readers, 1, source)
-		own := metrics.Readers[0].Pull.Exporter.Prometheus
-		assert.Empty(t, metrics.Level, source)
-		assert.Len(t, regexp.MustCompile(fmt.Sprintf(`(?m)^[^#\n]*\b%d\b`, own.Port)).FindAllString(withoutRule(text), -1), 1, "%s: port %d", source, own.Port)
+		assert.NotContains(t, config.Service.Telemetry.Metrics, "level", source)
+		own := regexp.MustCompile(`prometheus:map\[host:\S* port:(?:\$\{env:\w+:-)?(\d+)`).FindStringSubmatch(fmt.Sprint(config.Service.Telemetry.Metrics["readers"]))
+		require.NotNil(t, own, source)
+		assert.NotEqual(t, "8888", own[1], source)
+		assert.Len(t, regexp.MustCompile(`(?m)^[^#\n]*\b`+own[1]+`\b`).FindAllString(withoutRule(text), -1), 1, "%s: port %s", source, own[1])
+		ports[source] = own[1]
 	}
-	assert.Equal(t, 8, shipped)
+	assert.Len(t, ports, 8)
+	assert.NotEqual(t, ports["examples/agent.yaml"], ports["examples/gateway.yaml"])
 }
 
 // withoutRule returns a configuration without the rule of what is discovered, which names

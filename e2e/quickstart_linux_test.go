@@ -44,7 +44,7 @@ func TestQuickstartWithoutIPv6(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c := startQuickstart(t, test.command(t))
 			c.Await("a fault of this machine, and not of its targets, left addresses unchecked (3): " + test.reason)
-			for _, line := range []string{"IPv4 only,network.type=ipv4} 1", "both,network.type=ipv4} 1", "closed,network.type=ipv4} 0"} {
+			for _, line := range []string{"v4 only,network.type=ipv4} 1", "both,network.type=ipv4} 1", "closed,network.type=ipv4} 0"} {
 				c.Await("network.tcp.can_connect{tcpcheck.instance=" + line)
 			}
 			assert.NotContains(t, c.Output(), "network.type=ipv6")

@@ -43,8 +43,8 @@ func TestQuickstart(t *testing.T) {
 		return fmt.Sprintf("{network_peer_address=%s network_type=%s server_address=localhost server_port=%d tcpcheck_instance=%s}", address, family, port, instance)
 	}
 	assert.Equal(t, map[string]float64{
-		series("IPv4 only", "ipv4", 14317): 1,
-		series("IPv4 only", "ipv6", 14317): 0,
+		series("v4 only", "ipv4", 14317): 1,
+		series("v4 only", "ipv6", 14317): 0,
 		series("both", "ipv4", 14318):      1,
 		series("both", "ipv6", 14318):      1,
 		series("closed", "ipv4", 14319):    0,
@@ -52,7 +52,7 @@ func TestQuickstart(t *testing.T) {
 	}, only(found, canConnect))
 
 	times := only(found, responseTime)
-	assert.ElementsMatch(t, []string{series("IPv4 only", "ipv4", 14317), series("both", "ipv4", 14318), series("both", "ipv6", 14318)}, slices.Collect(maps.Keys(times)))
+	assert.ElementsMatch(t, []string{series("v4 only", "ipv4", 14317), series("both", "ipv4", 14318), series("both", "ipv6", 14318)}, slices.Collect(maps.Keys(times)))
 	for _, seconds := range times {
 		assert.Positive(t, seconds)
 	}
@@ -62,7 +62,7 @@ func TestQuickstart(t *testing.T) {
 	own, err := samples(t, "localhost:18888")
 	require.NoError(t, err)
 	assert.Contains(t, only(own, "otelcol_scraper_errored_metric_points"), "{receiver=tcpcheck scraper=tcpcheck}")
-	c.Await(`cannot connect to "IPv4 only" ([::1]:14317) over ipv6: connection refused`, `"hint": "It connects over ipv4 and is refused over ipv6`)
+	c.Await(`cannot connect to "v4 only" ([::1]:14317) over ipv6: connection refused`, `"hint": "It connects over ipv4 and is refused over ipv6`)
 }
 
 // The README shows what is printed, in lines that fit on a screen.

@@ -10,9 +10,9 @@ echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6
 GOFLAGS="${GOFLAGS:-} -count=1" "$@" test
 
 output=build/run-without-ipv6.log
-timeout --signal=INT 15 "$@" run >"$output" 2>&1 || [ $? -eq 124 ]
+timeout --signal=INT 15 "$@" run >"$output" 2>&1 || [ $? -eq 124 ] || { cat "$output" >&2; exit 1; }
 for expected in \
-  'network.tcp.can_connect{tcpcheck.instance=IPv4 only,network.type=ipv4} 1' \
+  'network.tcp.can_connect{tcpcheck.instance=v4 only,network.type=ipv4} 1' \
   'network.tcp.can_connect{tcpcheck.instance=both,network.type=ipv4} 1' \
   'network.tcp.can_connect{tcpcheck.instance=closed,network.type=ipv4} 0' \
   'left addresses unchecked (3): this machine has no ipv6 address'; do

@@ -76,8 +76,8 @@ func TestPicture(t *testing.T) {
 	p.states, p.times = s.matrix(p, canConnect), s.matrix(p, responseTime)
 
 	lanes := map[string]string{ // before, down, bound to one address, after
-		"IPv4 only, ipv4": "1011",
-		"IPv4 only, ipv6": "0000",
+		"v4 only, ipv4": "1011",
+		"v4 only, ipv6": "0000",
 		"both, ipv4":      "1011",
 		"both, ipv6":      "1001",
 		"closed, ipv4":    "0000",

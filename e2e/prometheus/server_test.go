@@ -38,7 +38,7 @@ func startServer(t *testing.T, c *collector, replacements ...string) *server {
 	t.Helper()
 	folder := t.TempDir()
 	config := accelerated(t, "../../prometheus/prometheus.yml")
-	replacements = append([]string{"localhost:9464", c.page, "localhost:8888", c.own}, replacements...)
+	replacements = append([]string{"localhost:9464", c.page, "localhost:9466", c.own}, replacements...)
 	for pair := range slices.Chunk(replacements, 2) {
 		require.Contains(t, config, pair[0])
 		config = strings.ReplaceAll(config, pair[0], pair[1])

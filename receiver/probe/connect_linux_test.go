@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"example.com/tcpcheckreceiver/internal/testnet"
 	"example.com/tcpcheckreceiver/receiver/target"
 )
 
@@ -105,4 +107,23 @@ func TestParseICMP(t *testing.T) {
 			assert.Equal(t, test.want, parseICMP(test.control))
 		})
 	}
+}
+
+// The ICMP errors of an attempt are kept from its SYN on, unless the last one had its
+// answer at once.
+func TestHeedICMP(t *testing.T) {
+	dial := func(address netip.AddrPort) *kernel {
+		k, ok := newConnectors()(address, time.Minute).(*kernel)
+		require.True(t, ok)
+		assert.True(t, k.heed, "the first attempt")
+		_, err := k.begin()
+		if err == errPending {
+			require.NoError(t, unix.Close(k.fd))
+		}
+		return k
+	}
+	assert.False(t, dial(testnet.Listen(t, "tcp4", "127.0.0.1:0")).heed, "it connects at once")
+	assert.False(t, dial(testnet.ClosedPort(t, "127.0.0.1")).heed, "it refuses at once")
+	assert.True(t, dial(testnet.BlackHole(t)).heed, "its answer is awaited")
+	assert.True(t, dial(netip.MustParseAddrPort("[fe80::1%lo]:9")).heed, "it fails at once")
 }

@@ -88,7 +88,7 @@ func (p *Probe) lookUp(ctx context.Context) resolution {
 
 // required returns the results of the families that the target asks for, in the
 // place of the last ones: a family without an address is down. Only localhost has one
-// in each family, whatever the hosts file says (RFC 6761, section 6.3).
+// in each family (RFC 6761, section 6.3), unless the hosts file has made it another host.
 func (p *Probe) required(answers []answer) []Result {
 	results := p.results[:0]
 	exists := slices.ContainsFunc(answers, func(a answer) bool { return a.exists() })
@@ -98,7 +98,7 @@ func (p *Probe) required(answers []answer) []Result {
 		}
 		switch {
 		case !a.notFound():
-		case isLocalhost(p.target.Host):
+		case isLocalhost(p.target.Host) && !leaveThisMachine(answers):
 			a = answer{family: a.family, addresses: []netip.Addr{loopbackOf(a.family)}, count: 1}
 		case exists:
 			a.errorType = NoAddress
@@ -106,6 +106,13 @@ func (p *Probe) required(answers []answer) []Result {
 		results = p.appendFamily(results, a)
 	}
 	return results
+}
+
+// leaveThisMachine reports whether there is an address that is not one of loopback.
+func leaveThisMachine(answers []answer) bool {
+	return slices.ContainsFunc(answers, func(a answer) bool {
+		return slices.ContainsFunc(a.addresses, func(addr netip.Addr) bool { return !addr.IsLoopback() })
+	})
 }
 
 // automatic returns the results of the families that the name resolves to and from

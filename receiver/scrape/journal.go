@@ -14,8 +14,9 @@ import (
 	"example.com/tcpcheckreceiver/receiver/target"
 )
 
-// An address that changes its state so often within flapWindow is flapping: its
-// changes are then held back until it has kept a state for as long.
+// An address that goes up and down so often within flapWindow is flapping: its changes
+// are then held back until it has stayed up or down for as long. So many changes of the
+// reason for which it is down are logged in that time.
 const (
 	flapChanges = 6
 	flapWindow  = 10 * time.Minute
@@ -72,10 +73,12 @@ type state struct {
 	endpoint
 	checked   bool // by the check that is observed
 	connected bool
-	turned    time.Time // when it came to be up, or down
-	// errorType is why it is down: another reason is another state.
-	errorType probe.ErrorType
-	since     time.Time
+	since     time.Time // it came to be up, or down
+	// errorType is why it is down, and reasons how often that has changed since
+	// reasonWindow began.
+	errorType    probe.ErrorType
+	reasonWindow time.Time
+	reasons      int
 	// changes is how many there were since window began; held says that they
 	// are too many to be logged.
 	window  time.Time
@@ -224,34 +227,53 @@ func (j *journal) observeResult(i int, result *probe.Result, all []probe.Result)
 	}
 	if s == nil {
 		j.states[i] = append(j.states[i], state{
-			endpoint: e, checked: true, connected: result.Connected(), errorType: result.ErrorType, turned: now, since: now, window: now,
+			endpoint: e, checked: true, connected: result.Connected(), errorType: result.ErrorType, since: now, window: now,
 		})
 		if !result.Connected() {
 			j.logDown(i, e, result, "", familyHint(all), zap.Skip())
 		}
 		return true
 	}
-	if s.errorType == result.ErrorType {
+	if s.connected == result.Connected() {
+		if s.errorType != result.ErrorType {
+			j.observeReason(i, s, result, all)
+		}
 		if s.held && now.Sub(s.since) >= flapWindow {
 			s.held, s.changes = false, 0
 			j.info(i, j.name(i, e)+" is no longer flapping: "+s.text(), append(j.fields(i, e), zap.Bool("connected", s.connected), zap.Time("since", s.since))...)
 		}
 		return false
 	}
-	before := *s
-	s.change(result, now)
+	before := s.since
+	s.turn(now)
+	s.errorType = result.ErrorType
 	switch {
 	case s.held && s.changes > flapChanges:
 	case s.held:
 		j.warn(i, j.name(i, e)+" is flapping: its changes are not logged until it has kept a state for "+flapWindow.String(), j.fields(i, e)...)
 	case s.connected:
-		j.info(i, "connected again to "+j.name(i, e), append(j.fields(i, e), zap.Time("down_since", before.turned))...)
-	case before.connected:
-		j.logDown(i, e, result, "", familyHint(all), zap.Time("up_since", before.turned))
+		j.info(i, "connected again to "+j.name(i, e), append(j.fields(i, e), zap.Time("down_since", before))...)
 	default:
-		j.logDown(i, e, result, before.errorType, familyHint(all), zap.Time("down_since", before.turned))
+		j.logDown(i, e, result, "", familyHint(all), zap.Time("up_since", before))
 	}
-	return s.connected != before.connected
+	return true
+}
+
+// observeReason takes note that an address is still down, for another reason.
+func (j *journal) observeReason(i int, s *state, result *probe.Result, all []probe.Result) {
+	before := s.errorType
+	s.errorType = result.ErrorType
+	if j.now.Sub(s.reasonWindow) >= flapWindow {
+		s.reasonWindow, s.reasons = j.now, 0
+	}
+	s.reasons++
+	switch {
+	case s.held || s.reasons > flapChanges:
+	case s.reasons == flapChanges:
+		j.warn(i, j.name(i, s.endpoint)+" is down for changing reasons: they are not logged until "+s.reasonWindow.Add(flapWindow).Format(time.TimeOnly), j.fields(i, s.endpoint)...)
+	default:
+		j.logDown(i, s.endpoint, result, before, familyHint(all), zap.Time("down_since", s.since))
+	}
 }
 
 // text says what the state is.
@@ -267,17 +289,14 @@ func reason(errorType probe.ErrorType) string {
 	return strings.ReplaceAll(string(errorType), "_", " ")
 }
 
-// change sets the state to that of a result, which is another one.
-func (s *state) change(result *probe.Result, now time.Time) {
+// turn turns the state over.
+func (s *state) turn(now time.Time) {
 	if !s.held && now.Sub(s.window) >= flapWindow {
 		s.window, s.changes = now, 0
 	}
 	s.changes++
 	s.held = s.held || s.changes == flapChanges
-	if s.connected != result.Connected() {
-		s.connected, s.turned = result.Connected(), now
-	}
-	s.errorType, s.since = result.ErrorType, now
+	s.connected, s.since = !s.connected, now
 }
 
 // logDown logs a failed result, with the reason for which it had failed before, if it
@@ -303,9 +322,9 @@ func (j *journal) logGone(i int, s *state) {
 	switch {
 	case s.connected:
 	case !s.address.IsValid():
-		j.info(i, j.name(i, s.endpoint)+" resolves again, or has no such address", append(j.fields(i, s.endpoint), zap.Time("down_since", s.turned))...)
+		j.info(i, j.name(i, s.endpoint)+" resolves again, or has no such address", append(j.fields(i, s.endpoint), zap.Time("down_since", s.since))...)
 	default:
-		j.info(i, j.name(i, s.endpoint)+" is no longer an address of the target", append(j.fields(i, s.endpoint), zap.Time("down_since", s.turned))...)
+		j.info(i, j.name(i, s.endpoint)+" is no longer an address of the target", append(j.fields(i, s.endpoint), zap.Time("down_since", s.since))...)
 	}
 }
 

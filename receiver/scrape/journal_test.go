@@ -264,6 +264,33 @@ func TestJournalOfAFlappingTarget(t *testing.T) {
 	assert.Len(t, logs.TakeAll(), 1, "a later change is logged again")
 }
 
+// Reasons that change all the time fill no log, and hide neither the recovery nor the next
+// outage.
+func TestJournalOfChangingReasons(t *testing.T) {
+	core, logs := observer.New(zapcore.DebugLevel)
+	j := newJournal(zap.New(core), []target.Target{{Name: "web", Host: "web.example", Port: 443}})
+	now := time.Unix(0, 0)
+	check := func(result probe.Result) {
+		j.observe(0, &probe.Outcome{Results: []probe.Result{result}}, now)
+		now = now.Add(15 * time.Second)
+	}
+	for range 20 { // ten minutes
+		check(failed(v4, probe.Timeout))
+		check(failed(v4, probe.HostUnreachable))
+	}
+	lines := logLines(t, logs)
+	require.Len(t, lines, 1+flapChanges)
+	assert.Contains(t, lines[flapChanges], `"web" (192.0.2.1:443) over ipv4 is down for changing reasons`)
+	check(connected(v4))
+	check(failed(v4, probe.Timeout))
+	check(connected(v4))
+	assert.Equal(t, []string{
+		`info connected again to "web" (192.0.2.1:443) over ipv4, down since 0`,
+		`warn cannot connect to "web" (192.0.2.1:443) over ipv4: timeout, up since 600`,
+		`info connected again to "web" (192.0.2.1:443) over ipv4, down since 615`,
+	}, logLines(t, logs))
+}
+
 // Every reason that probe knows is a value of the error.type attribute.
 func TestErrorTypesAreInTheContract(t *testing.T) {
 	for _, errorType := range probe.ErrorTypes {

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"example.com/tcpcheckreceiver/receiver/probe"
+	"example.com/tcpcheckreceiver/receiver/target"
 )
 
 // The connection tracking table is filling above one share, and no longer so below the
@@ -26,11 +27,63 @@ type Machine struct {
 	mu      sync.Mutex
 	filling bool // the connection tracking table is
 	full    bool
+	// lacking has for each Scraper how many of its targets are not checked over each
+	// family, since this machine has no address for it: nil before its first
+	// collection. said is what was said of all of them.
+	lacking map[*Scraper]map[target.Family]int
+	said    map[target.Family]int
 }
 
 // NewMachine returns a Machine that knows of no ailment.
 func NewMachine(logger *zap.Logger) *Machine {
-	return &Machine{logger: logger, readConntrack: probe.ReadConntrack}
+	return &Machine{
+		logger: logger, readConntrack: probe.ReadConntrack,
+		lacking: make(map[*Scraper]map[target.Family]int), said: make(map[target.Family]int),
+	}
+}
+
+// join lets a Scraper take part.
+func (m *Machine) join(s *Scraper) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lacking[s] = nil
+}
+
+// observeOmissions takes note of how many targets of a collection are not checked over a
+// family since this machine has no address for it. It speaks of the targets of all
+// Scrapers, once each of them has made a collection.
+func (m *Machine) observeOmissions(s *Scraper, outcomes []probe.Outcome) {
+	lacking := make(map[target.Family]int, len(target.Families))
+	for i := range outcomes {
+		for _, o := range outcomes[i].Omissions {
+			if o.Reason == probe.MachineLacksFamily {
+				lacking[o.Family]++
+			}
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lacking[s] = lacking
+	targets, all := 0, make(map[target.Family]int, len(target.Families))
+	for s, lacking := range m.lacking {
+		if lacking == nil {
+			return
+		}
+		targets += len(s.probes)
+		for family, n := range lacking {
+			all[family] += n
+		}
+	}
+	for _, family := range target.Families {
+		switch n := all[family]; n {
+		case m.said[family]:
+		case 0:
+			m.logger.Info(fmt.Sprintf("all instances that have an %s address are checked over %[1]s again", family))
+		default:
+			m.logger.Warn(fmt.Sprintf("%d of %d instances are not checked over %s: this machine has no %[3]s address from which it could reach theirs", n, targets, family))
+		}
+	}
+	m.said = all
 }
 
 // observe takes note of what the checks of a collection found about the connection

@@ -1,16 +1,19 @@
 package scrape
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"example.com/tcpcheckreceiver/internal/metadata"
 	"example.com/tcpcheckreceiver/receiver/probe"
 	"example.com/tcpcheckreceiver/receiver/target"
 )
@@ -103,26 +106,30 @@ func TestManySilentAtOnce(t *testing.T) {
 	}
 }
 
-// A family that this machine lacks is said once for all targets, and again at each
-// change.
+// A family that this machine lacks is said once for all targets, whatever their
+// intervals, and again at each change.
 func TestFamiliesThatTheMachineLacks(t *testing.T) {
 	core, logs := observer.New(zapcore.DebugLevel)
-	s := newScraper(defaultMetrics(), newTarget("a", closedPort), newTarget("b", closedPort), newTarget("c", closedPort))
-	s.logger = zap.New(core)
+	m := NewMachine(zap.New(core))
+	join := func(targets ...target.Target) *Scraper {
+		return New(context.Background(), receivertest.NewNopSettings(metadata.Type), defaultMetrics(), targets, nil, m)
+	}
+	often, seldom := join(newTarget("a", closedPort), newTarget("b", closedPort)), join(newTarget("c", closedPort))
 	lacks := probe.Outcome{Omissions: []probe.Omission{{Family: target.IPv6, Reason: probe.MachineLacksFamily}}}
 	name := probe.Outcome{Omissions: []probe.Omission{{Family: target.IPv4, Reason: probe.NameLacksFamily}}}
 	for _, collection := range []struct {
+		of       *Scraper
 		outcomes []probe.Outcome
 		want     []string
 	}{
-		{[]probe.Outcome{name, {}, {}}, nil},
-		{[]probe.Outcome{lacks, lacks, {}}, []string{"2 of 3 instances are not checked over ipv6: this machine has no ipv6 address from which it could reach theirs"}},
-		{[]probe.Outcome{lacks, lacks, {}}, nil},
-		{[]probe.Outcome{{}, lacks, {}}, []string{"1 of 3 instances are not checked over ipv6: this machine has no ipv6 address from which it could reach theirs"}},
-		{[]probe.Outcome{{}, {}, {}}, []string{"all instances that have an ipv6 address are checked over ipv6 again"}},
-		{[]probe.Outcome{{}, {}, {}}, nil},
+		{often, []probe.Outcome{lacks, name}, nil}, // of the other one, nothing is known
+		{seldom, []probe.Outcome{lacks}, []string{"2 of 3 instances are not checked over ipv6: this machine has no ipv6 address from which it could reach theirs"}},
+		{often, []probe.Outcome{lacks, name}, nil},
+		{often, []probe.Outcome{{}, name}, []string{"1 of 3 instances are not checked over ipv6: this machine has no ipv6 address from which it could reach theirs"}},
+		{seldom, []probe.Outcome{{}}, []string{"all instances that have an ipv6 address are checked over ipv6 again"}},
+		{often, []probe.Outcome{{}, {}}, nil},
 	} {
-		s.observeOmissions(collection.outcomes)
+		m.observeOmissions(collection.of, collection.outcomes)
 		var got []string
 		for _, entry := range logs.TakeAll() {
 			got = append(got, entry.Message)

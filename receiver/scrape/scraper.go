@@ -34,9 +34,6 @@ type Scraper struct {
 	journal  *journal
 	machine  *Machine
 	host     probe.HostAddresses
-	// omitted is how many targets are not checked over each family, since this
-	// machine has no address for it.
-	omitted map[target.Family]int
 }
 
 // New returns a Scraper of targets, of which there is at least one, and which have
@@ -53,11 +50,11 @@ func New(running context.Context, set collector.Settings, metrics metadata.Metri
 		recorder: newRecorder(set, metrics, targets),
 		journal:  newJournal(set.Logger, targets),
 		machine:  machine,
-		omitted:  make(map[target.Family]int),
 	}
 	for i := range s.order {
 		s.order[i] = i
 	}
+	machine.join(s)
 	return s
 }
 
@@ -81,7 +78,7 @@ func (s *Scraper) ScrapeMetrics(ctx context.Context) (pmetric.Metrics, error) {
 	if ctx.Err() == nil {
 		s.machine.observe(outcomes)
 		s.observeSilence(s.journal.silent)
-		s.observeOmissions(outcomes)
+		s.machine.observeOmissions(s, outcomes)
 	}
 	return s.recorder.record(pcommon.NewTimestampFromTime(now), outcomes), localFaults(outcomes)
 }
@@ -133,29 +130,6 @@ func (s *Scraper) observeSilence(silent int) {
 	s.logger.Warn(fmt.Sprintf("%d of %d instances do not answer since this collection: this machine or its network is a likelier cause than all of them. "+
 		"In a container, the connection tracking table of the host may be full, which cannot be seen from here: compare nf_conntrack_count with nf_conntrack_max there",
 		silent, len(s.probes)))
-}
-
-// observeOmissions takes note of how many targets are not checked over a family since
-// this machine has no address for it.
-func (s *Scraper) observeOmissions(outcomes []probe.Outcome) {
-	omitted := make(map[target.Family]int, len(target.Families))
-	for i := range outcomes {
-		for _, o := range outcomes[i].Omissions {
-			if o.Reason == probe.MachineLacksFamily {
-				omitted[o.Family]++
-			}
-		}
-	}
-	for _, family := range target.Families {
-		switch n := omitted[family]; n {
-		case s.omitted[family]:
-		case 0:
-			s.logger.Info(fmt.Sprintf("all instances that have an %s address are checked over %[1]s again", family))
-		default:
-			s.logger.Warn(fmt.Sprintf("%d of %d instances are not checked over %s: this machine has no %[3]s address from which it could reach theirs", n, len(s.probes), family))
-		}
-	}
-	s.omitted = omitted
 }
 
 // silence returns 1 if an address or a name server did not answer, and 0 otherwise.
