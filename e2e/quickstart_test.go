@@ -45,10 +45,10 @@ func TestQuickstart(t *testing.T) {
 	assert.Equal(t, map[string]float64{
 		series("v4 only", "ipv4", 14317): 1,
 		series("v4 only", "ipv6", 14317): 0,
-		series("both", "ipv4", 14318):      1,
-		series("both", "ipv6", 14318):      1,
-		series("closed", "ipv4", 14319):    0,
-		series("closed", "ipv6", 14319):    0,
+		series("both", "ipv4", 14318):    1,
+		series("both", "ipv6", 14318):    1,
+		series("closed", "ipv4", 14319):  0,
+		series("closed", "ipv6", 14319):  0,
 	}, only(found, canConnect))
 
 	times := only(found, responseTime)

@@ -78,10 +78,10 @@ func TestPicture(t *testing.T) {
 	lanes := map[string]string{ // before, down, bound to one address, after
 		"v4 only, ipv4": "1011",
 		"v4 only, ipv6": "0000",
-		"both, ipv4":      "1011",
-		"both, ipv6":      "1001",
-		"closed, ipv4":    "0000",
-		"closed, ipv6":    "0000",
+		"both, ipv4":    "1011",
+		"both, ipv6":    "1001",
+		"closed, ipv4":  "0000",
+		"closed, ipv6":  "0000",
 	}
 	require.Len(t, p.states, len(lanes))
 	for _, series := range p.states {

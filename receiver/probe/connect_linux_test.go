@@ -2,6 +2,7 @@ package probe
 
 import (
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"slices"
 	"testing"
@@ -117,7 +118,7 @@ func TestHeedICMP(t *testing.T) {
 		require.True(t, ok)
 		assert.True(t, k.heed, "the first attempt")
 		_, err := k.begin()
-		if err == errPending {
+		if errors.Is(err, errPending) {
 			require.NoError(t, unix.Close(k.fd))
 		}
 		return k
