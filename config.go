@@ -132,8 +132,8 @@ func createDefaultConfig() component.Config {
 	// slow as the slowest.
 	c.Metrics.NetworkTCPCanConnect.AggregationStrategy = metadata.AggregationStrategyMin
 	c.Metrics.NetworkTCPResponseTime.AggregationStrategy = metadata.AggregationStrategyMax
-	c.Metrics.NetworkTCPResolveTime.AggregationStrategy = metadata.AggregationStrategyMax
-	c.Metrics.NetworkTCPSynRetransmits.AggregationStrategy = metadata.AggregationStrategySum
+	c.Metrics.TcpcheckDNSLookupDuration.AggregationStrategy = metadata.AggregationStrategyMax
+	c.Metrics.TcpcheckSynRetransmits.AggregationStrategy = metadata.AggregationStrategySum
 	c.Metrics.TcpcheckFamilyOmitted.AggregationStrategy = metadata.AggregationStrategySum
 	return c
 }

@@ -713,14 +713,14 @@ metrics: {network.tcp.can_connect: {aggregation_strategy: median}}`,
 		{
 			name: "a sum that is averaged",
 			yaml: `instances: [{name: a, host: h, port: 1}]
-metrics: {network.tcp.errors: {attributes: [tcpcheck.instance], aggregation_strategy: avg}}`,
-			want: `metrics.network.tcp.errors.aggregation_strategy: "avg" makes a sum fall that only rises; write sum, or leave the option out`,
+metrics: {tcpcheck.errors: {attributes: [tcpcheck.instance], aggregation_strategy: avg}}`,
+			want: `metrics.tcpcheck.errors.aggregation_strategy: "avg" makes a sum fall that only rises; write sum, or leave the option out`,
 		},
 		{
 			name: "a sum of which the greatest counts",
 			yaml: `instances: [{name: a, host: h, port: 1}]
-metrics: {network.tcp.errors: {aggregation_strategy: max}}`,
-			want: `metrics.network.tcp.errors.aggregation_strategy: "max" makes a sum fall that only rises; write sum, or leave the option out`,
+metrics: {tcpcheck.errors: {aggregation_strategy: max}}`,
+			want: `metrics.tcpcheck.errors.aggregation_strategy: "max" makes a sum fall that only rises; write sum, or leave the option out`,
 		},
 		{
 			name: "metrics is a list",

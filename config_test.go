@@ -258,13 +258,13 @@ func TestMetricsSection(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "max", config.Metrics.NetworkTCPCanConnect.AggregationStrategy)
 	assert.Len(t, config.Metrics.NetworkTCPCanConnect.EnabledAttributes, 3)
-	assert.True(t, config.Metrics.NetworkTCPResolveTime.Enabled)
+	assert.True(t, config.Metrics.TcpcheckDNSLookupDuration.Enabled)
 
 	defaults := defaultConfig(t)
 	assert.Equal(t, "min", defaults.Metrics.NetworkTCPCanConnect.AggregationStrategy)
 	assert.Equal(t, "max", defaults.Metrics.NetworkTCPResponseTime.AggregationStrategy)
-	assert.Equal(t, "sum", defaults.Metrics.NetworkTCPErrors.AggregationStrategy)
-	assert.False(t, defaults.Metrics.NetworkTCPResolveTime.Enabled)
+	assert.Equal(t, "sum", defaults.Metrics.TcpcheckErrors.AggregationStrategy)
+	assert.False(t, defaults.Metrics.TcpcheckDNSLookupDuration.Enabled)
 }
 
 // Whoever decodes a configuration without validating it, as some receivers that

@@ -36,8 +36,8 @@ func (c *Config) Validate() error {
 	}
 	// A sum that only rises falls where it is averaged, or is the least or greatest of
 	// several.
-	if strategy := c.Metrics.NetworkTCPErrors.AggregationStrategy; strategy != metadata.AggregationStrategySum && slices.Contains(strategies, strategy) {
-		p.add("metrics."+metadata.MetricsInfo.NetworkTCPErrors.Name+".aggregation_strategy", "%q makes a sum fall that only rises; write sum, or leave the option out", strategy)
+	if strategy := c.Metrics.TcpcheckErrors.AggregationStrategy; strategy != metadata.AggregationStrategySum && slices.Contains(strategies, strategy) {
+		p.add("metrics."+metadata.MetricsInfo.TcpcheckErrors.Name+".aggregation_strategy", "%q makes a sum fall that only rises; write sum, or leave the option out", strategy)
 	}
 	for place, instance := range c.instances() {
 		v := instanceValidator{problems: p, at: place, config: c, instance: instance}
@@ -243,9 +243,9 @@ var attributes = func() map[string]string {
 	names := make(map[string]string)
 	info := metadata.MetricsInfo
 	for _, list := range [][]string{
-		info.NetworkTCPCanConnect.Attributes, info.NetworkTCPErrors.Attributes,
-		info.NetworkTCPResolveTime.Attributes, info.NetworkTCPResponseTime.Attributes,
-		info.NetworkTCPSynRetransmits.Attributes, info.TcpcheckFamilyOmitted.Attributes,
+		info.NetworkTCPCanConnect.Attributes, info.TcpcheckErrors.Attributes,
+		info.TcpcheckDNSLookupDuration.Attributes, info.NetworkTCPResponseTime.Attributes,
+		info.TcpcheckSynRetransmits.Attributes, info.TcpcheckFamilyOmitted.Attributes,
 	} {
 		for _, name := range list {
 			names[label(name)] = name

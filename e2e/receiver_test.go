@@ -22,7 +22,7 @@ import (
 const (
 	canConnect   = "network_tcp_can_connect"
 	responseTime = "network_tcp_response_time_seconds"
-	errorsTotal  = "network_tcp_errors_total"
+	errorsTotal  = "tcpcheck_errors_total"
 )
 
 // A name that has both families in the hosts file.

@@ -22,7 +22,7 @@ import (
 const (
 	canConnect   = "network.tcp.can_connect"
 	responseTime = "network.tcp.response_time"
-	failures     = "network.tcp.errors"
+	failures     = "tcpcheck.errors"
 )
 
 // patience bounds every wait for an event that is certain to come.

@@ -58,7 +58,7 @@ func measureOnce(t *testing.T, address netip.AddrPort) (seconds float64, retrans
 	config := decode(t, fmt.Sprintf(`
 initial_delay: 0
 instances: [{name: x, endpoint: %q, collect_response_time: true}]
-metrics: {network.tcp.syn_retransmits: {enabled: true}}
+metrics: {tcpcheck.syn_retransmits: {enabled: true}}
 `, address))
 	sink := new(consumertest.MetricsSink)
 	receiver, err := factory.CreateMetrics(context.Background(), receivertest.NewNopSettings(factory.Type()), config, sink)
@@ -72,7 +72,7 @@ metrics: {network.tcp.syn_retransmits: {enabled: true}}
 		switch metric.Name() {
 		case "network.tcp.response_time":
 			seconds = metric.Gauge().DataPoints().At(0).DoubleValue()
-		case "network.tcp.syn_retransmits":
+		case "tcpcheck.syn_retransmits":
 			retransmits = metric.Gauge().DataPoints().At(0).IntValue()
 		}
 	}

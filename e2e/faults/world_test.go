@@ -234,7 +234,7 @@ func points(metrics pmetric.Metrics) []string {
 			switch metric.Name() {
 			case "network.tcp.can_connect":
 				key, data = "network.peer.address", metric.Gauge().DataPoints()
-			case "network.tcp.errors":
+			case "tcpcheck.errors":
 				key, data = "error.type", metric.Sum().DataPoints()
 			default:
 				continue

@@ -43,10 +43,10 @@ func TestQueries(t *testing.T) {
 {name: closed, host: web.test, port: 1, collect_response_time: true, service: shop, tags: ["env:prod"]},
 {name: nameless, host: nobody.test, port: 443, service: shop, tags: ["env:prod"]},
 {name: half, host: half.test, port: %[2]d, service: shop, tags: ["env:prod"]},
-`, web.port, both.port), `receivers::tcpcheck::metrics: {network.tcp.syn_retransmits: {enabled: true}, network.tcp.resolve_time: {enabled: true}}`)
+`, web.port, both.port), `receivers::tcpcheck::metrics: {tcpcheck.syn_retransmits: {enabled: true}, tcpcheck.dns.lookup.duration: {enabled: true}}`)
 	s := startServer(t, c)
 	// An increase takes two samples, and a step of two seconds that there were some.
-	s.awaitLines(`count by (tcpcheck_instance) (increase(network_tcp_errors_total[2s]) > 0)`, []model.LabelName{"tcpcheck_instance"}, "closed", "nameless", "web")
+	s.awaitLines(`count by (tcpcheck_instance) (increase(tcpcheck_errors_total[2s]) > 0)`, []model.LabelName{"tcpcheck_instance"}, "closed", "nameless", "web")
 	s.awaitSome(`count_over_time(network_tcp_can_connect[1m]) > 10`)
 	t.Run("dashboard", func(t *testing.T) { s.in(t).testDashboard() })
 	t.Run("documented series", func(t *testing.T) { s.in(t).testDocumentedSeries() })
@@ -64,8 +64,8 @@ func TestOneFailure(t *testing.T) {
 	c.Await(`cannot connect to "web"`)
 	web.up("127.0.0.1")
 	c.Await(`connected again to "web"`)
-	s.awaitSome(`network_tcp_errors_total and on () network_tcp_can_connect == 1`)
-	failures := float64(s.query("network_tcp_errors_total")[0].Value)
+	s.awaitSome(`tcpcheck_errors_total and on () network_tcp_can_connect == 1`)
+	failures := float64(s.query("tcpcheck_errors_total")[0].Value)
 
 	text, err := os.ReadFile("../../grafana/tcpcheck.json")
 	require.NoError(t, err)
@@ -74,13 +74,13 @@ func TestOneFailure(t *testing.T) {
 	everything := map[string]string{"__range": "1m", "__rate_interval": "1m", "job": ".*", "instance": ".*", "check": ".*"}
 	var queries []string
 	for _, block := range documentedQueries(t) {
-		if strings.Contains(block, "increase(network_tcp_errors_total") {
+		if strings.Contains(block, "increase(tcpcheck_errors_total") {
 			queries = append(queries, block)
 		}
 	}
 	for _, panel := range d.Panels {
 		for _, target := range panel.Targets {
-			if strings.Contains(target.Expr, "increase(network_tcp_errors_total") {
+			if strings.Contains(target.Expr, "increase(tcpcheck_errors_total") {
 				queries = append(queries, substitute(t, target.Expr, everything))
 			}
 		}

@@ -17,7 +17,7 @@ import (
 // The names of the metrics on the pages.
 const (
 	canConnectSeries = "network_tcp_can_connect"
-	errorSeries      = "network_tcp_errors_total"
+	errorSeries      = "tcpcheck_errors_total"
 	heapSeries       = "otelcol_process_runtime_heap_alloc_bytes"
 )
 

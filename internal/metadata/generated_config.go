@@ -65,109 +65,6 @@ func (ms *NetworkTCPCanConnectMetricConfig) Validate() error {
 	return nil
 }
 
-// NetworkTCPErrorsMetricAttributeKey specifies the key of an attribute for the network.tcp.errors metric.
-type NetworkTCPErrorsMetricAttributeKey string
-
-const (
-	NetworkTCPErrorsMetricAttributeKeyTcpcheckInstance NetworkTCPErrorsMetricAttributeKey = "tcpcheck.instance"
-	NetworkTCPErrorsMetricAttributeKeyServerAddress    NetworkTCPErrorsMetricAttributeKey = "server.address"
-	NetworkTCPErrorsMetricAttributeKeyServerPort       NetworkTCPErrorsMetricAttributeKey = "server.port"
-	NetworkTCPErrorsMetricAttributeKeyNetworkType      NetworkTCPErrorsMetricAttributeKey = "network.type"
-	NetworkTCPErrorsMetricAttributeKeyErrorType        NetworkTCPErrorsMetricAttributeKey = "error.type"
-)
-
-// NetworkTCPErrorsMetricConfig provides config for the network.tcp.errors metric.
-type NetworkTCPErrorsMetricConfig struct {
-	Enabled          bool `mapstructure:"enabled"`
-	enabledSetByUser bool
-
-	AggregationStrategy string                               `mapstructure:"aggregation_strategy"`
-	EnabledAttributes   []NetworkTCPErrorsMetricAttributeKey `mapstructure:"attributes"`
-}
-
-func (ms *NetworkTCPErrorsMetricConfig) Unmarshal(parser *confmap.Conf) error {
-	if parser == nil {
-		return nil
-	}
-
-	err := parser.Unmarshal(ms)
-	if err != nil {
-		return err
-	}
-
-	ms.enabledSetByUser = parser.IsSet("enabled")
-	return nil
-}
-
-func (ms *NetworkTCPErrorsMetricConfig) Validate() error {
-	for _, val := range ms.EnabledAttributes {
-		switch val {
-		case NetworkTCPErrorsMetricAttributeKeyTcpcheckInstance, NetworkTCPErrorsMetricAttributeKeyServerAddress, NetworkTCPErrorsMetricAttributeKeyServerPort, NetworkTCPErrorsMetricAttributeKeyNetworkType, NetworkTCPErrorsMetricAttributeKeyErrorType:
-		default:
-			return fmt.Errorf("metric network.tcp.errors doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, error.type]", val)
-		}
-	}
-
-	switch ms.AggregationStrategy {
-	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
-	default:
-		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
-	}
-
-	return nil
-}
-
-// NetworkTCPResolveTimeMetricAttributeKey specifies the key of an attribute for the network.tcp.resolve_time metric.
-type NetworkTCPResolveTimeMetricAttributeKey string
-
-const (
-	NetworkTCPResolveTimeMetricAttributeKeyTcpcheckInstance NetworkTCPResolveTimeMetricAttributeKey = "tcpcheck.instance"
-	NetworkTCPResolveTimeMetricAttributeKeyServerAddress    NetworkTCPResolveTimeMetricAttributeKey = "server.address"
-	NetworkTCPResolveTimeMetricAttributeKeyServerPort       NetworkTCPResolveTimeMetricAttributeKey = "server.port"
-	NetworkTCPResolveTimeMetricAttributeKeyNetworkType      NetworkTCPResolveTimeMetricAttributeKey = "network.type"
-)
-
-// NetworkTCPResolveTimeMetricConfig provides config for the network.tcp.resolve_time metric.
-type NetworkTCPResolveTimeMetricConfig struct {
-	Enabled          bool `mapstructure:"enabled"`
-	enabledSetByUser bool
-
-	AggregationStrategy string                                    `mapstructure:"aggregation_strategy"`
-	EnabledAttributes   []NetworkTCPResolveTimeMetricAttributeKey `mapstructure:"attributes"`
-}
-
-func (ms *NetworkTCPResolveTimeMetricConfig) Unmarshal(parser *confmap.Conf) error {
-	if parser == nil {
-		return nil
-	}
-
-	err := parser.Unmarshal(ms)
-	if err != nil {
-		return err
-	}
-
-	ms.enabledSetByUser = parser.IsSet("enabled")
-	return nil
-}
-
-func (ms *NetworkTCPResolveTimeMetricConfig) Validate() error {
-	for _, val := range ms.EnabledAttributes {
-		switch val {
-		case NetworkTCPResolveTimeMetricAttributeKeyTcpcheckInstance, NetworkTCPResolveTimeMetricAttributeKeyServerAddress, NetworkTCPResolveTimeMetricAttributeKeyServerPort, NetworkTCPResolveTimeMetricAttributeKeyNetworkType:
-		default:
-			return fmt.Errorf("metric network.tcp.resolve_time doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type]", val)
-		}
-	}
-
-	switch ms.AggregationStrategy {
-	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
-	default:
-		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
-	}
-
-	return nil
-}
-
 // NetworkTCPResponseTimeMetricAttributeKey specifies the key of an attribute for the network.tcp.response_time metric.
 type NetworkTCPResponseTimeMetricAttributeKey string
 
@@ -223,27 +120,26 @@ func (ms *NetworkTCPResponseTimeMetricConfig) Validate() error {
 	return nil
 }
 
-// NetworkTCPSynRetransmitsMetricAttributeKey specifies the key of an attribute for the network.tcp.syn_retransmits metric.
-type NetworkTCPSynRetransmitsMetricAttributeKey string
+// TcpcheckDNSLookupDurationMetricAttributeKey specifies the key of an attribute for the tcpcheck.dns.lookup.duration metric.
+type TcpcheckDNSLookupDurationMetricAttributeKey string
 
 const (
-	NetworkTCPSynRetransmitsMetricAttributeKeyTcpcheckInstance   NetworkTCPSynRetransmitsMetricAttributeKey = "tcpcheck.instance"
-	NetworkTCPSynRetransmitsMetricAttributeKeyServerAddress      NetworkTCPSynRetransmitsMetricAttributeKey = "server.address"
-	NetworkTCPSynRetransmitsMetricAttributeKeyServerPort         NetworkTCPSynRetransmitsMetricAttributeKey = "server.port"
-	NetworkTCPSynRetransmitsMetricAttributeKeyNetworkType        NetworkTCPSynRetransmitsMetricAttributeKey = "network.type"
-	NetworkTCPSynRetransmitsMetricAttributeKeyNetworkPeerAddress NetworkTCPSynRetransmitsMetricAttributeKey = "network.peer.address"
+	TcpcheckDNSLookupDurationMetricAttributeKeyTcpcheckInstance TcpcheckDNSLookupDurationMetricAttributeKey = "tcpcheck.instance"
+	TcpcheckDNSLookupDurationMetricAttributeKeyServerAddress    TcpcheckDNSLookupDurationMetricAttributeKey = "server.address"
+	TcpcheckDNSLookupDurationMetricAttributeKeyServerPort       TcpcheckDNSLookupDurationMetricAttributeKey = "server.port"
+	TcpcheckDNSLookupDurationMetricAttributeKeyNetworkType      TcpcheckDNSLookupDurationMetricAttributeKey = "network.type"
 )
 
-// NetworkTCPSynRetransmitsMetricConfig provides config for the network.tcp.syn_retransmits metric.
-type NetworkTCPSynRetransmitsMetricConfig struct {
+// TcpcheckDNSLookupDurationMetricConfig provides config for the tcpcheck.dns.lookup.duration metric.
+type TcpcheckDNSLookupDurationMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
 
-	AggregationStrategy string                                       `mapstructure:"aggregation_strategy"`
-	EnabledAttributes   []NetworkTCPSynRetransmitsMetricAttributeKey `mapstructure:"attributes"`
+	AggregationStrategy string                                        `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []TcpcheckDNSLookupDurationMetricAttributeKey `mapstructure:"attributes"`
 }
 
-func (ms *NetworkTCPSynRetransmitsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+func (ms *TcpcheckDNSLookupDurationMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -257,12 +153,64 @@ func (ms *NetworkTCPSynRetransmitsMetricConfig) Unmarshal(parser *confmap.Conf) 
 	return nil
 }
 
-func (ms *NetworkTCPSynRetransmitsMetricConfig) Validate() error {
+func (ms *TcpcheckDNSLookupDurationMetricConfig) Validate() error {
 	for _, val := range ms.EnabledAttributes {
 		switch val {
-		case NetworkTCPSynRetransmitsMetricAttributeKeyTcpcheckInstance, NetworkTCPSynRetransmitsMetricAttributeKeyServerAddress, NetworkTCPSynRetransmitsMetricAttributeKeyServerPort, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkType, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkPeerAddress:
+		case TcpcheckDNSLookupDurationMetricAttributeKeyTcpcheckInstance, TcpcheckDNSLookupDurationMetricAttributeKeyServerAddress, TcpcheckDNSLookupDurationMetricAttributeKeyServerPort, TcpcheckDNSLookupDurationMetricAttributeKeyNetworkType:
 		default:
-			return fmt.Errorf("metric network.tcp.syn_retransmits doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]", val)
+			return fmt.Errorf("metric tcpcheck.dns.lookup.duration doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// TcpcheckErrorsMetricAttributeKey specifies the key of an attribute for the tcpcheck.errors metric.
+type TcpcheckErrorsMetricAttributeKey string
+
+const (
+	TcpcheckErrorsMetricAttributeKeyTcpcheckInstance TcpcheckErrorsMetricAttributeKey = "tcpcheck.instance"
+	TcpcheckErrorsMetricAttributeKeyServerAddress    TcpcheckErrorsMetricAttributeKey = "server.address"
+	TcpcheckErrorsMetricAttributeKeyServerPort       TcpcheckErrorsMetricAttributeKey = "server.port"
+	TcpcheckErrorsMetricAttributeKeyNetworkType      TcpcheckErrorsMetricAttributeKey = "network.type"
+	TcpcheckErrorsMetricAttributeKeyErrorType        TcpcheckErrorsMetricAttributeKey = "error.type"
+)
+
+// TcpcheckErrorsMetricConfig provides config for the tcpcheck.errors metric.
+type TcpcheckErrorsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                             `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []TcpcheckErrorsMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *TcpcheckErrorsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *TcpcheckErrorsMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case TcpcheckErrorsMetricAttributeKeyTcpcheckInstance, TcpcheckErrorsMetricAttributeKeyServerAddress, TcpcheckErrorsMetricAttributeKeyServerPort, TcpcheckErrorsMetricAttributeKeyNetworkType, TcpcheckErrorsMetricAttributeKeyErrorType:
+		default:
+			return fmt.Errorf("metric tcpcheck.errors doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, error.type]", val)
 		}
 	}
 
@@ -326,14 +274,66 @@ func (ms *TcpcheckFamilyOmittedMetricConfig) Validate() error {
 	return nil
 }
 
+// TcpcheckSynRetransmitsMetricAttributeKey specifies the key of an attribute for the tcpcheck.syn_retransmits metric.
+type TcpcheckSynRetransmitsMetricAttributeKey string
+
+const (
+	TcpcheckSynRetransmitsMetricAttributeKeyTcpcheckInstance   TcpcheckSynRetransmitsMetricAttributeKey = "tcpcheck.instance"
+	TcpcheckSynRetransmitsMetricAttributeKeyServerAddress      TcpcheckSynRetransmitsMetricAttributeKey = "server.address"
+	TcpcheckSynRetransmitsMetricAttributeKeyServerPort         TcpcheckSynRetransmitsMetricAttributeKey = "server.port"
+	TcpcheckSynRetransmitsMetricAttributeKeyNetworkType        TcpcheckSynRetransmitsMetricAttributeKey = "network.type"
+	TcpcheckSynRetransmitsMetricAttributeKeyNetworkPeerAddress TcpcheckSynRetransmitsMetricAttributeKey = "network.peer.address"
+)
+
+// TcpcheckSynRetransmitsMetricConfig provides config for the tcpcheck.syn_retransmits metric.
+type TcpcheckSynRetransmitsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                     `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []TcpcheckSynRetransmitsMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *TcpcheckSynRetransmitsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *TcpcheckSynRetransmitsMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case TcpcheckSynRetransmitsMetricAttributeKeyTcpcheckInstance, TcpcheckSynRetransmitsMetricAttributeKeyServerAddress, TcpcheckSynRetransmitsMetricAttributeKeyServerPort, TcpcheckSynRetransmitsMetricAttributeKeyNetworkType, TcpcheckSynRetransmitsMetricAttributeKeyNetworkPeerAddress:
+		default:
+			return fmt.Errorf("metric tcpcheck.syn_retransmits doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
 // MetricsConfig provides config for tcpcheck metrics.
 type MetricsConfig struct {
-	NetworkTCPCanConnect     NetworkTCPCanConnectMetricConfig     `mapstructure:"network.tcp.can_connect"`
-	NetworkTCPErrors         NetworkTCPErrorsMetricConfig         `mapstructure:"network.tcp.errors"`
-	NetworkTCPResolveTime    NetworkTCPResolveTimeMetricConfig    `mapstructure:"network.tcp.resolve_time"`
-	NetworkTCPResponseTime   NetworkTCPResponseTimeMetricConfig   `mapstructure:"network.tcp.response_time"`
-	NetworkTCPSynRetransmits NetworkTCPSynRetransmitsMetricConfig `mapstructure:"network.tcp.syn_retransmits"`
-	TcpcheckFamilyOmitted    TcpcheckFamilyOmittedMetricConfig    `mapstructure:"tcpcheck.family.omitted"`
+	NetworkTCPCanConnect      NetworkTCPCanConnectMetricConfig      `mapstructure:"network.tcp.can_connect"`
+	NetworkTCPResponseTime    NetworkTCPResponseTimeMetricConfig    `mapstructure:"network.tcp.response_time"`
+	TcpcheckDNSLookupDuration TcpcheckDNSLookupDurationMetricConfig `mapstructure:"tcpcheck.dns.lookup.duration"`
+	TcpcheckErrors            TcpcheckErrorsMetricConfig            `mapstructure:"tcpcheck.errors"`
+	TcpcheckFamilyOmitted     TcpcheckFamilyOmittedMetricConfig     `mapstructure:"tcpcheck.family.omitted"`
+	TcpcheckSynRetransmits    TcpcheckSynRetransmitsMetricConfig    `mapstructure:"tcpcheck.syn_retransmits"`
 }
 
 func DefaultMetricsConfig() MetricsConfig {
@@ -343,30 +343,30 @@ func DefaultMetricsConfig() MetricsConfig {
 			AggregationStrategy: AggregationStrategyAvg,
 			EnabledAttributes:   []NetworkTCPCanConnectMetricAttributeKey{NetworkTCPCanConnectMetricAttributeKeyTcpcheckInstance, NetworkTCPCanConnectMetricAttributeKeyServerAddress, NetworkTCPCanConnectMetricAttributeKeyServerPort, NetworkTCPCanConnectMetricAttributeKeyNetworkType, NetworkTCPCanConnectMetricAttributeKeyNetworkPeerAddress},
 		},
-		NetworkTCPErrors: NetworkTCPErrorsMetricConfig{
-			Enabled:             true,
-			AggregationStrategy: AggregationStrategySum,
-			EnabledAttributes:   []NetworkTCPErrorsMetricAttributeKey{NetworkTCPErrorsMetricAttributeKeyTcpcheckInstance, NetworkTCPErrorsMetricAttributeKeyServerAddress, NetworkTCPErrorsMetricAttributeKeyServerPort, NetworkTCPErrorsMetricAttributeKeyNetworkType, NetworkTCPErrorsMetricAttributeKeyErrorType},
-		},
-		NetworkTCPResolveTime: NetworkTCPResolveTimeMetricConfig{
-			Enabled:             false,
-			AggregationStrategy: AggregationStrategyAvg,
-			EnabledAttributes:   []NetworkTCPResolveTimeMetricAttributeKey{NetworkTCPResolveTimeMetricAttributeKeyTcpcheckInstance, NetworkTCPResolveTimeMetricAttributeKeyServerAddress, NetworkTCPResolveTimeMetricAttributeKeyServerPort, NetworkTCPResolveTimeMetricAttributeKeyNetworkType},
-		},
 		NetworkTCPResponseTime: NetworkTCPResponseTimeMetricConfig{
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategyAvg,
 			EnabledAttributes:   []NetworkTCPResponseTimeMetricAttributeKey{NetworkTCPResponseTimeMetricAttributeKeyTcpcheckInstance, NetworkTCPResponseTimeMetricAttributeKeyServerAddress, NetworkTCPResponseTimeMetricAttributeKeyServerPort, NetworkTCPResponseTimeMetricAttributeKeyNetworkType, NetworkTCPResponseTimeMetricAttributeKeyNetworkPeerAddress},
 		},
-		NetworkTCPSynRetransmits: NetworkTCPSynRetransmitsMetricConfig{
+		TcpcheckDNSLookupDuration: TcpcheckDNSLookupDurationMetricConfig{
 			Enabled:             false,
 			AggregationStrategy: AggregationStrategyAvg,
-			EnabledAttributes:   []NetworkTCPSynRetransmitsMetricAttributeKey{NetworkTCPSynRetransmitsMetricAttributeKeyTcpcheckInstance, NetworkTCPSynRetransmitsMetricAttributeKeyServerAddress, NetworkTCPSynRetransmitsMetricAttributeKeyServerPort, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkType, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkPeerAddress},
+			EnabledAttributes:   []TcpcheckDNSLookupDurationMetricAttributeKey{TcpcheckDNSLookupDurationMetricAttributeKeyTcpcheckInstance, TcpcheckDNSLookupDurationMetricAttributeKeyServerAddress, TcpcheckDNSLookupDurationMetricAttributeKeyServerPort, TcpcheckDNSLookupDurationMetricAttributeKeyNetworkType},
+		},
+		TcpcheckErrors: TcpcheckErrorsMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []TcpcheckErrorsMetricAttributeKey{TcpcheckErrorsMetricAttributeKeyTcpcheckInstance, TcpcheckErrorsMetricAttributeKeyServerAddress, TcpcheckErrorsMetricAttributeKeyServerPort, TcpcheckErrorsMetricAttributeKeyNetworkType, TcpcheckErrorsMetricAttributeKeyErrorType},
 		},
 		TcpcheckFamilyOmitted: TcpcheckFamilyOmittedMetricConfig{
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategyAvg,
 			EnabledAttributes:   []TcpcheckFamilyOmittedMetricAttributeKey{TcpcheckFamilyOmittedMetricAttributeKeyTcpcheckInstance, TcpcheckFamilyOmittedMetricAttributeKeyServerAddress, TcpcheckFamilyOmittedMetricAttributeKeyServerPort, TcpcheckFamilyOmittedMetricAttributeKeyNetworkType},
+		},
+		TcpcheckSynRetransmits: TcpcheckSynRetransmitsMetricConfig{
+			Enabled:             false,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []TcpcheckSynRetransmitsMetricAttributeKey{TcpcheckSynRetransmitsMetricAttributeKeyTcpcheckInstance, TcpcheckSynRetransmitsMetricAttributeKeyServerAddress, TcpcheckSynRetransmitsMetricAttributeKeyServerPort, TcpcheckSynRetransmitsMetricAttributeKeyNetworkType, TcpcheckSynRetransmitsMetricAttributeKeyNetworkPeerAddress},
 		},
 	}
 }

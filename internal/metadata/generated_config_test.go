@@ -31,30 +31,30 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []NetworkTCPCanConnectMetricAttributeKey{NetworkTCPCanConnectMetricAttributeKeyTcpcheckInstance, NetworkTCPCanConnectMetricAttributeKeyServerAddress, NetworkTCPCanConnectMetricAttributeKeyServerPort, NetworkTCPCanConnectMetricAttributeKeyNetworkType, NetworkTCPCanConnectMetricAttributeKeyNetworkPeerAddress, NetworkTCPCanConnectMetricAttributeKeyInstance, NetworkTCPCanConnectMetricAttributeKeyTargetHost, NetworkTCPCanConnectMetricAttributeKeyPort, NetworkTCPCanConnectMetricAttributeKeyAddress},
 					},
-					NetworkTCPErrors: NetworkTCPErrorsMetricConfig{
-						Enabled:             true,
-						AggregationStrategy: AggregationStrategySum,
-						EnabledAttributes:   []NetworkTCPErrorsMetricAttributeKey{NetworkTCPErrorsMetricAttributeKeyTcpcheckInstance, NetworkTCPErrorsMetricAttributeKeyServerAddress, NetworkTCPErrorsMetricAttributeKeyServerPort, NetworkTCPErrorsMetricAttributeKeyNetworkType, NetworkTCPErrorsMetricAttributeKeyErrorType},
-					},
-					NetworkTCPResolveTime: NetworkTCPResolveTimeMetricConfig{
-						Enabled:             true,
-						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []NetworkTCPResolveTimeMetricAttributeKey{NetworkTCPResolveTimeMetricAttributeKeyTcpcheckInstance, NetworkTCPResolveTimeMetricAttributeKeyServerAddress, NetworkTCPResolveTimeMetricAttributeKeyServerPort, NetworkTCPResolveTimeMetricAttributeKeyNetworkType},
-					},
 					NetworkTCPResponseTime: NetworkTCPResponseTimeMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []NetworkTCPResponseTimeMetricAttributeKey{NetworkTCPResponseTimeMetricAttributeKeyTcpcheckInstance, NetworkTCPResponseTimeMetricAttributeKeyServerAddress, NetworkTCPResponseTimeMetricAttributeKeyServerPort, NetworkTCPResponseTimeMetricAttributeKeyNetworkType, NetworkTCPResponseTimeMetricAttributeKeyNetworkPeerAddress, NetworkTCPResponseTimeMetricAttributeKeyURL, NetworkTCPResponseTimeMetricAttributeKeyInstance, NetworkTCPResponseTimeMetricAttributeKeyAddress},
 					},
-					NetworkTCPSynRetransmits: NetworkTCPSynRetransmitsMetricConfig{
+					TcpcheckDNSLookupDuration: TcpcheckDNSLookupDurationMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []NetworkTCPSynRetransmitsMetricAttributeKey{NetworkTCPSynRetransmitsMetricAttributeKeyTcpcheckInstance, NetworkTCPSynRetransmitsMetricAttributeKeyServerAddress, NetworkTCPSynRetransmitsMetricAttributeKeyServerPort, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkType, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkPeerAddress},
+						EnabledAttributes:   []TcpcheckDNSLookupDurationMetricAttributeKey{TcpcheckDNSLookupDurationMetricAttributeKeyTcpcheckInstance, TcpcheckDNSLookupDurationMetricAttributeKeyServerAddress, TcpcheckDNSLookupDurationMetricAttributeKeyServerPort, TcpcheckDNSLookupDurationMetricAttributeKeyNetworkType},
+					},
+					TcpcheckErrors: TcpcheckErrorsMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []TcpcheckErrorsMetricAttributeKey{TcpcheckErrorsMetricAttributeKeyTcpcheckInstance, TcpcheckErrorsMetricAttributeKeyServerAddress, TcpcheckErrorsMetricAttributeKeyServerPort, TcpcheckErrorsMetricAttributeKeyNetworkType, TcpcheckErrorsMetricAttributeKeyErrorType},
 					},
 					TcpcheckFamilyOmitted: TcpcheckFamilyOmittedMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []TcpcheckFamilyOmittedMetricAttributeKey{TcpcheckFamilyOmittedMetricAttributeKeyTcpcheckInstance, TcpcheckFamilyOmittedMetricAttributeKeyServerAddress, TcpcheckFamilyOmittedMetricAttributeKeyServerPort, TcpcheckFamilyOmittedMetricAttributeKeyNetworkType},
+					},
+					TcpcheckSynRetransmits: TcpcheckSynRetransmitsMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []TcpcheckSynRetransmitsMetricAttributeKey{TcpcheckSynRetransmitsMetricAttributeKeyTcpcheckInstance, TcpcheckSynRetransmitsMetricAttributeKeyServerAddress, TcpcheckSynRetransmitsMetricAttributeKeyServerPort, TcpcheckSynRetransmitsMetricAttributeKeyNetworkType, TcpcheckSynRetransmitsMetricAttributeKeyNetworkPeerAddress},
 					},
 				},
 				ResourceAttributes: ResourceAttributesConfig{
@@ -72,30 +72,30 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []NetworkTCPCanConnectMetricAttributeKey{NetworkTCPCanConnectMetricAttributeKeyTcpcheckInstance, NetworkTCPCanConnectMetricAttributeKeyServerAddress, NetworkTCPCanConnectMetricAttributeKeyServerPort, NetworkTCPCanConnectMetricAttributeKeyNetworkType, NetworkTCPCanConnectMetricAttributeKeyNetworkPeerAddress, NetworkTCPCanConnectMetricAttributeKeyInstance, NetworkTCPCanConnectMetricAttributeKeyTargetHost, NetworkTCPCanConnectMetricAttributeKeyPort, NetworkTCPCanConnectMetricAttributeKeyAddress},
 					},
-					NetworkTCPErrors: NetworkTCPErrorsMetricConfig{
-						Enabled:             false,
-						AggregationStrategy: AggregationStrategySum,
-						EnabledAttributes:   []NetworkTCPErrorsMetricAttributeKey{NetworkTCPErrorsMetricAttributeKeyTcpcheckInstance, NetworkTCPErrorsMetricAttributeKeyServerAddress, NetworkTCPErrorsMetricAttributeKeyServerPort, NetworkTCPErrorsMetricAttributeKeyNetworkType, NetworkTCPErrorsMetricAttributeKeyErrorType},
-					},
-					NetworkTCPResolveTime: NetworkTCPResolveTimeMetricConfig{
-						Enabled:             false,
-						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []NetworkTCPResolveTimeMetricAttributeKey{NetworkTCPResolveTimeMetricAttributeKeyTcpcheckInstance, NetworkTCPResolveTimeMetricAttributeKeyServerAddress, NetworkTCPResolveTimeMetricAttributeKeyServerPort, NetworkTCPResolveTimeMetricAttributeKeyNetworkType},
-					},
 					NetworkTCPResponseTime: NetworkTCPResponseTimeMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []NetworkTCPResponseTimeMetricAttributeKey{NetworkTCPResponseTimeMetricAttributeKeyTcpcheckInstance, NetworkTCPResponseTimeMetricAttributeKeyServerAddress, NetworkTCPResponseTimeMetricAttributeKeyServerPort, NetworkTCPResponseTimeMetricAttributeKeyNetworkType, NetworkTCPResponseTimeMetricAttributeKeyNetworkPeerAddress, NetworkTCPResponseTimeMetricAttributeKeyURL, NetworkTCPResponseTimeMetricAttributeKeyInstance, NetworkTCPResponseTimeMetricAttributeKeyAddress},
 					},
-					NetworkTCPSynRetransmits: NetworkTCPSynRetransmitsMetricConfig{
+					TcpcheckDNSLookupDuration: TcpcheckDNSLookupDurationMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []NetworkTCPSynRetransmitsMetricAttributeKey{NetworkTCPSynRetransmitsMetricAttributeKeyTcpcheckInstance, NetworkTCPSynRetransmitsMetricAttributeKeyServerAddress, NetworkTCPSynRetransmitsMetricAttributeKeyServerPort, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkType, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkPeerAddress},
+						EnabledAttributes:   []TcpcheckDNSLookupDurationMetricAttributeKey{TcpcheckDNSLookupDurationMetricAttributeKeyTcpcheckInstance, TcpcheckDNSLookupDurationMetricAttributeKeyServerAddress, TcpcheckDNSLookupDurationMetricAttributeKeyServerPort, TcpcheckDNSLookupDurationMetricAttributeKeyNetworkType},
+					},
+					TcpcheckErrors: TcpcheckErrorsMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []TcpcheckErrorsMetricAttributeKey{TcpcheckErrorsMetricAttributeKeyTcpcheckInstance, TcpcheckErrorsMetricAttributeKeyServerAddress, TcpcheckErrorsMetricAttributeKeyServerPort, TcpcheckErrorsMetricAttributeKeyNetworkType, TcpcheckErrorsMetricAttributeKeyErrorType},
 					},
 					TcpcheckFamilyOmitted: TcpcheckFamilyOmittedMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []TcpcheckFamilyOmittedMetricAttributeKey{TcpcheckFamilyOmittedMetricAttributeKeyTcpcheckInstance, TcpcheckFamilyOmittedMetricAttributeKeyServerAddress, TcpcheckFamilyOmittedMetricAttributeKeyServerPort, TcpcheckFamilyOmittedMetricAttributeKeyNetworkType},
+					},
+					TcpcheckSynRetransmits: TcpcheckSynRetransmitsMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []TcpcheckSynRetransmitsMetricAttributeKey{TcpcheckSynRetransmitsMetricAttributeKeyTcpcheckInstance, TcpcheckSynRetransmitsMetricAttributeKeyServerAddress, TcpcheckSynRetransmitsMetricAttributeKeyServerPort, TcpcheckSynRetransmitsMetricAttributeKeyNetworkType, TcpcheckSynRetransmitsMetricAttributeKeyNetworkPeerAddress},
 					},
 				},
 				ResourceAttributes: ResourceAttributesConfig{
@@ -108,7 +108,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(NetworkTCPCanConnectMetricConfig{}, NetworkTCPErrorsMetricConfig{}, NetworkTCPResolveTimeMetricConfig{}, NetworkTCPResponseTimeMetricConfig{}, NetworkTCPSynRetransmitsMetricConfig{}, TcpcheckFamilyOmittedMetricConfig{}, ResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(NetworkTCPCanConnectMetricConfig{}, NetworkTCPResponseTimeMetricConfig{}, TcpcheckDNSLookupDurationMetricConfig{}, TcpcheckErrorsMetricConfig{}, TcpcheckFamilyOmittedMetricConfig{}, TcpcheckSynRetransmitsMetricConfig{}, ResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -125,30 +125,6 @@ func TestNetworkTCPCanConnectMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }
 
-func TestNetworkTCPErrorsMetricsConfig_Validate(t *testing.T) {
-	cfg := DefaultMetricsConfig().NetworkTCPErrors
-	require.NoError(t, cfg.Validate())
-
-	cfg.EnabledAttributes = []NetworkTCPErrorsMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric network.tcp.errors doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, error.type]")
-
-	cfg = DefaultMetricsConfig().NetworkTCPErrors
-	cfg.AggregationStrategy = "invalid"
-	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
-}
-
-func TestNetworkTCPResolveTimeMetricsConfig_Validate(t *testing.T) {
-	cfg := DefaultMetricsConfig().NetworkTCPResolveTime
-	require.NoError(t, cfg.Validate())
-
-	cfg.EnabledAttributes = []NetworkTCPResolveTimeMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric network.tcp.resolve_time doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type]")
-
-	cfg = DefaultMetricsConfig().NetworkTCPResolveTime
-	cfg.AggregationStrategy = "invalid"
-	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
-}
-
 func TestNetworkTCPResponseTimeMetricsConfig_Validate(t *testing.T) {
 	cfg := DefaultMetricsConfig().NetworkTCPResponseTime
 	require.NoError(t, cfg.Validate())
@@ -161,14 +137,26 @@ func TestNetworkTCPResponseTimeMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }
 
-func TestNetworkTCPSynRetransmitsMetricsConfig_Validate(t *testing.T) {
-	cfg := DefaultMetricsConfig().NetworkTCPSynRetransmits
+func TestTcpcheckDNSLookupDurationMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().TcpcheckDNSLookupDuration
 	require.NoError(t, cfg.Validate())
 
-	cfg.EnabledAttributes = []NetworkTCPSynRetransmitsMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric network.tcp.syn_retransmits doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]")
+	cfg.EnabledAttributes = []TcpcheckDNSLookupDurationMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.dns.lookup.duration doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type]")
 
-	cfg = DefaultMetricsConfig().NetworkTCPSynRetransmits
+	cfg = DefaultMetricsConfig().TcpcheckDNSLookupDuration
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestTcpcheckErrorsMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().TcpcheckErrors
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []TcpcheckErrorsMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.errors doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, error.type]")
+
+	cfg = DefaultMetricsConfig().TcpcheckErrors
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }
@@ -181,6 +169,18 @@ func TestTcpcheckFamilyOmittedMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.family.omitted doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type]")
 
 	cfg = DefaultMetricsConfig().TcpcheckFamilyOmitted
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestTcpcheckSynRetransmitsMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().TcpcheckSynRetransmits
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []TcpcheckSynRetransmitsMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.syn_retransmits doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]")
+
+	cfg = DefaultMetricsConfig().TcpcheckSynRetransmits
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }

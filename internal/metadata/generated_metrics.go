@@ -36,7 +36,7 @@ const (
 	AttributeErrorTypeDNSNotFound
 	AttributeErrorTypeDNSTimeout
 	AttributeErrorTypeDNSFailure
-	AttributeErrorTypeOther
+	AttributeErrorTypeOTHER
 )
 
 // String returns the string representation of the AttributeErrorType.
@@ -64,8 +64,8 @@ func (av AttributeErrorType) String() string {
 		return "dns_timeout"
 	case AttributeErrorTypeDNSFailure:
 		return "dns_failure"
-	case AttributeErrorTypeOther:
-		return "other"
+	case AttributeErrorTypeOTHER:
+		return "_OTHER"
 	}
 	return ""
 }
@@ -83,7 +83,7 @@ var MapAttributeErrorType = map[string]AttributeErrorType{
 	"dns_not_found":               AttributeErrorTypeDNSNotFound,
 	"dns_timeout":                 AttributeErrorTypeDNSTimeout,
 	"dns_failure":                 AttributeErrorTypeDNSFailure,
-	"other":                       AttributeErrorTypeOther,
+	"_OTHER":                      AttributeErrorTypeOTHER,
 }
 
 // AttributeNetworkType specifies the value network.type attribute.
@@ -117,35 +117,35 @@ var MetricsInfo = metricsInfo{
 		Name:       "network.tcp.can_connect",
 		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address", "instance", "target_host", "port", "address"},
 	},
-	NetworkTCPErrors: metricInfo{
-		Name:       "network.tcp.errors",
-		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "error.type"},
-	},
-	NetworkTCPResolveTime: metricInfo{
-		Name:       "network.tcp.resolve_time",
-		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type"},
-	},
 	NetworkTCPResponseTime: metricInfo{
 		Name:       "network.tcp.response_time",
 		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address", "url", "instance", "address"},
 	},
-	NetworkTCPSynRetransmits: metricInfo{
-		Name:       "network.tcp.syn_retransmits",
-		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address"},
+	TcpcheckDNSLookupDuration: metricInfo{
+		Name:       "tcpcheck.dns.lookup.duration",
+		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type"},
+	},
+	TcpcheckErrors: metricInfo{
+		Name:       "tcpcheck.errors",
+		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "error.type"},
 	},
 	TcpcheckFamilyOmitted: metricInfo{
 		Name:       "tcpcheck.family.omitted",
 		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type"},
 	},
+	TcpcheckSynRetransmits: metricInfo{
+		Name:       "tcpcheck.syn_retransmits",
+		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address"},
+	},
 }
 
 type metricsInfo struct {
-	NetworkTCPCanConnect     metricInfo
-	NetworkTCPErrors         metricInfo
-	NetworkTCPResolveTime    metricInfo
-	NetworkTCPResponseTime   metricInfo
-	NetworkTCPSynRetransmits metricInfo
-	TcpcheckFamilyOmitted    metricInfo
+	NetworkTCPCanConnect      metricInfo
+	NetworkTCPResponseTime    metricInfo
+	TcpcheckDNSLookupDuration metricInfo
+	TcpcheckErrors            metricInfo
+	TcpcheckFamilyOmitted     metricInfo
+	TcpcheckSynRetransmits    metricInfo
 }
 
 type metricInfo struct {
@@ -266,207 +266,6 @@ func newMetricNetworkTCPCanConnect(cfg NetworkTCPCanConnectMetricConfig) metricN
 	return m
 }
 
-type metricNetworkTCPErrors struct {
-	data          pmetric.Metric               // data buffer for generated metric.
-	config        NetworkTCPErrorsMetricConfig // metric config provided by user.
-	capacity      int                          // max observed number of data points added to the metric.
-	aggDataPoints []int64                      // slice containing number of aggregated datapoints at each index
-}
-
-// init fills network.tcp.errors metric with initial data.
-func (m *metricNetworkTCPErrors) init() {
-	m.data.SetName("network.tcp.errors")
-	m.data.SetDescription("Checks that failed, by reason, per instance and address family.")
-	m.data.SetUnit("{error}")
-	m.data.SetEmptySum()
-	m.data.Sum().SetIsMonotonic(true)
-	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
-	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
-	m.aggDataPoints = m.aggDataPoints[:0]
-}
-
-func (m *metricNetworkTCPErrors) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, errorTypeAttributeValue string) {
-	if !m.config.Enabled {
-		return
-	}
-
-	dp := pmetric.NewNumberDataPoint()
-	dp.SetStartTimestamp(start)
-	dp.SetTimestamp(ts)
-	if slices.Contains(m.config.EnabledAttributes, NetworkTCPErrorsMetricAttributeKeyTcpcheckInstance) {
-		dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
-	}
-	if slices.Contains(m.config.EnabledAttributes, NetworkTCPErrorsMetricAttributeKeyServerAddress) {
-		dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
-	}
-	if slices.Contains(m.config.EnabledAttributes, NetworkTCPErrorsMetricAttributeKeyServerPort) {
-		dp.Attributes().PutInt("server.port", serverPortAttributeValue)
-	}
-	if slices.Contains(m.config.EnabledAttributes, NetworkTCPErrorsMetricAttributeKeyNetworkType) {
-		dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
-	}
-	if slices.Contains(m.config.EnabledAttributes, NetworkTCPErrorsMetricAttributeKeyErrorType) {
-		dp.Attributes().PutStr("error.type", errorTypeAttributeValue)
-	}
-
-	var s string
-	dps := m.data.Sum().DataPoints()
-	for i := 0; i < dps.Len(); i++ {
-		dpi := dps.At(i)
-		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
-			switch s = m.config.AggregationStrategy; s {
-			case AggregationStrategySum, AggregationStrategyAvg:
-				dpi.SetIntValue(dpi.IntValue() + val)
-				m.aggDataPoints[i] += 1
-				return
-			case AggregationStrategyMin:
-				if dpi.IntValue() > val {
-					dpi.SetIntValue(val)
-				}
-				return
-			case AggregationStrategyMax:
-				if dpi.IntValue() < val {
-					dpi.SetIntValue(val)
-				}
-				return
-			}
-		}
-	}
-
-	dp.SetIntValue(val)
-	m.aggDataPoints = append(m.aggDataPoints, 1)
-	dp.MoveTo(dps.AppendEmpty())
-}
-
-// updateCapacity saves max length of data point slices that will be used for the slice capacity.
-func (m *metricNetworkTCPErrors) updateCapacity() {
-	if m.data.Sum().DataPoints().Len() > m.capacity {
-		m.capacity = m.data.Sum().DataPoints().Len()
-	}
-}
-
-// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
-func (m *metricNetworkTCPErrors) emit(metrics pmetric.MetricSlice) {
-	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
-		if m.config.AggregationStrategy == AggregationStrategyAvg {
-			for i, aggCount := range m.aggDataPoints {
-				m.data.Sum().DataPoints().At(i).SetIntValue(m.data.Sum().DataPoints().At(i).IntValue() / aggCount)
-			}
-		}
-		m.updateCapacity()
-		m.data.MoveTo(metrics.AppendEmpty())
-		m.init()
-	}
-}
-
-func newMetricNetworkTCPErrors(cfg NetworkTCPErrorsMetricConfig) metricNetworkTCPErrors {
-	m := metricNetworkTCPErrors{config: cfg}
-
-	if cfg.Enabled {
-		m.data = pmetric.NewMetric()
-		m.init()
-	}
-	return m
-}
-
-type metricNetworkTCPResolveTime struct {
-	data          pmetric.Metric                    // data buffer for generated metric.
-	config        NetworkTCPResolveTimeMetricConfig // metric config provided by user.
-	capacity      int                               // max observed number of data points added to the metric.
-	aggDataPoints []float64                         // slice containing number of aggregated datapoints at each index
-}
-
-// init fills network.tcp.resolve_time metric with initial data.
-func (m *metricNetworkTCPResolveTime) init() {
-	m.data.SetName("network.tcp.resolve_time")
-	m.data.SetDescription("Time that the name resolution of one address family took. One point per family, when a resolution took place.")
-	m.data.SetUnit("s")
-	m.data.SetEmptyGauge()
-	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
-	m.aggDataPoints = m.aggDataPoints[:0]
-}
-
-func (m *metricNetworkTCPResolveTime) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string) {
-	if !m.config.Enabled {
-		return
-	}
-
-	dp := pmetric.NewNumberDataPoint()
-	dp.SetStartTimestamp(start)
-	dp.SetTimestamp(ts)
-	if slices.Contains(m.config.EnabledAttributes, NetworkTCPResolveTimeMetricAttributeKeyTcpcheckInstance) {
-		dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
-	}
-	if slices.Contains(m.config.EnabledAttributes, NetworkTCPResolveTimeMetricAttributeKeyServerAddress) {
-		dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
-	}
-	if slices.Contains(m.config.EnabledAttributes, NetworkTCPResolveTimeMetricAttributeKeyServerPort) {
-		dp.Attributes().PutInt("server.port", serverPortAttributeValue)
-	}
-	if slices.Contains(m.config.EnabledAttributes, NetworkTCPResolveTimeMetricAttributeKeyNetworkType) {
-		dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
-	}
-
-	var s string
-	dps := m.data.Gauge().DataPoints()
-	for i := 0; i < dps.Len(); i++ {
-		dpi := dps.At(i)
-		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
-			switch s = m.config.AggregationStrategy; s {
-			case AggregationStrategySum, AggregationStrategyAvg:
-				dpi.SetDoubleValue(dpi.DoubleValue() + val)
-				m.aggDataPoints[i] += 1
-				return
-			case AggregationStrategyMin:
-				if dpi.DoubleValue() > val {
-					dpi.SetDoubleValue(val)
-				}
-				return
-			case AggregationStrategyMax:
-				if dpi.DoubleValue() < val {
-					dpi.SetDoubleValue(val)
-				}
-				return
-			}
-		}
-	}
-
-	dp.SetDoubleValue(val)
-	m.aggDataPoints = append(m.aggDataPoints, 1)
-	dp.MoveTo(dps.AppendEmpty())
-}
-
-// updateCapacity saves max length of data point slices that will be used for the slice capacity.
-func (m *metricNetworkTCPResolveTime) updateCapacity() {
-	if m.data.Gauge().DataPoints().Len() > m.capacity {
-		m.capacity = m.data.Gauge().DataPoints().Len()
-	}
-}
-
-// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
-func (m *metricNetworkTCPResolveTime) emit(metrics pmetric.MetricSlice) {
-	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
-		if m.config.AggregationStrategy == AggregationStrategyAvg {
-			for i, aggCount := range m.aggDataPoints {
-				m.data.Gauge().DataPoints().At(i).SetDoubleValue(m.data.Gauge().DataPoints().At(i).DoubleValue() / aggCount)
-			}
-		}
-		m.updateCapacity()
-		m.data.MoveTo(metrics.AppendEmpty())
-		m.init()
-	}
-}
-
-func newMetricNetworkTCPResolveTime(cfg NetworkTCPResolveTimeMetricConfig) metricNetworkTCPResolveTime {
-	m := metricNetworkTCPResolveTime{config: cfg}
-
-	if cfg.Enabled {
-		m.data = pmetric.NewMetric()
-		m.init()
-	}
-	return m
-}
-
 type metricNetworkTCPResponseTime struct {
 	data          pmetric.Metric                     // data buffer for generated metric.
 	config        NetworkTCPResponseTimeMetricConfig // metric config provided by user.
@@ -577,24 +376,24 @@ func newMetricNetworkTCPResponseTime(cfg NetworkTCPResponseTimeMetricConfig) met
 	return m
 }
 
-type metricNetworkTCPSynRetransmits struct {
-	data          pmetric.Metric                       // data buffer for generated metric.
-	config        NetworkTCPSynRetransmitsMetricConfig // metric config provided by user.
-	capacity      int                                  // max observed number of data points added to the metric.
-	aggDataPoints []int64                              // slice containing number of aggregated datapoints at each index
+type metricTcpcheckDNSLookupDuration struct {
+	data          pmetric.Metric                        // data buffer for generated metric.
+	config        TcpcheckDNSLookupDurationMetricConfig // metric config provided by user.
+	capacity      int                                   // max observed number of data points added to the metric.
+	aggDataPoints []float64                             // slice containing number of aggregated datapoints at each index
 }
 
-// init fills network.tcp.syn_retransmits metric with initial data.
-func (m *metricNetworkTCPSynRetransmits) init() {
-	m.data.SetName("network.tcp.syn_retransmits")
-	m.data.SetDescription("SYNs that were sent again during the check. One point per address dialled, where the system tells (Linux).")
-	m.data.SetUnit("{packet}")
+// init fills tcpcheck.dns.lookup.duration metric with initial data.
+func (m *metricTcpcheckDNSLookupDuration) init() {
+	m.data.SetName("tcpcheck.dns.lookup.duration")
+	m.data.SetDescription("Time that the name resolution of one address family took. One point per family, when a resolution took place.")
+	m.data.SetUnit("s")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
 	m.aggDataPoints = m.aggDataPoints[:0]
 }
 
-func (m *metricNetworkTCPSynRetransmits) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string) {
+func (m *metricTcpcheckDNSLookupDuration) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
@@ -602,24 +401,124 @@ func (m *metricNetworkTCPSynRetransmits) recordDataPoint(start pcommon.Timestamp
 	dp := pmetric.NewNumberDataPoint()
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
-	if slices.Contains(m.config.EnabledAttributes, NetworkTCPSynRetransmitsMetricAttributeKeyTcpcheckInstance) {
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckDNSLookupDurationMetricAttributeKeyTcpcheckInstance) {
 		dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
 	}
-	if slices.Contains(m.config.EnabledAttributes, NetworkTCPSynRetransmitsMetricAttributeKeyServerAddress) {
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckDNSLookupDurationMetricAttributeKeyServerAddress) {
 		dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
 	}
-	if slices.Contains(m.config.EnabledAttributes, NetworkTCPSynRetransmitsMetricAttributeKeyServerPort) {
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckDNSLookupDurationMetricAttributeKeyServerPort) {
 		dp.Attributes().PutInt("server.port", serverPortAttributeValue)
 	}
-	if slices.Contains(m.config.EnabledAttributes, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkType) {
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckDNSLookupDurationMetricAttributeKeyNetworkType) {
 		dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
-	}
-	if slices.Contains(m.config.EnabledAttributes, NetworkTCPSynRetransmitsMetricAttributeKeyNetworkPeerAddress) {
-		dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
 	}
 
 	var s string
 	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetDoubleValue(dpi.DoubleValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.DoubleValue() > val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.DoubleValue() < val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetDoubleValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricTcpcheckDNSLookupDuration) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricTcpcheckDNSLookupDuration) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetDoubleValue(m.data.Gauge().DataPoints().At(i).DoubleValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricTcpcheckDNSLookupDuration(cfg TcpcheckDNSLookupDurationMetricConfig) metricTcpcheckDNSLookupDuration {
+	m := metricTcpcheckDNSLookupDuration{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricTcpcheckErrors struct {
+	data          pmetric.Metric             // data buffer for generated metric.
+	config        TcpcheckErrorsMetricConfig // metric config provided by user.
+	capacity      int                        // max observed number of data points added to the metric.
+	aggDataPoints []int64                    // slice containing number of aggregated datapoints at each index
+}
+
+// init fills tcpcheck.errors metric with initial data.
+func (m *metricTcpcheckErrors) init() {
+	m.data.SetName("tcpcheck.errors")
+	m.data.SetDescription("Checks that failed, by reason, per instance and address family.")
+	m.data.SetUnit("{error}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricTcpcheckErrors) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, errorTypeAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckErrorsMetricAttributeKeyTcpcheckInstance) {
+		dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckErrorsMetricAttributeKeyServerAddress) {
+		dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckErrorsMetricAttributeKeyServerPort) {
+		dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckErrorsMetricAttributeKeyNetworkType) {
+		dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckErrorsMetricAttributeKeyErrorType) {
+		dp.Attributes().PutStr("error.type", errorTypeAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Sum().DataPoints()
 	for i := 0; i < dps.Len(); i++ {
 		dpi := dps.At(i)
 		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
@@ -648,18 +547,18 @@ func (m *metricNetworkTCPSynRetransmits) recordDataPoint(start pcommon.Timestamp
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
-func (m *metricNetworkTCPSynRetransmits) updateCapacity() {
-	if m.data.Gauge().DataPoints().Len() > m.capacity {
-		m.capacity = m.data.Gauge().DataPoints().Len()
+func (m *metricTcpcheckErrors) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
 	}
 }
 
 // emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
-func (m *metricNetworkTCPSynRetransmits) emit(metrics pmetric.MetricSlice) {
-	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+func (m *metricTcpcheckErrors) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
 		if m.config.AggregationStrategy == AggregationStrategyAvg {
 			for i, aggCount := range m.aggDataPoints {
-				m.data.Gauge().DataPoints().At(i).SetIntValue(m.data.Gauge().DataPoints().At(i).IntValue() / aggCount)
+				m.data.Sum().DataPoints().At(i).SetIntValue(m.data.Sum().DataPoints().At(i).IntValue() / aggCount)
 			}
 		}
 		m.updateCapacity()
@@ -668,8 +567,8 @@ func (m *metricNetworkTCPSynRetransmits) emit(metrics pmetric.MetricSlice) {
 	}
 }
 
-func newMetricNetworkTCPSynRetransmits(cfg NetworkTCPSynRetransmitsMetricConfig) metricNetworkTCPSynRetransmits {
-	m := metricNetworkTCPSynRetransmits{config: cfg}
+func newMetricTcpcheckErrors(cfg TcpcheckErrorsMetricConfig) metricTcpcheckErrors {
+	m := metricTcpcheckErrors{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -776,22 +675,123 @@ func newMetricTcpcheckFamilyOmitted(cfg TcpcheckFamilyOmittedMetricConfig) metri
 	return m
 }
 
+type metricTcpcheckSynRetransmits struct {
+	data          pmetric.Metric                     // data buffer for generated metric.
+	config        TcpcheckSynRetransmitsMetricConfig // metric config provided by user.
+	capacity      int                                // max observed number of data points added to the metric.
+	aggDataPoints []int64                            // slice containing number of aggregated datapoints at each index
+}
+
+// init fills tcpcheck.syn_retransmits metric with initial data.
+func (m *metricTcpcheckSynRetransmits) init() {
+	m.data.SetName("tcpcheck.syn_retransmits")
+	m.data.SetDescription("SYNs that were sent again during the check. One point per address dialled, where the system tells (Linux).")
+	m.data.SetUnit("{packet}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricTcpcheckSynRetransmits) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckSynRetransmitsMetricAttributeKeyTcpcheckInstance) {
+		dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckSynRetransmitsMetricAttributeKeyServerAddress) {
+		dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckSynRetransmitsMetricAttributeKeyServerPort) {
+		dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckSynRetransmitsMetricAttributeKeyNetworkType) {
+		dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckSynRetransmitsMetricAttributeKeyNetworkPeerAddress) {
+		dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricTcpcheckSynRetransmits) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricTcpcheckSynRetransmits) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetIntValue(m.data.Gauge().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricTcpcheckSynRetransmits(cfg TcpcheckSynRetransmitsMetricConfig) metricTcpcheckSynRetransmits {
+	m := metricTcpcheckSynRetransmits{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 // MetricsBuilder provides an interface for scrapers to report metrics while taking care of all the transformations
 // required to produce metric representation defined in metadata and user config.
 type MetricsBuilder struct {
-	config                         MetricsBuilderConfig // config of the metrics builder.
-	startTime                      pcommon.Timestamp    // start time that will be applied to all recorded data points.
-	metricsCapacity                int                  // maximum observed number of metrics per resource.
-	metricsBuffer                  pmetric.Metrics      // accumulates metrics data before emitting.
-	buildInfo                      component.BuildInfo  // contains version information.
-	resourceAttributeIncludeFilter map[string]filter.Filter
-	resourceAttributeExcludeFilter map[string]filter.Filter
-	metricNetworkTCPCanConnect     metricNetworkTCPCanConnect
-	metricNetworkTCPErrors         metricNetworkTCPErrors
-	metricNetworkTCPResolveTime    metricNetworkTCPResolveTime
-	metricNetworkTCPResponseTime   metricNetworkTCPResponseTime
-	metricNetworkTCPSynRetransmits metricNetworkTCPSynRetransmits
-	metricTcpcheckFamilyOmitted    metricTcpcheckFamilyOmitted
+	config                          MetricsBuilderConfig // config of the metrics builder.
+	startTime                       pcommon.Timestamp    // start time that will be applied to all recorded data points.
+	metricsCapacity                 int                  // maximum observed number of metrics per resource.
+	metricsBuffer                   pmetric.Metrics      // accumulates metrics data before emitting.
+	buildInfo                       component.BuildInfo  // contains version information.
+	resourceAttributeIncludeFilter  map[string]filter.Filter
+	resourceAttributeExcludeFilter  map[string]filter.Filter
+	metricNetworkTCPCanConnect      metricNetworkTCPCanConnect
+	metricNetworkTCPResponseTime    metricNetworkTCPResponseTime
+	metricTcpcheckDNSLookupDuration metricTcpcheckDNSLookupDuration
+	metricTcpcheckErrors            metricTcpcheckErrors
+	metricTcpcheckFamilyOmitted     metricTcpcheckFamilyOmitted
+	metricTcpcheckSynRetransmits    metricTcpcheckSynRetransmits
 }
 
 // MetricBuilderOption applies changes to default metrics builder.
@@ -813,18 +813,18 @@ func WithStartTime(startTime pcommon.Timestamp) MetricBuilderOption {
 }
 func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, options ...MetricBuilderOption) *MetricsBuilder {
 	mb := &MetricsBuilder{
-		config:                         mbc,
-		startTime:                      pcommon.NewTimestampFromTime(time.Now()),
-		metricsBuffer:                  pmetric.NewMetrics(),
-		buildInfo:                      settings.BuildInfo,
-		metricNetworkTCPCanConnect:     newMetricNetworkTCPCanConnect(mbc.Metrics.NetworkTCPCanConnect),
-		metricNetworkTCPErrors:         newMetricNetworkTCPErrors(mbc.Metrics.NetworkTCPErrors),
-		metricNetworkTCPResolveTime:    newMetricNetworkTCPResolveTime(mbc.Metrics.NetworkTCPResolveTime),
-		metricNetworkTCPResponseTime:   newMetricNetworkTCPResponseTime(mbc.Metrics.NetworkTCPResponseTime),
-		metricNetworkTCPSynRetransmits: newMetricNetworkTCPSynRetransmits(mbc.Metrics.NetworkTCPSynRetransmits),
-		metricTcpcheckFamilyOmitted:    newMetricTcpcheckFamilyOmitted(mbc.Metrics.TcpcheckFamilyOmitted),
-		resourceAttributeIncludeFilter: make(map[string]filter.Filter),
-		resourceAttributeExcludeFilter: make(map[string]filter.Filter),
+		config:                          mbc,
+		startTime:                       pcommon.NewTimestampFromTime(time.Now()),
+		metricsBuffer:                   pmetric.NewMetrics(),
+		buildInfo:                       settings.BuildInfo,
+		metricNetworkTCPCanConnect:      newMetricNetworkTCPCanConnect(mbc.Metrics.NetworkTCPCanConnect),
+		metricNetworkTCPResponseTime:    newMetricNetworkTCPResponseTime(mbc.Metrics.NetworkTCPResponseTime),
+		metricTcpcheckDNSLookupDuration: newMetricTcpcheckDNSLookupDuration(mbc.Metrics.TcpcheckDNSLookupDuration),
+		metricTcpcheckErrors:            newMetricTcpcheckErrors(mbc.Metrics.TcpcheckErrors),
+		metricTcpcheckFamilyOmitted:     newMetricTcpcheckFamilyOmitted(mbc.Metrics.TcpcheckFamilyOmitted),
+		metricTcpcheckSynRetransmits:    newMetricTcpcheckSynRetransmits(mbc.Metrics.TcpcheckSynRetransmits),
+		resourceAttributeIncludeFilter:  make(map[string]filter.Filter),
+		resourceAttributeExcludeFilter:  make(map[string]filter.Filter),
 	}
 	if mbc.ResourceAttributes.DatadogHostName.MetricsInclude != nil {
 		mb.resourceAttributeIncludeFilter["datadog.host.name"] = filter.CreateFilter(mbc.ResourceAttributes.DatadogHostName.MetricsInclude)
@@ -909,11 +909,11 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	ils.Scope().SetVersion(mb.buildInfo.Version)
 	ils.Metrics().EnsureCapacity(mb.metricsCapacity)
 	mb.metricNetworkTCPCanConnect.emit(ils.Metrics())
-	mb.metricNetworkTCPErrors.emit(ils.Metrics())
-	mb.metricNetworkTCPResolveTime.emit(ils.Metrics())
 	mb.metricNetworkTCPResponseTime.emit(ils.Metrics())
-	mb.metricNetworkTCPSynRetransmits.emit(ils.Metrics())
+	mb.metricTcpcheckDNSLookupDuration.emit(ils.Metrics())
+	mb.metricTcpcheckErrors.emit(ils.Metrics())
 	mb.metricTcpcheckFamilyOmitted.emit(ils.Metrics())
+	mb.metricTcpcheckSynRetransmits.emit(ils.Metrics())
 
 	for _, op := range options {
 		op.apply(rm)
@@ -950,29 +950,29 @@ func (mb *MetricsBuilder) RecordNetworkTCPCanConnectDataPoint(ts pcommon.Timesta
 	mb.metricNetworkTCPCanConnect.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, instanceAttributeValue, targetHostAttributeValue, portAttributeValue, addressAttributeValue)
 }
 
-// RecordNetworkTCPErrorsDataPoint adds a data point to network.tcp.errors metric.
-func (mb *MetricsBuilder) RecordNetworkTCPErrorsDataPoint(ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, errorTypeAttributeValue AttributeErrorType) {
-	mb.metricNetworkTCPErrors.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), errorTypeAttributeValue.String())
-}
-
-// RecordNetworkTCPResolveTimeDataPoint adds a data point to network.tcp.resolve_time metric.
-func (mb *MetricsBuilder) RecordNetworkTCPResolveTimeDataPoint(ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType) {
-	mb.metricNetworkTCPResolveTime.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String())
-}
-
 // RecordNetworkTCPResponseTimeDataPoint adds a data point to network.tcp.response_time metric.
 func (mb *MetricsBuilder) RecordNetworkTCPResponseTimeDataPoint(ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, urlAttributeValue string, instanceAttributeValue string, addressAttributeValue string) {
 	mb.metricNetworkTCPResponseTime.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, urlAttributeValue, instanceAttributeValue, addressAttributeValue)
 }
 
-// RecordNetworkTCPSynRetransmitsDataPoint adds a data point to network.tcp.syn_retransmits metric.
-func (mb *MetricsBuilder) RecordNetworkTCPSynRetransmitsDataPoint(ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string) {
-	mb.metricNetworkTCPSynRetransmits.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue)
+// RecordTcpcheckDNSLookupDurationDataPoint adds a data point to tcpcheck.dns.lookup.duration metric.
+func (mb *MetricsBuilder) RecordTcpcheckDNSLookupDurationDataPoint(ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType) {
+	mb.metricTcpcheckDNSLookupDuration.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String())
+}
+
+// RecordTcpcheckErrorsDataPoint adds a data point to tcpcheck.errors metric.
+func (mb *MetricsBuilder) RecordTcpcheckErrorsDataPoint(ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, errorTypeAttributeValue AttributeErrorType) {
+	mb.metricTcpcheckErrors.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), errorTypeAttributeValue.String())
 }
 
 // RecordTcpcheckFamilyOmittedDataPoint adds a data point to tcpcheck.family.omitted metric.
 func (mb *MetricsBuilder) RecordTcpcheckFamilyOmittedDataPoint(ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType) {
 	mb.metricTcpcheckFamilyOmitted.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String())
+}
+
+// RecordTcpcheckSynRetransmitsDataPoint adds a data point to tcpcheck.syn_retransmits metric.
+func (mb *MetricsBuilder) RecordTcpcheckSynRetransmitsDataPoint(ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string) {
+	mb.metricTcpcheckSynRetransmits.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue)
 }
 
 // Reset resets metrics builder to its initial state. It should be used when external metrics source is restarted,

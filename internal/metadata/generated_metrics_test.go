@@ -68,11 +68,11 @@ func TestMetricsBuilder(t *testing.T) {
 			mb := NewMetricsBuilder(loadMetricsBuilderConfig(t, tt.name), settings, WithStartTime(start))
 			aggMap := make(map[string]string) // contains the aggregation strategies for each metric name
 			aggMap["network.tcp.can_connect"] = mb.metricNetworkTCPCanConnect.config.AggregationStrategy
-			aggMap["network.tcp.errors"] = mb.metricNetworkTCPErrors.config.AggregationStrategy
-			aggMap["network.tcp.resolve_time"] = mb.metricNetworkTCPResolveTime.config.AggregationStrategy
 			aggMap["network.tcp.response_time"] = mb.metricNetworkTCPResponseTime.config.AggregationStrategy
-			aggMap["network.tcp.syn_retransmits"] = mb.metricNetworkTCPSynRetransmits.config.AggregationStrategy
+			aggMap["tcpcheck.dns.lookup.duration"] = mb.metricTcpcheckDNSLookupDuration.config.AggregationStrategy
+			aggMap["tcpcheck.errors"] = mb.metricTcpcheckErrors.config.AggregationStrategy
 			aggMap["tcpcheck.family.omitted"] = mb.metricTcpcheckFamilyOmitted.config.AggregationStrategy
+			aggMap["tcpcheck.syn_retransmits"] = mb.metricTcpcheckSynRetransmits.config.AggregationStrategy
 
 			expectedWarnings := 0
 			if tt.metricsSet != testDataSetReag {
@@ -89,33 +89,33 @@ func TestMetricsBuilder(t *testing.T) {
 			}
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordNetworkTCPErrorsDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, AttributeErrorTypeConnectionRefused)
-			if tt.name == "reaggregate_set" {
-				mb.RecordNetworkTCPErrorsDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, AttributeErrorTypeTimeout)
-			}
-
-			allMetricsCount++
-			mb.RecordNetworkTCPResolveTimeDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4)
-			if tt.name == "reaggregate_set" {
-				mb.RecordNetworkTCPResolveTimeDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6)
-			}
-			defaultMetricsCount++
-			allMetricsCount++
 			mb.RecordNetworkTCPResponseTimeDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", "url-val", "instance-val", "address-val")
 			if tt.name == "reaggregate_set" {
 				mb.RecordNetworkTCPResponseTimeDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2", "url-val-2", "instance-val-2", "address-val-2")
 			}
 
 			allMetricsCount++
-			mb.RecordNetworkTCPSynRetransmitsDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val")
+			mb.RecordTcpcheckDNSLookupDurationDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4)
 			if tt.name == "reaggregate_set" {
-				mb.RecordNetworkTCPSynRetransmitsDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2")
+				mb.RecordTcpcheckDNSLookupDurationDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6)
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordTcpcheckErrorsDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, AttributeErrorTypeConnectionRefused)
+			if tt.name == "reaggregate_set" {
+				mb.RecordTcpcheckErrorsDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, AttributeErrorTypeTimeout)
 			}
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordTcpcheckFamilyOmittedDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4)
 			if tt.name == "reaggregate_set" {
 				mb.RecordTcpcheckFamilyOmittedDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6)
+			}
+
+			allMetricsCount++
+			mb.RecordTcpcheckSynRetransmitsDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordTcpcheckSynRetransmitsDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2")
 			}
 
 			rb := mb.NewResourceBuilder()
@@ -125,11 +125,11 @@ func TestMetricsBuilder(t *testing.T) {
 			metrics := mb.Emit(WithResource(res))
 			if tt.name == "reaggregate_set" {
 				assert.Empty(t, mb.metricNetworkTCPCanConnect.aggDataPoints)
-				assert.Empty(t, mb.metricNetworkTCPErrors.aggDataPoints)
-				assert.Empty(t, mb.metricNetworkTCPResolveTime.aggDataPoints)
 				assert.Empty(t, mb.metricNetworkTCPResponseTime.aggDataPoints)
-				assert.Empty(t, mb.metricNetworkTCPSynRetransmits.aggDataPoints)
+				assert.Empty(t, mb.metricTcpcheckDNSLookupDuration.aggDataPoints)
+				assert.Empty(t, mb.metricTcpcheckErrors.aggDataPoints)
 				assert.Empty(t, mb.metricTcpcheckFamilyOmitted.aggDataPoints)
+				assert.Empty(t, mb.metricTcpcheckSynRetransmits.aggDataPoints)
 			}
 
 			if tt.expectEmpty {
@@ -225,125 +225,6 @@ func TestMetricsBuilder(t *testing.T) {
 						_, ok = dp.Attributes().Get("address")
 						assert.False(t, ok)
 					}
-				case "network.tcp.errors":
-					if tt.name != "reaggregate_set" {
-						assert.False(t, validatedMetrics["network.tcp.errors"], "Found a duplicate in the metrics slice: network.tcp.errors")
-						validatedMetrics["network.tcp.errors"] = true
-						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
-						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-						assert.Equal(t, "Checks that failed, by reason, per instance and address family.", mi.Description())
-						assert.Equal(t, "{error}", mi.Unit())
-						assert.True(t, mi.Sum().IsMonotonic())
-						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
-						dp := mi.Sum().DataPoints().At(0)
-						assert.Equal(t, start, dp.StartTimestamp())
-						assert.Equal(t, ts, dp.Timestamp())
-						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
-						assert.Equal(t, int64(1), dp.IntValue())
-						tcpcheckInstanceAttrVal, ok := dp.Attributes().Get("tcpcheck.instance")
-						assert.True(t, ok)
-						assert.Equal(t, "tcpcheck.instance-val", tcpcheckInstanceAttrVal.Str())
-						serverAddressAttrVal, ok := dp.Attributes().Get("server.address")
-						assert.True(t, ok)
-						assert.Equal(t, "server.address-val", serverAddressAttrVal.Str())
-						serverPortAttrVal, ok := dp.Attributes().Get("server.port")
-						assert.True(t, ok)
-						assert.EqualValues(t, 11, serverPortAttrVal.Int())
-						networkTypeAttrVal, ok := dp.Attributes().Get("network.type")
-						assert.True(t, ok)
-						assert.Equal(t, "ipv4", networkTypeAttrVal.Str())
-						errorTypeAttrVal, ok := dp.Attributes().Get("error.type")
-						assert.True(t, ok)
-						assert.Equal(t, "connection_refused", errorTypeAttrVal.Str())
-					} else {
-						assert.False(t, validatedMetrics["network.tcp.errors"], "Found a duplicate in the metrics slice: network.tcp.errors")
-						validatedMetrics["network.tcp.errors"] = true
-						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
-						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-						assert.Equal(t, "Checks that failed, by reason, per instance and address family.", mi.Description())
-						assert.Equal(t, "{error}", mi.Unit())
-						assert.True(t, mi.Sum().IsMonotonic())
-						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
-						dp := mi.Sum().DataPoints().At(0)
-						assert.Equal(t, start, dp.StartTimestamp())
-						assert.Equal(t, ts, dp.Timestamp())
-						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
-						switch aggMap["network.tcp.errors"] {
-						case "sum":
-							assert.Equal(t, int64(4), dp.IntValue())
-						case "avg":
-							assert.Equal(t, int64(2), dp.IntValue())
-						case "min":
-							assert.Equal(t, int64(1), dp.IntValue())
-						case "max":
-							assert.Equal(t, int64(3), dp.IntValue())
-						}
-						_, ok := dp.Attributes().Get("tcpcheck.instance")
-						assert.False(t, ok)
-						_, ok = dp.Attributes().Get("server.address")
-						assert.False(t, ok)
-						_, ok = dp.Attributes().Get("server.port")
-						assert.False(t, ok)
-						_, ok = dp.Attributes().Get("network.type")
-						assert.False(t, ok)
-						_, ok = dp.Attributes().Get("error.type")
-						assert.False(t, ok)
-					}
-				case "network.tcp.resolve_time":
-					if tt.name != "reaggregate_set" {
-						assert.False(t, validatedMetrics["network.tcp.resolve_time"], "Found a duplicate in the metrics slice: network.tcp.resolve_time")
-						validatedMetrics["network.tcp.resolve_time"] = true
-						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
-						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-						assert.Equal(t, "Time that the name resolution of one address family took. One point per family, when a resolution took place.", mi.Description())
-						assert.Equal(t, "s", mi.Unit())
-						dp := mi.Gauge().DataPoints().At(0)
-						assert.Equal(t, start, dp.StartTimestamp())
-						assert.Equal(t, ts, dp.Timestamp())
-						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
-						assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
-						tcpcheckInstanceAttrVal, ok := dp.Attributes().Get("tcpcheck.instance")
-						assert.True(t, ok)
-						assert.Equal(t, "tcpcheck.instance-val", tcpcheckInstanceAttrVal.Str())
-						serverAddressAttrVal, ok := dp.Attributes().Get("server.address")
-						assert.True(t, ok)
-						assert.Equal(t, "server.address-val", serverAddressAttrVal.Str())
-						serverPortAttrVal, ok := dp.Attributes().Get("server.port")
-						assert.True(t, ok)
-						assert.EqualValues(t, 11, serverPortAttrVal.Int())
-						networkTypeAttrVal, ok := dp.Attributes().Get("network.type")
-						assert.True(t, ok)
-						assert.Equal(t, "ipv4", networkTypeAttrVal.Str())
-					} else {
-						assert.False(t, validatedMetrics["network.tcp.resolve_time"], "Found a duplicate in the metrics slice: network.tcp.resolve_time")
-						validatedMetrics["network.tcp.resolve_time"] = true
-						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
-						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-						assert.Equal(t, "Time that the name resolution of one address family took. One point per family, when a resolution took place.", mi.Description())
-						assert.Equal(t, "s", mi.Unit())
-						dp := mi.Gauge().DataPoints().At(0)
-						assert.Equal(t, start, dp.StartTimestamp())
-						assert.Equal(t, ts, dp.Timestamp())
-						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
-						switch aggMap["network.tcp.resolve_time"] {
-						case "sum":
-							assert.InDelta(t, float64(4), dp.DoubleValue(), 0.01)
-						case "avg":
-							assert.InDelta(t, float64(2), dp.DoubleValue(), 0.01)
-						case "min":
-							assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
-						case "max":
-							assert.InDelta(t, float64(3), dp.DoubleValue(), 0.01)
-						}
-						_, ok := dp.Attributes().Get("tcpcheck.instance")
-						assert.False(t, ok)
-						_, ok = dp.Attributes().Get("server.address")
-						assert.False(t, ok)
-						_, ok = dp.Attributes().Get("server.port")
-						assert.False(t, ok)
-						_, ok = dp.Attributes().Get("network.type")
-						assert.False(t, ok)
-					}
 				case "network.tcp.response_time":
 					if tt.name != "reaggregate_set" {
 						assert.False(t, validatedMetrics["network.tcp.response_time"], "Found a duplicate in the metrics slice: network.tcp.response_time")
@@ -410,15 +291,72 @@ func TestMetricsBuilder(t *testing.T) {
 						_, ok = dp.Attributes().Get("address")
 						assert.False(t, ok)
 					}
-				case "network.tcp.syn_retransmits":
+				case "tcpcheck.dns.lookup.duration":
 					if tt.name != "reaggregate_set" {
-						assert.False(t, validatedMetrics["network.tcp.syn_retransmits"], "Found a duplicate in the metrics slice: network.tcp.syn_retransmits")
-						validatedMetrics["network.tcp.syn_retransmits"] = true
+						assert.False(t, validatedMetrics["tcpcheck.dns.lookup.duration"], "Found a duplicate in the metrics slice: tcpcheck.dns.lookup.duration")
+						validatedMetrics["tcpcheck.dns.lookup.duration"] = true
 						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-						assert.Equal(t, "SYNs that were sent again during the check. One point per address dialled, where the system tells (Linux).", mi.Description())
-						assert.Equal(t, "{packet}", mi.Unit())
+						assert.Equal(t, "Time that the name resolution of one address family took. One point per family, when a resolution took place.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
 						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						tcpcheckInstanceAttrVal, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.True(t, ok)
+						assert.Equal(t, "tcpcheck.instance-val", tcpcheckInstanceAttrVal.Str())
+						serverAddressAttrVal, ok := dp.Attributes().Get("server.address")
+						assert.True(t, ok)
+						assert.Equal(t, "server.address-val", serverAddressAttrVal.Str())
+						serverPortAttrVal, ok := dp.Attributes().Get("server.port")
+						assert.True(t, ok)
+						assert.EqualValues(t, 11, serverPortAttrVal.Int())
+						networkTypeAttrVal, ok := dp.Attributes().Get("network.type")
+						assert.True(t, ok)
+						assert.Equal(t, "ipv4", networkTypeAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["tcpcheck.dns.lookup.duration"], "Found a duplicate in the metrics slice: tcpcheck.dns.lookup.duration")
+						validatedMetrics["tcpcheck.dns.lookup.duration"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "Time that the name resolution of one address family took. One point per family, when a resolution took place.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						switch aggMap["tcpcheck.dns.lookup.duration"] {
+						case "sum":
+							assert.InDelta(t, float64(4), dp.DoubleValue(), 0.01)
+						case "avg":
+							assert.InDelta(t, float64(2), dp.DoubleValue(), 0.01)
+						case "min":
+							assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						case "max":
+							assert.InDelta(t, float64(3), dp.DoubleValue(), 0.01)
+						}
+						_, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.address")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.port")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("network.type")
+						assert.False(t, ok)
+					}
+				case "tcpcheck.errors":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["tcpcheck.errors"], "Found a duplicate in the metrics slice: tcpcheck.errors")
+						validatedMetrics["tcpcheck.errors"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Checks that failed, by reason, per instance and address family.", mi.Description())
+						assert.Equal(t, "{error}", mi.Unit())
+						assert.True(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
 						assert.Equal(t, start, dp.StartTimestamp())
 						assert.Equal(t, ts, dp.Timestamp())
 						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
@@ -435,21 +373,23 @@ func TestMetricsBuilder(t *testing.T) {
 						networkTypeAttrVal, ok := dp.Attributes().Get("network.type")
 						assert.True(t, ok)
 						assert.Equal(t, "ipv4", networkTypeAttrVal.Str())
-						networkPeerAddressAttrVal, ok := dp.Attributes().Get("network.peer.address")
+						errorTypeAttrVal, ok := dp.Attributes().Get("error.type")
 						assert.True(t, ok)
-						assert.Equal(t, "network.peer.address-val", networkPeerAddressAttrVal.Str())
+						assert.Equal(t, "connection_refused", errorTypeAttrVal.Str())
 					} else {
-						assert.False(t, validatedMetrics["network.tcp.syn_retransmits"], "Found a duplicate in the metrics slice: network.tcp.syn_retransmits")
-						validatedMetrics["network.tcp.syn_retransmits"] = true
-						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
-						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-						assert.Equal(t, "SYNs that were sent again during the check. One point per address dialled, where the system tells (Linux).", mi.Description())
-						assert.Equal(t, "{packet}", mi.Unit())
-						dp := mi.Gauge().DataPoints().At(0)
+						assert.False(t, validatedMetrics["tcpcheck.errors"], "Found a duplicate in the metrics slice: tcpcheck.errors")
+						validatedMetrics["tcpcheck.errors"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Checks that failed, by reason, per instance and address family.", mi.Description())
+						assert.Equal(t, "{error}", mi.Unit())
+						assert.True(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
 						assert.Equal(t, start, dp.StartTimestamp())
 						assert.Equal(t, ts, dp.Timestamp())
 						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
-						switch aggMap["network.tcp.syn_retransmits"] {
+						switch aggMap["tcpcheck.errors"] {
 						case "sum":
 							assert.Equal(t, int64(4), dp.IntValue())
 						case "avg":
@@ -467,7 +407,7 @@ func TestMetricsBuilder(t *testing.T) {
 						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("network.type")
 						assert.False(t, ok)
-						_, ok = dp.Attributes().Get("network.peer.address")
+						_, ok = dp.Attributes().Get("error.type")
 						assert.False(t, ok)
 					}
 				case "tcpcheck.family.omitted":
@@ -523,6 +463,66 @@ func TestMetricsBuilder(t *testing.T) {
 						_, ok = dp.Attributes().Get("server.port")
 						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("network.type")
+						assert.False(t, ok)
+					}
+				case "tcpcheck.syn_retransmits":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["tcpcheck.syn_retransmits"], "Found a duplicate in the metrics slice: tcpcheck.syn_retransmits")
+						validatedMetrics["tcpcheck.syn_retransmits"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "SYNs that were sent again during the check. One point per address dialled, where the system tells (Linux).", mi.Description())
+						assert.Equal(t, "{packet}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						tcpcheckInstanceAttrVal, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.True(t, ok)
+						assert.Equal(t, "tcpcheck.instance-val", tcpcheckInstanceAttrVal.Str())
+						serverAddressAttrVal, ok := dp.Attributes().Get("server.address")
+						assert.True(t, ok)
+						assert.Equal(t, "server.address-val", serverAddressAttrVal.Str())
+						serverPortAttrVal, ok := dp.Attributes().Get("server.port")
+						assert.True(t, ok)
+						assert.EqualValues(t, 11, serverPortAttrVal.Int())
+						networkTypeAttrVal, ok := dp.Attributes().Get("network.type")
+						assert.True(t, ok)
+						assert.Equal(t, "ipv4", networkTypeAttrVal.Str())
+						networkPeerAddressAttrVal, ok := dp.Attributes().Get("network.peer.address")
+						assert.True(t, ok)
+						assert.Equal(t, "network.peer.address-val", networkPeerAddressAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["tcpcheck.syn_retransmits"], "Found a duplicate in the metrics slice: tcpcheck.syn_retransmits")
+						validatedMetrics["tcpcheck.syn_retransmits"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "SYNs that were sent again during the check. One point per address dialled, where the system tells (Linux).", mi.Description())
+						assert.Equal(t, "{packet}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["tcpcheck.syn_retransmits"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.address")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.port")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("network.type")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("network.peer.address")
 						assert.False(t, ok)
 					}
 				}

@@ -30,7 +30,7 @@ const (
 	DNSNotFound                ErrorType = "dns_not_found" // the name does not exist
 	DNSTimeout                 ErrorType = "dns_timeout"   // name resolution had no answer within the timeout
 	DNSFailure                 ErrorType = "dns_failure"   // name resolution was answered by an error
-	Other                      ErrorType = "other"         // anything else; the log has the words
+	Other                      ErrorType = "_OTHER"        // anything else, by the name that OpenTelemetry gives it; the log has the words
 )
 
 // ErrorTypes are all reasons, in the order above.

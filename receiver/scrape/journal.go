@@ -286,6 +286,9 @@ func (s *state) text() string {
 
 // reason returns the words of an error type: those of the attribute error.type.
 func reason(errorType probe.ErrorType) string {
+	if errorType == probe.Other {
+		return "another reason"
+	}
 	return strings.ReplaceAll(string(errorType), "_", " ")
 }
 

@@ -74,21 +74,21 @@ func enabledMetrics(c *metadata.MetricsConfig, targets []target.Target) []metric
 		name: info.NetworkTCPCanConnect.Name, integer: true, ends: true, record: recordCanConnect,
 		strategy: c.NetworkTCPCanConnect.AggregationStrategy, attributes: attributesOf(c.NetworkTCPCanConnect.EnabledAttributes, normalizeTag),
 	})
-	add(c.NetworkTCPErrors.Enabled, metric{
-		name: info.NetworkTCPErrors.Name, integer: true, record: recordErrors,
-		strategy: c.NetworkTCPErrors.AggregationStrategy, attributes: attributesOf(c.NetworkTCPErrors.EnabledAttributes, nil),
+	add(c.TcpcheckErrors.Enabled, metric{
+		name: info.TcpcheckErrors.Name, integer: true, record: recordErrors,
+		strategy: c.TcpcheckErrors.AggregationStrategy, attributes: attributesOf(c.TcpcheckErrors.EnabledAttributes, nil),
 	})
-	add(c.NetworkTCPResolveTime.Enabled, metric{
-		name: info.NetworkTCPResolveTime.Name, record: recordResolveTime,
-		strategy: c.NetworkTCPResolveTime.AggregationStrategy, attributes: attributesOf(c.NetworkTCPResolveTime.EnabledAttributes, nil),
+	add(c.TcpcheckDNSLookupDuration.Enabled, metric{
+		name: info.TcpcheckDNSLookupDuration.Name, record: recordResolveTime,
+		strategy: c.TcpcheckDNSLookupDuration.AggregationStrategy, attributes: attributesOf(c.TcpcheckDNSLookupDuration.EnabledAttributes, nil),
 	})
 	add(c.NetworkTCPResponseTime.Enabled, metric{
 		name: info.NetworkTCPResponseTime.Name, ends: true, record: recordResponseTime,
 		strategy: c.NetworkTCPResponseTime.AggregationStrategy, attributes: attributesOf(c.NetworkTCPResponseTime.EnabledAttributes, nil),
 	})
-	add(c.NetworkTCPSynRetransmits.Enabled, metric{
-		name: info.NetworkTCPSynRetransmits.Name, integer: true, ends: true, record: recordSYNRetransmits,
-		strategy: c.NetworkTCPSynRetransmits.AggregationStrategy, attributes: attributesOf(c.NetworkTCPSynRetransmits.EnabledAttributes, nil),
+	add(c.TcpcheckSynRetransmits.Enabled, metric{
+		name: info.TcpcheckSynRetransmits.Name, integer: true, ends: true, record: recordSYNRetransmits,
+		strategy: c.TcpcheckSynRetransmits.AggregationStrategy, attributes: attributesOf(c.TcpcheckSynRetransmits.EnabledAttributes, nil),
 	})
 	add(c.TcpcheckFamilyOmitted.Enabled, metric{
 		name: info.TcpcheckFamilyOmitted.Name, integer: true, ends: true, record: recordFamilyOmitted,
@@ -175,7 +175,7 @@ func (m *metric) divide(targets []target.Target) {
 	has := func(name string) bool {
 		return slices.ContainsFunc(m.attributes, func(a attribute) bool { return a.name == name })
 	}
-	perFamily := m.name == metadata.MetricsInfo.NetworkTCPResolveTime.Name || m.name == metadata.MetricsInfo.TcpcheckFamilyOmitted.Name
+	perFamily := m.name == metadata.MetricsInfo.TcpcheckDNSLookupDuration.Name || m.name == metadata.MetricsInfo.TcpcheckFamilyOmitted.Name
 	perTarget := has("network.type") && (has("network.peer.address") || has("address") || has("error.type") || perFamily)
 	m.merges = !perTarget || len(m.units) < len(targets)
 }

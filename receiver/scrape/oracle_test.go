@@ -54,15 +54,15 @@ func randomMetrics(random *rand.Rand) metadata.MetricsBuilderConfig {
 	strategies := []string{"min", "max", "sum", "avg"}
 	m := &config.Metrics
 	m.NetworkTCPCanConnect.EnabledAttributes = some(random, metadata.MetricsInfo.NetworkTCPCanConnect.Attributes, m.NetworkTCPCanConnect.EnabledAttributes)
-	m.NetworkTCPErrors.EnabledAttributes = some(random, metadata.MetricsInfo.NetworkTCPErrors.Attributes, m.NetworkTCPErrors.EnabledAttributes)
-	m.NetworkTCPResolveTime.EnabledAttributes = some(random, metadata.MetricsInfo.NetworkTCPResolveTime.Attributes, m.NetworkTCPResolveTime.EnabledAttributes)
+	m.TcpcheckErrors.EnabledAttributes = some(random, metadata.MetricsInfo.TcpcheckErrors.Attributes, m.TcpcheckErrors.EnabledAttributes)
+	m.TcpcheckDNSLookupDuration.EnabledAttributes = some(random, metadata.MetricsInfo.TcpcheckDNSLookupDuration.Attributes, m.TcpcheckDNSLookupDuration.EnabledAttributes)
 	m.NetworkTCPResponseTime.EnabledAttributes = some(random, metadata.MetricsInfo.NetworkTCPResponseTime.Attributes, m.NetworkTCPResponseTime.EnabledAttributes)
-	m.NetworkTCPSynRetransmits.EnabledAttributes = some(random, metadata.MetricsInfo.NetworkTCPSynRetransmits.Attributes, m.NetworkTCPSynRetransmits.EnabledAttributes)
+	m.TcpcheckSynRetransmits.EnabledAttributes = some(random, metadata.MetricsInfo.TcpcheckSynRetransmits.Attributes, m.TcpcheckSynRetransmits.EnabledAttributes)
 	m.TcpcheckFamilyOmitted.EnabledAttributes = some(random, metadata.MetricsInfo.TcpcheckFamilyOmitted.Attributes, m.TcpcheckFamilyOmitted.EnabledAttributes)
-	for _, enabled := range []*bool{&m.NetworkTCPCanConnect.Enabled, &m.NetworkTCPErrors.Enabled, &m.NetworkTCPResolveTime.Enabled, &m.NetworkTCPResponseTime.Enabled, &m.NetworkTCPSynRetransmits.Enabled, &m.TcpcheckFamilyOmitted.Enabled} {
+	for _, enabled := range []*bool{&m.NetworkTCPCanConnect.Enabled, &m.TcpcheckErrors.Enabled, &m.TcpcheckDNSLookupDuration.Enabled, &m.NetworkTCPResponseTime.Enabled, &m.TcpcheckSynRetransmits.Enabled, &m.TcpcheckFamilyOmitted.Enabled} {
 		*enabled = random.IntN(5) > 0
 	}
-	for _, strategy := range []*string{&m.NetworkTCPCanConnect.AggregationStrategy, &m.NetworkTCPErrors.AggregationStrategy, &m.NetworkTCPResolveTime.AggregationStrategy, &m.NetworkTCPResponseTime.AggregationStrategy, &m.NetworkTCPSynRetransmits.AggregationStrategy, &m.TcpcheckFamilyOmitted.AggregationStrategy} {
+	for _, strategy := range []*string{&m.NetworkTCPCanConnect.AggregationStrategy, &m.TcpcheckErrors.AggregationStrategy, &m.TcpcheckDNSLookupDuration.AggregationStrategy, &m.NetworkTCPResponseTime.AggregationStrategy, &m.TcpcheckSynRetransmits.AggregationStrategy, &m.TcpcheckFamilyOmitted.AggregationStrategy} {
 		*strategy = strategies[random.IntN(len(strategies))]
 	}
 	return config
@@ -155,7 +155,7 @@ func generated(config metadata.MetricsBuilderConfig, targets []target.Target, ou
 				recordGenerated(builder, t, &outcomes[i].Results[k])
 			}
 			for _, lookup := range outcomes[i].Lookups {
-				builder.RecordNetworkTCPResolveTimeDataPoint(1, lookup.Time.Seconds(), t.Name, t.Host, int64(t.Port), networkType(lookup.Family))
+				builder.RecordTcpcheckDNSLookupDurationDataPoint(1, lookup.Time.Seconds(), t.Name, t.Host, int64(t.Port), networkType(lookup.Family))
 			}
 			for _, o := range outcomes[i].Omissions {
 				if o.Reason == probe.MachineLacksFamily {
@@ -163,7 +163,7 @@ func generated(config metadata.MetricsBuilderConfig, targets []target.Target, ou
 				}
 			}
 			for _, f := range counted[i] {
-				builder.RecordNetworkTCPErrorsDataPoint(1, f.count, t.Name, t.Host, int64(t.Port), networkType(f.family), metadata.MapAttributeErrorType[string(f.errorType)])
+				builder.RecordTcpcheckErrorsDataPoint(1, f.count, t.Name, t.Host, int64(t.Port), networkType(f.family), metadata.MapAttributeErrorType[string(f.errorType)])
 			}
 		}
 		emitted := builder.Emit(metadata.WithResource(resourceOf(alike).build(builder.NewResourceBuilder())))
@@ -198,7 +198,7 @@ func recordGenerated(builder *metadata.MetricsBuilder, t *target.Target, result 
 		builder.RecordNetworkTCPResponseTimeDataPoint(1, result.HandshakeTime.Seconds(), t.Name, t.Host, port, family, address, t.HostPort(), t.Name, address)
 	}
 	if result.SYNRetransmits >= 0 {
-		builder.RecordNetworkTCPSynRetransmitsDataPoint(1, int64(result.SYNRetransmits), t.Name, t.Host, port, family, address)
+		builder.RecordTcpcheckSynRetransmitsDataPoint(1, int64(result.SYNRetransmits), t.Name, t.Host, port, family, address)
 	}
 }
 
@@ -220,7 +220,7 @@ func valuesAndSeries(metrics pmetric.Metrics, series map[string]bool) (lines, en
 					continue
 				}
 				lines = append(lines, fmt.Sprint(name, point.ValueType(), point.IntValue(), point.DoubleValue()))
-				series[name] = m.Type() == pmetric.MetricTypeGauge && m.Name() != metadata.MetricsInfo.NetworkTCPResolveTime.Name
+				series[name] = m.Type() == pmetric.MetricTypeGauge && m.Name() != metadata.MetricsInfo.TcpcheckDNSLookupDuration.Name
 			}
 		}
 	}

@@ -40,10 +40,10 @@ func newShells(set collector.Settings, config metadata.MetricsBuilderConfig, tar
 		// A metric without a point would not be emitted.
 		now := pcommon.NewTimestampFromTime(time.Now())
 		builder.RecordNetworkTCPCanConnectDataPoint(now, 0, "", "", 0, 0, "", "", "", 0, "")
-		builder.RecordNetworkTCPErrorsDataPoint(now, 0, "", "", 0, 0, 0)
-		builder.RecordNetworkTCPResolveTimeDataPoint(now, 0, "", "", 0, 0)
+		builder.RecordTcpcheckErrorsDataPoint(now, 0, "", "", 0, 0, 0)
+		builder.RecordTcpcheckDNSLookupDurationDataPoint(now, 0, "", "", 0, 0)
 		builder.RecordNetworkTCPResponseTimeDataPoint(now, 0, "", "", 0, 0, "", "", "", "")
-		builder.RecordNetworkTCPSynRetransmitsDataPoint(now, 0, "", "", 0, 0, "")
+		builder.RecordTcpcheckSynRetransmitsDataPoint(now, 0, "", "", 0, 0, "")
 		builder.RecordTcpcheckFamilyOmittedDataPoint(now, 0, "", "", 0, 0)
 		emitted := builder.Emit(metadata.WithResource(r.build(builder.NewResourceBuilder())))
 		if emitted.ResourceMetrics().Len() == 0 {

@@ -43,7 +43,7 @@ func BenchmarkRecord(b *testing.B) {
 }
 
 // BenchmarkPoint makes a point with the attributes of network.tcp.can_connect, which
-// are as many as those of network.tcp.errors, as plainly as pdata allows. A target
+// are as many as those of tcpcheck.errors, as plainly as pdata allows. A target
 // that is up has one such point, and one that is down has two.
 func BenchmarkPoint(b *testing.B) {
 	b.ReportAllocs()

@@ -76,13 +76,16 @@ func points(t *testing.T, metrics pmetric.Metrics) []string {
 					assert.Positive(t, point.DoubleValue())
 					value = "s"
 				}
-				lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s %s%s %s", resource, strings.TrimPrefix(metric.Name(), "network.tcp."), attributes(point.Attributes().AsRaw()), value)))
+				lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s %s%s %s", resource, shortName.Replace(metric.Name()), attributes(point.Attributes().AsRaw()), value)))
 			}
 		}
 	}
 	slices.Sort(lines)
 	return lines
 }
+
+// shortName leaves the namespace off a metric's name.
+var shortName = strings.NewReplacer("network.tcp.", "", "tcpcheck.", "")
 
 func attributes(raw map[string]any) string {
 	var parts []string
@@ -192,7 +195,7 @@ func TestScrape(t *testing.T) {
 			name: "targets that the chosen attributes no longer tell apart are merged",
 			config: func(c *metadata.MetricsConfig) {
 				c.NetworkTCPCanConnect.EnabledAttributes = []metadata.NetworkTCPCanConnectMetricAttributeKey{"server.address"}
-				c.NetworkTCPErrors.EnabledAttributes = []metadata.NetworkTCPErrorsMetricAttributeKey{"error.type"}
+				c.TcpcheckErrors.EnabledAttributes = []metadata.TcpcheckErrorsMetricAttributeKey{"error.type"}
 			},
 			targets: []target.Target{newTarget("a", up), newTarget("b", closed), newTarget("c", closed), newTarget("d", up6)},
 			want: []string{
@@ -206,14 +209,14 @@ func TestScrape(t *testing.T) {
 			config: func(c *metadata.MetricsConfig) {
 				c.NetworkTCPCanConnect.EnabledAttributes = []metadata.NetworkTCPCanConnectMetricAttributeKey{"tcpcheck.instance"}
 				c.NetworkTCPCanConnect.AggregationStrategy = metadata.AggregationStrategyMax
-				c.NetworkTCPErrors.Enabled = false
+				c.TcpcheckErrors.Enabled = false
 			},
 			targets: []target.Target{newTarget("a", up), newTarget("a", closed)},
 			want:    []string{"{} can_connect{tcpcheck.instance=a} 1"},
 		},
 		{
 			name:    "SYNs sent again",
-			config:  func(c *metadata.MetricsConfig) { c.NetworkTCPSynRetransmits.Enabled = runtime.GOOS == "linux" },
+			config:  func(c *metadata.MetricsConfig) { c.TcpcheckSynRetransmits.Enabled = runtime.GOOS == "linux" },
 			targets: []target.Target{newTarget("up", up), newTarget("closed", closed)},
 			want: slices.DeleteFunc([]string{
 				line("{} can_connect{network.peer.address=127.0.0.1 network.type=ipv4 server.address=127.0.0.1 server.port=$1 tcpcheck.instance=closed} 0", closed),
@@ -238,7 +241,7 @@ func TestScrape(t *testing.T) {
 			name:    "all metrics disabled",
 			targets: []target.Target{newTarget("web", closed)},
 			config: func(c *metadata.MetricsConfig) {
-				c.NetworkTCPCanConnect.Enabled, c.NetworkTCPErrors.Enabled, c.NetworkTCPResponseTime.Enabled = false, false, false
+				c.NetworkTCPCanConnect.Enabled, c.TcpcheckErrors.Enabled, c.NetworkTCPResponseTime.Enabled = false, false, false
 			},
 		},
 	} {
@@ -256,7 +259,7 @@ func TestErrorsAreCumulative(t *testing.T) {
 	s := newScraper(defaultMetrics(), newTarget("web", testnet.ClosedPort(t, "127.0.0.1")))
 	for n := range int64(3) {
 		for _, metric := range scrape(t, s).ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
-			if metric.Name() != "network.tcp.errors" {
+			if metric.Name() != "tcpcheck.errors" {
 				continue
 			}
 			assert.Equal(t, pmetric.AggregationTemporalityCumulative, metric.Sum().AggregationTemporality())
@@ -273,7 +276,7 @@ func TestFamilyOmitted(t *testing.T) {
 		lines := points(t, r.record(1, []probe.Outcome{{Results: []probe.Result{connected(v4)}, Omissions: omissions}}))
 		return slices.DeleteFunc(lines, func(line string) bool { return !strings.Contains(line, "omitted") })
 	}
-	series := "{} tcpcheck.family.omitted{network.type=ipv6 server.address=h server.port=1 tcpcheck.instance=a} "
+	series := "{} family.omitted{network.type=ipv6 server.address=h server.port=1 tcpcheck.instance=a} "
 	machine, name := probe.Omission{Family: target.IPv6, Reason: probe.MachineLacksFamily}, probe.Omission{Family: target.IPv6, Reason: probe.NameLacksFamily}
 	assert.Empty(t, omitted(name))
 	assert.Equal(t, []string{series + "1"}, omitted(machine))
