@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"testing"
 	"time"
@@ -329,4 +330,16 @@ func FuzzConfig(f *testing.F) {
 		require.NoError(t, err)
 		require.NoError(t, receiver.Shutdown(context.Background()))
 	})
+}
+
+// A tag is compared with every attribute of every metric, also of one that is added.
+func TestAttributesAreThoseOfAllMetrics(t *testing.T) {
+	described := reflect.ValueOf(metadata.MetricsInfo)
+	for i := range described.NumField() {
+		list := described.Field(i).FieldByName("Attributes")
+		for k := range list.Len() {
+			name := list.Index(k).String()
+			assert.Equal(t, name, attributes[label(name)], described.Field(i).FieldByName("Name").String())
+		}
+	}
 }

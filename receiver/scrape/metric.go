@@ -54,9 +54,10 @@ type sample struct {
 	errorType probe.ErrorType
 }
 
-// attribute is an attribute of a metric. It has a text, or else is the port.
+// attribute is an attribute of a metric: the port of the target, or a text.
 type attribute struct {
 	name string
+	port bool
 	text func(*sample) string
 }
 
@@ -102,7 +103,7 @@ func enabledMetrics(c *metadata.MetricsConfig, targets []target.Target) []metric
 func attributesOf[K ~string](keys []K, normalize func(string) string) []attribute {
 	attributes := make([]attribute, len(keys))
 	for i, key := range keys {
-		attributes[i] = attribute{name: string(key), text: texts[string(key)]}
+		attributes[i] = attribute{name: string(key), port: ports[string(key)], text: texts[string(key)]}
 		if key == "instance" && normalize != nil {
 			attributes[i].text = func(s *sample) string { return normalize(s.target.Name) }
 		}
@@ -110,7 +111,10 @@ func attributesOf[K ~string](keys []K, normalize func(string) string) []attribut
 	return attributes
 }
 
-// texts are what the attributes say, but for the ports.
+// ports are the attributes that are the port of the target.
+var ports = map[string]bool{"server.port": true, "port": true}
+
+// texts are what the other attributes say.
 var texts = map[string]func(*sample) string{
 	"tcpcheck.instance":    func(s *sample) string { return s.target.Name },
 	"instance":             func(s *sample) string { return s.target.Name },
@@ -129,7 +133,7 @@ func (m *metric) put(attributes pcommon.Map, s *sample) {
 	attributes.EnsureCapacity(len(m.attributes) + len(s.target.Tags))
 	for i := range m.attributes {
 		a := &m.attributes[i]
-		if a.text == nil {
+		if a.port {
 			attributes.PutInt(a.name, int64(s.target.Port))
 		} else if text := a.text(s); text != "" {
 			attributes.PutStr(a.name, text)
@@ -145,10 +149,10 @@ func (m *metric) put(attributes pcommon.Map, s *sample) {
 func (m *metric) key(s *sample) string {
 	parts := make([]string, len(m.attributes))
 	for i := range m.attributes {
-		if text := m.attributes[i].text; text != nil {
-			parts[i] = text(s)
-		} else {
+		if a := &m.attributes[i]; a.port {
 			parts[i] = strconv.Itoa(int(s.target.Port))
+		} else {
+			parts[i] = a.text(s)
 		}
 	}
 	return strings.Join(parts, "\x00")

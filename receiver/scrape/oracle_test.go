@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -226,4 +227,33 @@ func valuesAndSeries(metrics pmetric.Metrics, series map[string]bool) (lines, en
 	}
 	maps.DeleteFunc(series, func(_ string, ends bool) bool { return !ends })
 	return lines, ended
+}
+
+// Whatever metadata.yaml has is recorded: each metric has a place among enabledMetrics and
+// in the shells, and each of its attributes a value.
+func TestEveryMetricIsRecorded(t *testing.T) {
+	config := metadata.NewDefaultMetricsBuilderConfig()
+	enabled := reflect.ValueOf(&config.Metrics).Elem()
+	for i := range enabled.NumField() {
+		enabled.Field(i).FieldByName("Enabled").SetBool(true)
+	}
+	one := target.Target{Name: "a", Host: "h", Port: 1}
+	r := newRecorder(receivertest.NewNopSettings(metadata.Type), config, []target.Target{one})
+	recorded := make(map[string]bool)
+	for _, m := range r.metrics {
+		recorded[m.name] = true
+	}
+	p := newPayload(r.shells)
+	described := reflect.ValueOf(metadata.MetricsInfo)
+	for i := range described.NumField() {
+		name := described.Field(i).FieldByName("Name").String()
+		assert.True(t, recorded[name], "%s is not among enabledMetrics", name)
+		_, ok := p.points(resourceOf(&one), name)
+		assert.True(t, ok, "%s is not among newShells", name)
+		attributes := described.Field(i).FieldByName("Attributes")
+		for k := range attributes.Len() {
+			attribute := attributes.Index(k).String()
+			assert.NotEqual(t, ports[attribute], texts[attribute] != nil, "%s: %s is to be a port or a text", name, attribute)
+		}
+	}
 }
