@@ -1,7 +1,6 @@
 package scrape
 
 import (
-	"net/netip"
 	"strings"
 
 	"example.com/tcpcheckreceiver/receiver/probe"
@@ -9,17 +8,23 @@ import (
 )
 
 // familyHint says what is known, and where to look, where one family of a target
-// connects and the other one does not. It is empty otherwise.
-func familyHint(results []probe.Result) string {
+// connects and the other one does not. It is empty otherwise. Of several addresses that
+// fail it is about the result that is given, if that failed, or else about one that is
+// refused, if any is.
+func familyHint(results []probe.Result, about *probe.Result) string {
 	connected := make(map[target.Family]bool)
-	failed := make(map[target.Family]*probe.Result) // the first of each
+	failed := make(map[target.Family]*probe.Result)
+	local := false // an address of loopback connects or is refused
 	for i := range results {
 		r := &results[i]
-		switch {
-		case r.LocalFault || r.Speculative:
+		if r.LocalFault || r.Speculative {
+			continue
+		}
+		local = local || r.Address.IsLoopback()
+		switch before := failed[r.Family]; {
 		case r.Connected():
 			connected[r.Family] = true
-		case failed[r.Family] == nil:
+		case before == nil || r == about || before != about && r.ErrorType == probe.ConnectionRefused:
 			failed[r.Family] = r
 		}
 	}
@@ -28,7 +33,7 @@ func familyHint(results []probe.Result) string {
 		if !connected[up] || connected[down] || failed[down] == nil {
 			continue
 		}
-		known, look := causes(up, failed[down])
+		known, look := causes(up, failed[down], local)
 		return strings.Join([]string{known, look, "If " + up.String() + " alone is meant, write " + familyOption[up] + "."}, " ")
 	}
 	return ""
@@ -36,13 +41,13 @@ func familyHint(results []probe.Result) string {
 
 // causes says what is known of a family that failed while the other one, up, connects,
 // and where to look for the cause.
-func causes(up target.Family, failed *probe.Result) (known, look string) {
+func causes(up target.Family, failed *probe.Result, local bool) (known, look string) {
 	down := failed.Family
 	known = "It connects over " + up.String() + " and not over " + down.String()
 	switch failed.ErrorType {
 	case probe.ConnectionRefused:
 		known = "It connects over " + up.String() + " and is refused over " + down.String() + ": nothing listens there, or a firewall answers in its place."
-		return known, "See what the service is bound to (ss -ltn on its host): " + binding(up, failed.Address)
+		return known, "See what the service is bound to (ss -ltn on its host): " + binding(up, local)
 	case probe.NoAddress, probe.DNSNotFound:
 		return known + ", in which its name has no address.", "See its records in DNS and the hosts file."
 	case probe.DNSTimeout, probe.DNSFailure:
@@ -53,14 +58,15 @@ func causes(up target.Family, failed *probe.Result) (known, look string) {
 }
 
 // binding says which wildcard and loopback addresses serve one family only, and how
-// both are served, but for an address of loopback without those of the network.
-func binding(up target.Family, refused netip.Addr) string {
+// both are served: for a service that may be for this machine alone, without opening it
+// to the network.
+func binding(up target.Family, local bool) string {
 	switch {
-	case up == target.IPv4 && refused.IsLoopback():
+	case up == target.IPv4 && local:
 		return "127.0.0.1 and 0.0.0.0 are ipv4 only, and 127.0.0.1 together with ::1 is both."
 	case up == target.IPv4:
 		return "0.0.0.0 is ipv4 only, and [::] in its place is both on most systems."
-	case refused.IsLoopback():
+	case local:
 		return "::1 is ipv6 only, and so is [::] with IPV6_V6ONLY; ::1 together with 127.0.0.1 is both."
 	}
 	return "[::] with IPV6_V6ONLY is ipv6 only, and without it both."

@@ -230,7 +230,7 @@ func (j *journal) observeResult(i int, result *probe.Result, all []probe.Result)
 			endpoint: e, checked: true, connected: result.Connected(), errorType: result.ErrorType, since: now, window: now,
 		})
 		if !result.Connected() {
-			j.logDown(i, e, result, "", familyHint(all), zap.Skip())
+			j.logDown(i, e, result, "", familyHint(all, result), zap.Skip())
 		}
 		return true
 	}
@@ -252,9 +252,13 @@ func (j *journal) observeResult(i int, result *probe.Result, all []probe.Result)
 	case s.held:
 		j.warn(i, j.name(i, e)+" is flapping: its changes are not logged until it has kept a state for "+flapWindow.String(), j.fields(i, e)...)
 	case s.connected:
-		j.info(i, "connected again to "+j.name(i, e), append(j.fields(i, e), zap.Time("down_since", before))...)
+		fields := append(j.fields(i, e), zap.Time("down_since", before))
+		if hint := familyHint(all, nil); hint != "" { // the other family is still down
+			fields = append(fields, zap.String("hint", hint))
+		}
+		j.info(i, "connected again to "+j.name(i, e), fields...)
 	default:
-		j.logDown(i, e, result, "", familyHint(all), zap.Time("up_since", before))
+		j.logDown(i, e, result, "", familyHint(all, result), zap.Time("up_since", before))
 	}
 	return true
 }
@@ -272,7 +276,7 @@ func (j *journal) observeReason(i int, s *state, result *probe.Result, all []pro
 	case s.reasons == flapChanges:
 		j.warn(i, j.name(i, s.endpoint)+" is down for changing reasons: they are not logged until "+s.reasonWindow.Add(flapWindow).Format(time.TimeOnly), j.fields(i, s.endpoint)...)
 	default:
-		j.logDown(i, s.endpoint, result, before, familyHint(all), zap.Time("down_since", s.since))
+		j.logDown(i, s.endpoint, result, before, familyHint(all, result), zap.Time("down_since", s.since))
 	}
 }
 

@@ -103,6 +103,14 @@ func TestJournal(t *testing.T) {
 			want:   [][]string{{`warn cannot connect to "web" (192.0.2.1:443) over ipv4: timeout, hint: ` + silent4}},
 		},
 		{
+			name:   "both families refuse, and one comes back",
+			checks: [][]probe.Result{{failed(v4, probe.ConnectionRefused), failed(v6, probe.ConnectionRefused)}, {connected(v4), failed(v6, probe.ConnectionRefused)}},
+			want: [][]string{
+				{`warn cannot connect to "web" (192.0.2.1:443) over ipv4: connection refused`, `warn cannot connect to "web" ([2001:db8::1]:443) over ipv6: connection refused`},
+				{`info connected again to "web" (192.0.2.1:443) over ipv4, down since 0, hint: ` + refused6},
+			},
+		},
+		{
 			name:   "a name that never resolved",
 			checks: [][]probe.Result{{{Err: errors.New("no such host"), ErrorType: probe.DNSNotFound}}, {connected(v4)}},
 			want:   [][]string{{`warn cannot connect to "web" (web.example:443): dns not found`}, {`info "web" (web.example:443) resolves again, or has no such address, down since 0`}},
@@ -181,12 +189,24 @@ func TestFamilyHint(t *testing.T) {
 			[]string{"::1 together with 127.0.0.1 is both", "address_families: [ipv6]"},
 			[]string{"0.0.0.0"},
 		},
+		{
+			"ipv6 is refused, and ipv4 connects on loopback", []probe.Result{connected(loop4), failed(v6, probe.ConnectionRefused)},
+			[]string{"127.0.0.1 together with ::1 is both"}, []string{"[::]"},
+		},
+		{
+			"two addresses fail, each for its own reason", []probe.Result{connected(v4), failed(v6.Next(), probe.Timeout), failed(v6, probe.ConnectionRefused)},
+			[]string{"is refused over ipv6"}, []string{"2001:db8::2"},
+		},
+		{
+			"the same, and the line is about the other one", []probe.Result{connected(v4), failed(v6, probe.ConnectionRefused), failed(v6.Next(), probe.Timeout)},
+			[]string{"2001:db8::2 is still an address"}, []string{"is refused"},
+		},
 		{"ipv6 is silent", []probe.Result{connected(v4), failed(v6, probe.Timeout)}, []string{"2001:db8::1 is still an address of the host", "route", "firewalls"}, []string{"listens"}},
 		{"the name has no ipv6 address", []probe.Result{connected(v4), nameless}, []string{"over ipv6, in which its name has no address", "DNS"}, []string{"listens", "firewall"}},
 		{"the name did not resolve", []probe.Result{connected(v4), unresolved}, []string{"over ipv6, in which its name was not resolved", "name servers"}, []string{"listens", "firewall"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			hint := familyHint(test.results)
+			hint := familyHint(test.results, &test.results[len(test.results)-1])
 			assert.Equal(t, len(test.want) == 0, hint == "", hint)
 			for _, part := range test.want {
 				assert.Contains(t, hint, part)
