@@ -13,7 +13,7 @@ FUZZTIME ?= 5s
 SOAKTIME ?= 10m
 
 .DEFAULT_GOAL = test
-.PHONY: run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog compat configs without-ipv6 faults accuracy soak bench profile
+.PHONY: run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog compat configs without-ipv6 lowest-go faults accuracy soak bench profile
 .PHONY: benchmarks picture fuzz distribution-datadog distribution-datadog-modules generate generated lint vet tidy clean
 
 run: $(COLLECTOR)
@@ -154,6 +154,11 @@ generate:
 generated: generate
 	git diff --exit-code -- documentation.md '*generated_*' internal/metadata
 	test -z "$$(git ls-files --others --exclude-standard -- documentation.md '*generated_*' internal/metadata)"
+
+# The receiver builds with the lowest Go that go.mod allows, which users may have.
+lowest-go:
+	GOTOOLCHAIN=go$$($(GO) list -m -f '{{.GoVersion}}') $(GO) build ./...
+	GOTOOLCHAIN=go$$($(GO) list -m -f '{{.GoVersion}}') $(GO) vet ./...
 
 lint:
 	$(TOOL) golangci-lint run ./...

@@ -1,6 +1,6 @@
 module example.com/tcpcheckreceiver
 
-go 1.26.0
+go 1.25.0
 
 require (
 	github.com/go-viper/mapstructure/v2 v2.5.0
