@@ -1,6 +1,4 @@
-# make run    build a collector and check real ports with it
-# make test   all tests that need no special rights
-# The other targets are described in CONTRIBUTING.md.
+# make help lists the targets; CONTRIBUTING.md says more of them.
 
 GO ?= go
 TOOL = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
@@ -13,46 +11,49 @@ FUZZTIME ?= 5s
 SOAKTIME ?= 10m
 
 .DEFAULT_GOAL = test
-.PHONY: run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog compat configs without-ipv6 lowest-go faults accuracy soak bench profile
+.PHONY: help run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog compat configs without-ipv6 lowest-go faults accuracy soak bench profile
 .PHONY: benchmarks picture fuzz distribution-datadog distribution-datadog-modules generate generated lint vet tidy clean
 
-run: $(COLLECTOR)
+help: ## list the targets
+	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 32
+
+run: $(COLLECTOR) ## build a collector and check real ports with it
 	$(COLLECTOR) --config examples/quickstart.yaml
 
-collector: $(COLLECTOR)
+collector: $(COLLECTOR) ## build the collector
 
 $(COLLECTOR): builder-config.yaml go.mod go.sum $(SOURCES)
 	mkdir -p build
 	$(TOOL) builder --config builder-config.yaml
 
 # The builds wait for downloads, so they run side by side.
-test:
+test: ## all tests that need no special rights
 	$(MAKE) --jobs=2 --output-sync=target collector unit
 	$(MAKE) e2e
 
-unit:
+unit: ## the unit tests
 	$(GO) test -race ./...
 
 # The collector as a process. Tests that need root skip with a reason.
-e2e: $(COLLECTOR)
+e2e: $(COLLECTOR) ## the collector as a process
 	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) test -race -count=1 -skip '^TestFleet' .
 
 # make test and make run on a machine without IPv6. Needs root.
-without-ipv6:
+without-ipv6: ## make test and make run on a machine without IPv6 (root)
 	unshare --net e2e/without-ipv6.sh $(MAKE)
 
 # Two agents, a gateway and a service on machines of their own. Needs root.
-e2e-fleet: $(COLLECTOR)
+e2e-fleet: $(COLLECTOR) ## two agents, a gateway and a service, and cables that are cut (root)
 	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) test -race -count=1 -v -run '^TestFleet' .
 
 # The receiver in a distribution of a later release: its own tests with the modules
 # of that release, the end-to-end tests, and discovery. Needs root.
-compat: $(LATER)
+compat: $(LATER) ## the receiver in a later release of the collector (root)
 	cd $(dir $(LATER)) && $(GO) test -mod=mod -count=1 example.com/tcpcheckreceiver/...
 	cd e2e && COLLECTOR=$(CURDIR)/$(LATER) $(GO) test -race -count=1 .
 
 # Every collector configuration that is shipped, in the distribution that it is for.
-configs: $(COLLECTOR) $(LATER) $(DATADOG)
+configs: $(COLLECTOR) $(LATER) $(DATADOG) ## every shipped configuration, in the distribution that it is for
 	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) COLLECTOR_LATER=$(CURDIR)/$(LATER) COLLECTOR_DATADOG=$(addprefix $(CURDIR)/,$(DATADOG)) \
 		$(GO) test -race -count=1 -v -run 'TestConfigurations|TestManifests' .
 
@@ -62,7 +63,7 @@ $(LATER): distributions/later/builder-config.yaml go.mod go.sum $(SOURCES)
 
 # The distribution with the Datadog exporter: about 8 minutes without a build
 # cache. Its modules are those that distributions/datadog/go.mod records.
-distribution-datadog: $(DATADOG)
+distribution-datadog: $(DATADOG) ## build the distribution with the Datadog exporter
 
 $(DATADOG): $(wildcard distributions/datadog/*) go.mod go.sum $(SOURCES)
 	mkdir -p build/datadog
@@ -74,7 +75,7 @@ $(DATADOG): $(wildcard distributions/datadog/*) go.mod go.sum $(SOURCES)
 # builder's configuration. The builder's go mod tidy is let fail: it also asks for
 # modules that only tests of the exporter's dependencies import, and some of those
 # have no checksum.
-distribution-datadog-modules:
+distribution-datadog-modules: ## record its modules anew
 	mkdir -p build/datadog
 	-$(TOOL) builder --config distributions/datadog/builder-config.yaml --skip-compilation
 	cd build/datadog && for os in linux darwin windows; do \
@@ -83,27 +84,27 @@ distribution-datadog-modules:
 	cp build/datadog/go.mod build/datadog/go.sum distributions/datadog
 
 # That distribution as a process, and what arrives at Datadog's intake.
-e2e-datadog: $(DATADOG)
+e2e-datadog: $(DATADOG) ## what arrives at Datadog's intake
 	cd e2e && COLLECTOR=$(CURDIR)/$(DATADOG) $(GO) test -race -count=1 ./datadog
 
 # The table of faults, and the test peers that it is made with. Needs root.
-faults:
+faults: ## the table of faults (root)
 	cd e2e && $(GO) test -race -count=1 ./faults ./tunpeer ./dnsserver ./soak
 
 # How true the response times are under load. Needs root.
-accuracy:
+accuracy: ## how true the response times are under load (root)
 	cd e2e && $(GO) run ./accuracy
 
 # Ten minutes of change, of which docs/reliability.md tells. Needs root.
-soak: $(COLLECTOR)
+soak: $(COLLECTOR) ## ten minutes in which targets, names and configuration keep changing (root)
 	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) run ./soak -duration $(SOAKTIME) $(if $(filter 10m,$(SOAKTIME)),-docs $(CURDIR)/docs)
 
 # What a check costs, beside the bare system calls and net.Dialer. Needs root.
-bench: $(COLLECTOR)
+bench: $(COLLECTOR) ## what a check costs, beside the bare system calls and net.Dialer (root)
 	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) run ./bench
 
 # Where the receiver's time goes, with 10,000 targets that are up. Needs root.
-profile:
+profile: ## where the receiver's time goes (root)
 	mkdir -p build
 	rm -f build/cpu.*
 	cd e2e && $(GO) build -o ../build/bench ./bench
@@ -113,18 +114,18 @@ profile:
 # The benchmarks of the hot functions, six times each, with their spread. To compare
 # with those of another commit, keep build/benchmarks.txt of that one and run
 # "go tool -modfile=tools/go.mod benchstat OLD NEW".
-benchmarks:
+benchmarks: ## the benchmarks of the hot functions, with their spread
 	mkdir -p build
 	$(GO) test -run '^$$' -bench . -count 6 -benchtime 0.3s . ./receiver/... > build/benchmarks.txt
 	$(TOOL) benchstat build/benchmarks.txt
 
 # The collector, scraped by a real Prometheus server. What needs root skips with
 # a reason.
-e2e-prometheus: $(COLLECTOR) $(PROMETHEUS)
+e2e-prometheus: $(COLLECTOR) $(PROMETHEUS) ## the collector with a real Prometheus server
 	cd e2e && $(WITH_PROMETHEUS) $(GO) test -race -count=1 ./prometheus
 
 # Draws docs/outage.svg of what the server has: four minutes.
-picture: $(COLLECTOR) $(PROMETHEUS)
+picture: $(COLLECTOR) $(PROMETHEUS) ## draw docs/outage.svg of a server's data
 	cd e2e && $(WITH_PROMETHEUS) $(GO) test -count=1 ./prometheus -run TestPicture -update
 
 WITH_PROMETHEUS = COLLECTOR=$(CURDIR)/$(COLLECTOR) PROMETHEUS=$(CURDIR)/$(PROMETHEUS) PROMTOOL=$(CURDIR)/build/promtool
@@ -138,41 +139,41 @@ $(PROMETHEUS): tools/prometheus/go.mod tools/prometheus/go.sum
 # New inputs for the fuzz tests, of which make unit runs the committed ones. go test
 # fuzzes one target at a time, and compiles all anew for it.
 FUZZ = $(GO) test -run '^$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x -fuzz
-fuzz:
+fuzz: ## new inputs for the fuzz tests
 	$(FUZZ) FuzzConfig .
 	$(FUZZ) FuzzErrorType ./receiver/probe
 	$(FUZZ) FuzzDNSAnswer ./receiver/probe
 
 # The generator names a package after its folder, so it is given a path that
 # ends in the package's name, whatever the checkout is called.
-generate:
+generate: ## generate what comes from metadata.yaml
 	mkdir -p build
 	ln -sfn .. build/tcpcheckreceiver
 	$(TOOL) mdatagen build/tcpcheckreceiver/metadata.yaml
 
 # Fails if the generated files are not those that metadata.yaml asks for.
-generated: generate
+generated: generate ## fail if that is not what is committed
 	git diff --exit-code -- documentation.md '*generated_*' internal/metadata
 	test -z "$$(git ls-files --others --exclude-standard -- documentation.md '*generated_*' internal/metadata)"
 
 # The receiver builds with the lowest Go that go.mod allows, which users may have.
-lowest-go:
+lowest-go: ## build with the lowest Go that go.mod allows
 	GOTOOLCHAIN=go$$($(GO) list -m -f '{{.GoVersion}}') $(GO) build ./...
 	GOTOOLCHAIN=go$$($(GO) list -m -f '{{.GoVersion}}') $(GO) vet ./...
 
-lint:
+lint: ## golangci-lint
 	$(TOOL) golangci-lint run ./...
 	cd e2e && $(TOOL) golangci-lint run ./...
 
-vet:
+vet: ## go vet for Linux, macOS and Windows
 	for os in linux darwin windows; do GOOS=$$os $(GO) vet ./... || exit; done
 	cd e2e && $(GO) vet ./...
 
-tidy:
+tidy: ## tidy all modules
 	$(GO) mod tidy
 	cd e2e && $(GO) mod tidy
 	cd tools && $(GO) mod tidy
 	cd tools/prometheus && $(GO) mod tidy
 
-clean:
+clean: ## remove what was built
 	rm -rf build
