@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -97,10 +96,8 @@ var alertLabels = []model.LabelName{"alertname", "host_name", "tcpcheck_instance
 // only is a warning, and the closed one alone is critical.
 func TestAlertsOfTheQuickstart(t *testing.T) {
 	testnet.RequireIPv6(t)
-	process.Start(t, exec.Command(process.Program(t, "COLLECTOR", "e2e-prometheus"), "--config", "../../examples/quickstart.yaml",
-		"--config", fmt.Sprintf("yaml:receivers::tcpcheck::collection_interval: %v", 15*time.Second/scale),
-		"--config", "yaml:service::telemetry::logs::level: info"), process.CollectorReady)
-	s := startServer(t, &collector{page: "localhost:9464", own: "localhost:18888"})
+	startQuickstart(t, fmt.Sprintf("receivers::tcpcheck::collection_interval: %v", 15*time.Second/scale))
+	s := startServer(t, quickstartPages)
 	labels := append([]model.LabelName{"severity"}, alertLabels...)
 	s.awaitLines(`ALERTS{alertstate="firing"}`, labels, "warning TCPCheckOneFamilyDown v4 only ipv6", "critical TCPCheckDown closed")
 	s.requireAnnotations()
@@ -110,16 +107,16 @@ func TestAlertsOfTheQuickstart(t *testing.T) {
 // series for a while, and does not fire anew.
 func TestReloadInTheMiddleOfAnAlert(t *testing.T) {
 	web, closed := newService(t, "127.0.0.1"), testnet.ClosedPort(t, "127.0.0.1")
-	instances := fmt.Sprintf("{name: web, endpoint: '127.0.0.1:%d'}, {name: closed, endpoint: '%v'},\n", web.port, closed)
+	instances := web.instance("web") + fmt.Sprintf("{name: closed, endpoint: '%v'},\n", closed)
 	c := startCollector(t, instances, "")
 	s := startServer(t, c)
 	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown closed")
 	before := s.alert("TCPCheckDown")
 
 	// So long that a scrape finds nothing, and not as long as keep_firing_for.
-	c.delayed(t, time.Second, instances+fmt.Sprintf("{name: new, endpoint: '127.0.0.1:%d'},\n", web.port))
+	c.delayed(t, time.Second, instances+web.instance("new"))
 	reloaded := time.Now()
-	require.NoError(t, syscall.Kill(c.PID(), syscall.SIGHUP))
+	c.hangUp(t)
 	s.awaitSome(canConnect + `{tcpcheck_instance="new"}`)
 	s.awaitSome(canConnect + `{tcpcheck_instance="closed"}`)
 	gap := fmt.Sprintf(`max_over_time(absent(network_tcp_can_connect{tcpcheck_instance="closed"})[%dms:50ms])`, time.Since(reloaded).Milliseconds())
@@ -143,18 +140,13 @@ func (s *server) alert(name string) promv1.Alert {
 // An instance that a reload leaves out is gone, which may be a mistake.
 func TestInstanceGone(t *testing.T) {
 	web := newService(t, "127.0.0.1")
-	instance := func(name string) string {
-		return fmt.Sprintf("{name: %s, endpoint: '127.0.0.1:%d'},\n", name, web.port)
-	}
-	c := startCollector(t, instance("stays")+instance("goes"), "")
+	c := startCollector(t, web.instance("stays")+web.instance("goes"), "")
 	s := startServer(t, c)
 	s.awaitLines(canConnect, []model.LabelName{"tcpcheck_instance"}, "goes", "stays")
-	c.configure(t, instance("stays"))
-	require.NoError(t, syscall.Kill(c.PID(), syscall.SIGHUP))
+	c.reload(t, web.instance("stays"))
 	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckInstanceGone goes")
 	s.requireAnnotations()
-	c.configure(t, instance("stays")+instance("goes"))
-	require.NoError(t, syscall.Kill(c.PID(), syscall.SIGHUP))
+	c.reload(t, web.instance("stays")+web.instance("goes"))
 	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels)
 }
 
@@ -192,12 +184,11 @@ func TestAgentGone(t *testing.T) {
 // A machine that cannot check says so by its collector's own metrics.
 func TestUnchecked(t *testing.T) {
 	web := newService(t, "127.0.0.1")
-	c := startCollector(t, fmt.Sprintf("{name: web, endpoint: '127.0.0.1:%d'}, {name: unchecked, endpoint: '[fe80::1%%nosuchif]:80'},\n", web.port), "")
+	c := startCollector(t, web.instance("web")+"{name: unchecked, endpoint: '[fe80::1%nosuchif]:80'},\n", "")
 	s := startServer(t, c)
 	s.awaitLines(`ALERTS{alertstate="firing"}`, []model.LabelName{"alertname", "job", "instance", "receiver"}, "TCPCheckUnchecked tcpcheck-collector "+c.own+" tcpcheck")
 	s.requireAnnotations()
-	c.configure(t, fmt.Sprintf("{name: web, endpoint: '127.0.0.1:%d'},\n", web.port))
-	require.NoError(t, syscall.Kill(c.PID(), syscall.SIGHUP))
+	c.reload(t, web.instance("web"))
 	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels)
 }
 

@@ -30,6 +30,16 @@ type dashboard struct {
 	}
 }
 
+// readDashboard returns the shipped dashboard, and its text.
+func readDashboard(t *testing.T) (dashboard, string) {
+	t.Helper()
+	text, err := os.ReadFile("../../grafana/tcpcheck.json")
+	require.NoError(t, err)
+	var d dashboard
+	require.NoError(t, json.Unmarshal(text, &d))
+	return d, string(text)
+}
+
 // What the dashboard and the documentation ask, and what the documentation says
 // that there is, of a server that has seen everything that can happen.
 func TestQueries(t *testing.T) {
@@ -57,7 +67,7 @@ func TestQueries(t *testing.T) {
 // dashboard, though it is the first one of its counter.
 func TestOneFailure(t *testing.T) {
 	web := newService(t, "127.0.0.1")
-	c := startCollector(t, fmt.Sprintf("{name: web, endpoint: '127.0.0.1:%d'}", web.port), "")
+	c := startCollector(t, web.instance("web"), "")
 	s := startServer(t, c)
 	s.awaitSome(`count_over_time(network_tcp_can_connect[1m]) > 3`)
 	web.down("127.0.0.1")
@@ -67,10 +77,7 @@ func TestOneFailure(t *testing.T) {
 	s.awaitSome(`tcpcheck_errors_total and on () network_tcp_can_connect == 1`)
 	failures := float64(s.query("tcpcheck_errors_total")[0].Value)
 
-	text, err := os.ReadFile("../../grafana/tcpcheck.json")
-	require.NoError(t, err)
-	var d dashboard
-	require.NoError(t, json.Unmarshal(text, &d))
+	d, _ := readDashboard(t)
 	everything := map[string]string{"__range": "1m", "__rate_interval": "1m", "job": ".*", "instance": ".*", "check": ".*"}
 	var queries []string
 	for _, block := range documentedQueries(t) {
@@ -101,11 +108,8 @@ func (s *server) in(t *testing.T) *server { return &server{t: t, api: s.api} }
 // testDashboard asks all that the dashboard asks, for everything and for one
 // instance, in place of Grafana, which cannot be built from a module.
 func (s *server) testDashboard() {
-	text, err := os.ReadFile("../../grafana/tcpcheck.json")
-	require.NoError(s.t, err)
-	var d dashboard
-	require.NoError(s.t, json.Unmarshal(text, &d))
-	require.NotContains(s.t, strings.ReplaceAll(string(text), `"uid": "${datasource}"`, ""), `"uid": "$`, "a data source of its own")
+	d, text := readDashboard(s.t)
+	require.NotContains(s.t, strings.ReplaceAll(text, `"uid": "${datasource}"`, ""), `"uid": "$`, "a data source of its own")
 
 	everything := map[string]string{"__range": "1m", "__rate_interval": "2s"}
 	for _, variable := range d.Templating.List {

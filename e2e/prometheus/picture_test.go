@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -37,20 +36,15 @@ func TestPicture(t *testing.T) {
 	if *update {
 		interval = 5 * time.Second // the quickstart's own
 	}
-	quickstart := func(overrides ...string) *process.Process {
-		args := []string{"--config", "../../examples/quickstart.yaml"}
-		overrides = append(overrides, "service::telemetry: {metrics: {level: none}, logs: {level: info}}")
-		for _, override := range overrides {
-			args = append(args, "--config", "yaml:"+override)
-		}
-		return process.Start(t, exec.Command(process.Program(t, "COLLECTOR", "e2e-prometheus"), args...), process.CollectorReady)
+	quickstart := func(different ...string) *process.Process {
+		return startQuickstart(t, append(different, "service::telemetry::metrics::level: none")...) // there are two
 	}
-	open := func(overrides ...string) *process.Process {
-		return quickstart(append(overrides, "service::pipelines: {metrics: {receivers: [otlp], exporters: [debug]}, metrics/print: {receivers: [otlp]}}")...)
+	open := func(different ...string) *process.Process {
+		return quickstart(append(different, "service::pipelines: {metrics: {receivers: [otlp], exporters: [debug]}, metrics/print: {receivers: [otlp]}}")...)
 	}
 	ports := open()
 	quickstart("service::pipelines::metrics/ports::receivers: [tcpcheck]", fmt.Sprintf("receivers::tcpcheck::collection_interval: %v", interval))
-	s := startServer(t, &collector{page: "localhost:9464", own: "localhost:18888"}, "scrape_interval: 500ms", fmt.Sprintf("scrape_interval: %v", interval))
+	s := startServer(t, quickstartPages, "scrape_interval: 500ms", fmt.Sprintf("scrape_interval: %v", interval))
 
 	s.awaitSome(canConnect)
 	p := &picture{start: time.Now().Add(interval), step: interval}

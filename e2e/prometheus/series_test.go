@@ -2,7 +2,6 @@ package prometheus
 
 import (
 	"fmt"
-	"syscall"
 	"testing"
 	"time"
 
@@ -78,16 +77,12 @@ func TestInstanceAttribute(t *testing.T) {
 // scrape.
 func TestRemovedTarget(t *testing.T) {
 	web := newService(t, "127.0.0.1")
-	instance := func(name string) string {
-		return fmt.Sprintf("{name: %s, endpoint: '127.0.0.1:%d'},\n", name, web.port)
-	}
 	// It would be on the page for an hour.
-	c := startCollector(t, instance("stays")+instance("goes"), "exporters::prometheus::metric_expiration: 1h")
+	c := startCollector(t, web.instance("stays")+web.instance("goes"), "exporters::prometheus::metric_expiration: 1h")
 	s := startServer(t, c)
 	labels := []model.LabelName{"tcpcheck_instance"}
 	s.awaitLines(canConnect, labels, "goes", "stays")
-	c.configure(t, instance("stays"))
-	require.NoError(t, syscall.Kill(c.PID(), syscall.SIGHUP))
+	c.reload(t, web.instance("stays"))
 	s.awaitLines(canConnect, labels, "stays")
 }
 

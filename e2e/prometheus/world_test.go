@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"syscall"
 	"testing"
 	"time"
 
@@ -97,11 +98,38 @@ func (c *collector) configure(t *testing.T, instances string) {
 	c.delayed(t, 0, instances)
 }
 
+// reload lets a running collector go on with other instances.
+func (c *collector) reload(t *testing.T, instances string) {
+	t.Helper()
+	c.configure(t, instances)
+	c.hangUp(t)
+}
+
+// hangUp has the collector read its configuration again.
+func (c *collector) hangUp(t *testing.T) {
+	t.Helper()
+	require.NoError(t, syscall.Kill(c.PID(), syscall.SIGHUP))
+}
+
 // delayed is configure with a time until the first checks.
 func (c *collector) delayed(t *testing.T, delay time.Duration, instances string) {
 	t.Helper()
 	write(t, c.file, fmt.Sprintf("receivers: {tcpcheck: {initial_delay: %v, instances: [\n%s]}}\n", delay, instances))
 }
+
+// startQuickstart runs examples/quickstart.yaml with what is to be different, all of it
+// YAML.
+func startQuickstart(t *testing.T, different ...string) *process.Process {
+	t.Helper()
+	args := []string{"--config", "../../examples/quickstart.yaml", "--config", "yaml:service::telemetry::logs::level: info"}
+	for _, text := range different {
+		args = append(args, "--config", "yaml:"+text)
+	}
+	return process.Start(t, exec.Command(process.Program(t, "COLLECTOR", "e2e-prometheus"), args...), process.CollectorReady)
+}
+
+// quickstartPages are those of the quickstart.
+var quickstartPages = &collector{page: "localhost:9464", own: "localhost:18888"}
 
 // world is a network of names and services.
 type world struct {
@@ -160,6 +188,11 @@ func newService(t *testing.T, addresses ...string) *service {
 		s.up(address)
 	}
 	return s
+}
+
+// instance returns the options of an instance that checks the service over IPv4.
+func (s *service) instance(name string) string {
+	return fmt.Sprintf("{name: %s, endpoint: '127.0.0.1:%d'},\n", name, s.port)
 }
 
 // up opens the port of addresses.

@@ -34,7 +34,7 @@ func familyHint(results []probe.Result, about *probe.Result) string {
 			continue
 		}
 		known, look := causes(up, failed[down], local)
-		return strings.Join([]string{known, look, "If " + up.String() + " alone is meant, write " + familyOption[up] + "."}, " ")
+		return strings.Join([]string{known, look, "If " + up.String() + " alone is meant, write address_families: [" + up.String() + "]."}, " ")
 	}
 	return ""
 }
@@ -70,10 +70,4 @@ func binding(up target.Family, local bool) string {
 		return "::1 is ipv6 only, and so is [::] with IPV6_V6ONLY; ::1 together with 127.0.0.1 is both."
 	}
 	return "[::] with IPV6_V6ONLY is ipv6 only, and without it both."
-}
-
-// familyOption is what to write to check one family only.
-var familyOption = map[target.Family]string{
-	target.IPv4: "address_families: [ipv4]",
-	target.IPv6: "address_families: [ipv6]",
 }

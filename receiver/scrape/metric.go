@@ -24,6 +24,8 @@ type metric struct {
 	// ends says that a series without a value has ended. The others keep their
 	// last one: what was counted so far, and how long the last resolution took.
 	ends bool
+	// perFamily says that a target has one value of each family at most.
+	perFamily bool
 	// merges says that the points of a unit can be equal but for their values,
 	// since the user took away the attributes that would tell them apart.
 	merges bool
@@ -80,7 +82,7 @@ func enabledMetrics(c *metadata.MetricsConfig, targets []target.Target) []metric
 		strategy: c.TcpcheckErrors.AggregationStrategy, attributes: attributesOf(c.TcpcheckErrors.EnabledAttributes, nil),
 	})
 	add(c.TcpcheckDNSLookupDuration.Enabled, metric{
-		name: info.TcpcheckDNSLookupDuration.Name, record: recordResolveTime,
+		name: info.TcpcheckDNSLookupDuration.Name, perFamily: true, record: recordResolveTime,
 		strategy: c.TcpcheckDNSLookupDuration.AggregationStrategy, attributes: attributesOf(c.TcpcheckDNSLookupDuration.EnabledAttributes, nil),
 	})
 	add(c.NetworkTCPResponseTime.Enabled, metric{
@@ -92,7 +94,7 @@ func enabledMetrics(c *metadata.MetricsConfig, targets []target.Target) []metric
 		strategy: c.TcpcheckSynRetransmits.AggregationStrategy, attributes: attributesOf(c.TcpcheckSynRetransmits.EnabledAttributes, nil),
 	})
 	add(c.TcpcheckFamilyOmitted.Enabled, metric{
-		name: info.TcpcheckFamilyOmitted.Name, integer: true, ends: true, record: recordFamilyOmitted,
+		name: info.TcpcheckFamilyOmitted.Name, integer: true, ends: true, perFamily: true, record: recordFamilyOmitted,
 		strategy: c.TcpcheckFamilyOmitted.AggregationStrategy, attributes: attributesOf(c.TcpcheckFamilyOmitted.EnabledAttributes, nil),
 	})
 	return metrics
@@ -179,8 +181,7 @@ func (m *metric) divide(targets []target.Target) {
 	has := func(name string) bool {
 		return slices.ContainsFunc(m.attributes, func(a attribute) bool { return a.name == name })
 	}
-	perFamily := m.name == metadata.MetricsInfo.TcpcheckDNSLookupDuration.Name || m.name == metadata.MetricsInfo.TcpcheckFamilyOmitted.Name
-	perTarget := has("network.type") && (has("network.peer.address") || has("address") || has("error.type") || perFamily)
+	perTarget := has("network.type") && (has("network.peer.address") || has("address") || has("error.type") || m.perFamily)
 	m.merges = !perTarget || len(m.units) < len(targets)
 }
 
