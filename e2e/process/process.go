@@ -2,9 +2,13 @@
 package process
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -52,7 +56,10 @@ func Start(t testing.TB, command *exec.Cmd, ready string) *Process {
 	t.Helper()
 	p := &Process{t: t, command: command, output: newOutput(), exited: make(chan error, 1)}
 	command.Stdout, command.Stderr = p.output, p.output
-	require.NoError(t, command.Start())
+	signal.Ignore(os.Interrupt) // for the program, see awaitSignals
+	err := command.Start()
+	signal.Reset(os.Interrupt)
+	require.NoError(t, err)
 	go func() { p.exited <- command.Wait() }()
 	t.Cleanup(func() {
 		if command.ProcessState == nil {
@@ -63,7 +70,26 @@ func Start(t testing.TB, command *exec.Cmd, ready string) *Process {
 		}
 	})
 	p.Await(ready)
+	if ready == CollectorReady {
+		p.awaitSignals()
+	}
 	return p
+}
+
+// awaitSignals returns once the program listens for signals. A collector does so
+// a moment after it wrote that it is ready, and SIGTERM or SIGHUP before that ends
+// it at once. A program in Go leaves SIGINT ignored, as it was at the start, until
+// it asks for it (package os/signal), and proc_pid_status(5) shows when.
+func (p *Process) awaitSignals() {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
+		require.NoError(p.t, err)
+		_, caught, _ := strings.Cut(string(status), "SigCgt:")
+		mask, err := strconv.ParseUint(strings.Fields(caught)[0], 16, 64)
+		require.NoError(p.t, err)
+		return mask&(1<<(syscall.SIGINT-1)) != 0
+	}, patience, time.Millisecond, "the program does not listen for signals")
 }
 
 // Await returns once the output has a line with all of texts, and returns it.
