@@ -116,7 +116,7 @@ profile: ## where the receiver's time goes (root)
 # "go tool -modfile=tools/go.mod benchstat OLD NEW".
 benchmarks: ## the benchmarks of the hot functions, with their spread
 	mkdir -p build
-	$(GO) test -run '^$$' -bench . -count 6 -benchtime 0.3s . ./receiver/... > build/benchmarks.txt
+	$(GO) test -run '^$$' -bench . -count 6 -benchtime 0.3s . ./internal/... > build/benchmarks.txt
 	$(TOOL) benchstat build/benchmarks.txt
 
 # The collector, scraped by a real Prometheus server. What needs root skips with
@@ -141,8 +141,8 @@ $(PROMETHEUS): tools/prometheus/go.mod tools/prometheus/go.sum
 FUZZ = $(GO) test -run '^$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x -fuzz
 fuzz: ## new inputs for the fuzz tests
 	$(FUZZ) FuzzConfig .
-	$(FUZZ) FuzzErrorType ./receiver/probe
-	$(FUZZ) FuzzDNSAnswer ./receiver/probe
+	$(FUZZ) FuzzErrorType ./internal/probe
+	$(FUZZ) FuzzDNSAnswer ./internal/probe
 
 # The generator names a package after its folder, so it is given a path that
 # ends in the package's name, whatever the checkout is called.

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"example.com/tcpcheckreceiver/receiver/target"
+	"example.com/tcpcheckreceiver/internal/check"
 )
 
 // address returns what the user wrote for the target, for messages.
@@ -80,10 +80,10 @@ func (v *instanceValidator) checkHost(place, host, written string) {
 	if err != nil {
 		return
 	}
-	family := target.FamilyOf(literal)
+	family := check.FamilyOf(literal)
 	asked := v.instance.families()
 	switch {
-	case len(asked) == 0 || slices.Equal(asked, []target.Family{family}):
+	case len(asked) == 0 || slices.Equal(asked, []check.Family{family}):
 	case bool(v.instance.IPv4Only):
 		v.add(place, "%q is an %s address, but ipv4_only is true", written, family)
 	default:
@@ -102,7 +102,7 @@ func hostProblem(host string) string {
 		case hasControl(literal.Zone()):
 			return "has a control character in its zone"
 		case literal.Unmap().IsUnspecified():
-			return fmt.Sprintf("is the unspecified address, at which no host is; for this machine write %s", loopbackOf[target.FamilyOf(literal)])
+			return fmt.Sprintf("is the unspecified address, at which no host is; for this machine write %s", loopbackOf[check.FamilyOf(literal)])
 		case literal.IsMulticast():
 			return "is a multicast address, to which TCP cannot connect"
 		case literal.Is6() && literal.IsLinkLocalUnicast() && literal.Zone() == "":
@@ -137,7 +137,7 @@ func hostProblem(host string) string {
 }
 
 // loopbackOf is the address of this machine in each family.
-var loopbackOf = map[target.Family]string{target.IPv4: "127.0.0.1", target.IPv6: "::1, in an endpoint [::1]"}
+var loopbackOf = map[check.Family]string{check.IPv4: "127.0.0.1", check.IPv6: "::1, in an endpoint [::1]"}
 
 func isIPv6(text string) bool {
 	addr, err := netip.ParseAddr(text)

@@ -9,62 +9,64 @@ import (
 	"strings"
 	"time"
 
+	"example.com/tcpcheckreceiver/internal/check"
 	"example.com/tcpcheckreceiver/internal/metadata"
-	"example.com/tcpcheckreceiver/receiver"
-	"example.com/tcpcheckreceiver/receiver/target"
+	"example.com/tcpcheckreceiver/internal/receiver"
 )
 
-// plan returns what a valid Config asks for, with every default applied.
-func (c *Config) plan() receiver.Plan {
-	plan := receiver.Plan{
+// settings returns what a valid Config asks for, with every default applied.
+func (c *Config) settings() receiver.Settings {
+	settings := receiver.Settings{
 		Targets:      c.targets(),
 		InitialDelay: c.initialDelay(),
 		Warnings:     c.warnings(),
 		Metrics:      metadata.MetricsBuilderConfig{Metrics: c.Metrics, ResourceAttributes: c.ResourceAttributes},
 	}
 	if c.MaxConcurrentChecks != nil {
-		plan.MaxConcurrentChecks = int64(*c.MaxConcurrentChecks)
+		settings.MaxConcurrentChecks = int64(*c.MaxConcurrentChecks)
 	}
-	return plan
+	return settings
 }
 
 // targets returns the instances of a valid Config in plain values, with every
 // default applied.
-func (c *Config) targets() []target.Target {
-	targets := make([]target.Target, 0, len(c.Instances)+len(c.file.Instances))
+func (c *Config) targets() []check.Target {
+	targets := make([]check.Target, 0, len(c.Instances)+len(c.file.Instances))
 	for _, instance := range c.instances() {
 		targets = append(targets, c.target(instance))
 	}
 	return targets
 }
 
-func (c *Config) target(i *Instance) target.Target {
+func (c *Config) target(i *Instance) check.Target {
 	host, port := i.hostPort()
 	interval, timeout := c.timing(i)
-	t := target.Target{
-		Name:                i.Name,
-		Host:                host,
-		Port:                uint16(port),
-		Families:            i.families(),
-		MultipleIPs:         bool(i.MultipleIPs),
-		Timeout:             timeout,
-		Interval:            interval,
-		CacheDuration:       target.UntilError,
-		MaxCacheDuration:    c.maxIPCache(),
-		CollectResponseTime: bool(i.CollectResponseTime),
-		Service:             i.Service,
-		EmptyHostname:       bool(i.EmptyDefaultHostname),
-		Metrics:             target.Patterns{Include: compile(i.MetricPatterns.Include), Exclude: compile(i.MetricPatterns.Exclude)},
+	t := check.Target{
+		Host:             host,
+		Port:             uint16(port),
+		Families:         i.families(),
+		MultipleIPs:      bool(i.MultipleIPs),
+		Timeout:          timeout,
+		Interval:         interval,
+		CacheDuration:    check.UntilError,
+		MaxCacheDuration: c.maxIPCache(),
+		Labels: check.Labels{
+			Name:                i.Name,
+			CollectResponseTime: bool(i.CollectResponseTime),
+			Service:             i.Service,
+			EmptyHostname:       bool(i.EmptyDefaultHostname),
+			Metrics:             check.Patterns{Include: compile(i.MetricPatterns.Include), Exclude: compile(i.MetricPatterns.Exclude)},
+		},
 	}
 	if i.IPCacheDuration != nil {
 		t.CacheDuration = time.Duration(*i.IPCacheDuration)
 	}
-	if t.Service == "" {
-		t.Service = c.service()
+	if t.Labels.Service == "" {
+		t.Labels.Service = c.service()
 	}
 	for _, tag := range i.Tags {
 		key, value, _ := strings.Cut(tag, ":")
-		t.Tags = append(t.Tags, target.Tag{Key: key, Value: value})
+		t.Labels.Tags = append(t.Labels.Tags, check.Tag{Key: key, Value: value})
 	}
 	return t
 }
@@ -170,12 +172,12 @@ func unbracket(host string) string {
 
 // families returns the families asked for, in the order in which they are
 // reported; none means automatic.
-func (i *Instance) families() []target.Family {
+func (i *Instance) families() []check.Family {
 	if i.IPv4Only {
-		return []target.Family{target.IPv4}
+		return []check.Family{check.IPv4}
 	}
-	var families []target.Family
-	for _, family := range target.Families {
+	var families []check.Family
+	for _, family := range check.Families {
 		if slices.Contains(i.AddressFamilies, family.String()) {
 			families = append(families, family)
 		}

@@ -15,8 +15,8 @@ import (
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/receiver/receivertest"
 
+	"example.com/tcpcheckreceiver/internal/check"
 	"example.com/tcpcheckreceiver/internal/metadata"
-	"example.com/tcpcheckreceiver/receiver/target"
 )
 
 // load decodes and validates a configuration as the collector does.
@@ -48,155 +48,159 @@ func readTestdata(t *testing.T, name string) string {
 }
 
 func TestValidConfig(t *testing.T) {
-	defaults := target.Target{
-		Port: 1, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: target.UntilError, MaxCacheDuration: 5 * time.Minute,
+	defaults := check.Target{
+		Port: 1, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 5 * time.Minute,
 	}
-	with := func(change func(*target.Target)) []target.Target {
+	with := func(change func(*check.Target)) []check.Target {
 		changed := defaults
-		changed.Name, changed.Host = "a", "h"
+		changed.Labels.Name, changed.Host = "a", "h"
 		change(&changed)
-		return []target.Target{changed}
+		return []check.Target{changed}
 	}
 	pasted, err := load(t, readTestdata(t, "tcp_check.yaml"))
 	require.NoError(t, err)
 	for _, test := range []struct {
 		name string
 		yaml string
-		want []target.Target
+		want []check.Target
 	}{
 		{
 			name: "only what is required",
 			yaml: "instances: [{name: a, host: h, port: 1}]",
-			want: with(func(*target.Target) {}),
+			want: with(func(*check.Target) {}),
 		},
 		{
 			name: "options without a value are as if left out",
 			yaml: "{service: , init_config: , collection_interval: , instances: [{name: a, host: h, port: 1, endpoint: , timeout: , tags: , address_families: , ipv4_only: , ip_cache_duration: , metric_patterns: }]}",
-			want: with(func(*target.Target) {}),
+			want: with(func(*check.Target) {}),
 		},
 		{
 			name: "qiita's instances as pasted",
 			yaml: readTestdata(t, "qiita.yaml"),
-			want: []target.Target{
-				{Name: "qiita-sample-ec2-1", Host: "localhost", Port: 1000, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: target.UntilError, MaxCacheDuration: 5 * time.Minute, CollectResponseTime: true},
-				{Name: "qiita-sample-ec2-2", Host: "localhost", Port: 2000, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: target.UntilError, MaxCacheDuration: 5 * time.Minute, CollectResponseTime: true},
+			want: []check.Target{
+				{Host: "localhost", Port: 1000, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 5 * time.Minute, Labels: check.Labels{Name: "qiita-sample-ec2-1", CollectResponseTime: true}},
+				{Host: "localhost", Port: 2000, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 5 * time.Minute, Labels: check.Labels{Name: "qiita-sample-ec2-2", CollectResponseTime: true}},
 			},
 		},
 		{
 			name: "tcp_check's file as pasted, with every option",
 			yaml: readTestdata(t, "tcp_check.yaml"),
-			want: []target.Target{
+			want: []check.Target{
 				{
-					Name: "My first service", Host: "db.example.com", Port: 5432, Families: []target.Family{target.IPv4},
+					Host: "db.example.com", Port: 5432, Families: []check.Family{check.IPv4},
 					MultipleIPs: true, Timeout: 2500 * time.Millisecond, Interval: 30 * time.Second, CacheDuration: 2 * time.Minute, MaxCacheDuration: 5 * time.Minute,
-					CollectResponseTime: true,
-					Tags:                []target.Tag{{Key: "env", Value: "prod"}, {Key: "url_of", Value: "http://db.example.com:5432"}},
-					Service:             "checkout", EmptyHostname: true,
-					Metrics: target.Patterns{
-						Include: []*regexp.Regexp{regexp.MustCompile(`^network\.`)},
-						Exclude: []*regexp.Regexp{regexp.MustCompile(`errors$`)},
+					Labels: check.Labels{
+						Name: "My first service", CollectResponseTime: true,
+						Tags:    []check.Tag{{Key: "env", Value: "prod"}, {Key: "url_of", Value: "http://db.example.com:5432"}},
+						Service: "checkout", EmptyHostname: true,
+						Metrics: check.Patterns{
+							Include: []*regexp.Regexp{regexp.MustCompile(`^network\.`)},
+							Exclude: []*regexp.Regexp{regexp.MustCompile(`errors$`)},
+						},
 					},
 				},
-				{Name: "My second service", Host: "::1", Port: 22, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: target.UntilError, MaxCacheDuration: 5 * time.Minute, Service: "payments"},
+				{Host: "::1", Port: 22, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 5 * time.Minute, Labels: check.Labels{Name: "My second service", Service: "payments"}},
 			},
 		},
 		{
 			name: "tcp_check's file, named instead of pasted, and an instance more",
 			yaml: "{service: shop, instances: [{name: a, host: h, port: 1}], instances_file: testdata/tcp_check.yaml}",
-			want: []target.Target{
-				{Name: "a", Host: "h", Port: 1, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: target.UntilError, MaxCacheDuration: 5 * time.Minute, Service: "shop"},
+			want: []check.Target{
+				{Host: "h", Port: 1, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 5 * time.Minute, Labels: check.Labels{Name: "a", Service: "shop"}},
 				pasted.targets()[0], pasted.targets()[1],
 			},
 		},
 		{
 			name: "every option of the receiver",
 			yaml: readTestdata(t, "all_options.yaml"),
-			want: []target.Target{
+			want: []check.Target{
 				{
-					Name: "every option", Host: "db.example.com", Port: 5432, Families: []target.Family{target.IPv4, target.IPv6},
+					Host: "db.example.com", Port: 5432, Families: []check.Family{check.IPv4, check.IPv6},
 					MultipleIPs: true, Timeout: time.Minute, Interval: 90 * time.Second, CacheDuration: 0, MaxCacheDuration: 2 * time.Minute,
-					CollectResponseTime: true,
-					Tags:                []target.Tag{{Key: "env", Value: "prod"}, {Key: "note", Value: "a:b"}},
-					Service:             "checkout", EmptyHostname: true,
-					Metrics: target.Patterns{
-						Include: []*regexp.Regexp{regexp.MustCompile(`^network\.tcp\.`)},
-						Exclude: []*regexp.Regexp{regexp.MustCompile(`time$`)},
+					Labels: check.Labels{
+						Name: "every option", CollectResponseTime: true,
+						Tags:    []check.Tag{{Key: "env", Value: "prod"}, {Key: "note", Value: "a:b"}},
+						Service: "checkout", EmptyHostname: true,
+						Metrics: check.Patterns{
+							Include: []*regexp.Regexp{regexp.MustCompile(`^network\.tcp\.`)},
+							Exclude: []*regexp.Regexp{regexp.MustCompile(`time$`)},
+						},
 					},
 				},
-				{Name: "IPv6 literal with a zone", Host: "fe80::1%eth0", Port: 22, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: target.UntilError, MaxCacheDuration: 2 * time.Minute, Service: "payments"},
-				{Name: "only what is required", Host: "localhost", Port: 443, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: target.UntilError, MaxCacheDuration: 2 * time.Minute, Service: "payments"},
+				{Host: "fe80::1%eth0", Port: 22, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 2 * time.Minute, Labels: check.Labels{Name: "IPv6 literal with a zone", Service: "payments"}},
+				{Host: "localhost", Port: 443, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 2 * time.Minute, Labels: check.Labels{Name: "only what is required", Service: "payments"}},
 			},
 		},
 		{
 			name: "a shorter interval shortens the default timeout",
 			yaml: "{collection_interval: 5, instances: [{name: a, host: h, port: 1}]}",
-			want: with(func(t *target.Target) { t.Interval, t.Timeout = 5*time.Second, 5*time.Second }),
+			want: with(func(t *check.Target) { t.Interval, t.Timeout = 5*time.Second, 5*time.Second }),
 		},
 		{
 			name: "a longer timeout lengthens the default interval",
 			yaml: "instances: [{name: a, host: h, port: 1, timeout: 20}]",
-			want: with(func(t *target.Target) { t.Interval, t.Timeout = 20*time.Second, 20*time.Second }),
+			want: with(func(t *check.Target) { t.Interval, t.Timeout = 20*time.Second, 20*time.Second }),
 		},
 		{
 			name: "a timeout as long as the interval",
 			yaml: "instances: [{name: a, host: h, port: 1, timeout: 1.5, min_collection_interval: 1500ms}]",
-			want: with(func(t *target.Target) { t.Interval, t.Timeout = 1500*time.Millisecond, 1500*time.Millisecond }),
+			want: with(func(t *check.Target) { t.Interval, t.Timeout = 1500*time.Millisecond, 1500*time.Millisecond }),
 		},
 		{
 			name: "a timeout longer than the instance's interval, as tcp_check accepts it",
 			yaml: "instances: [{name: a, host: h, port: 1, timeout: 20, min_collection_interval: 15}]",
-			want: with(func(t *target.Target) { t.Interval, t.Timeout = 15*time.Second, 15*time.Second }),
+			want: with(func(t *check.Target) { t.Interval, t.Timeout = 15*time.Second, 15*time.Second }),
 		},
 		{
 			name: "a timeout longer than the receiver's interval",
 			yaml: "{collection_interval: 5s, instances: [{name: a, host: h, port: 1, timeout: 5.5}]}",
-			want: with(func(t *target.Target) { t.Interval, t.Timeout = 5*time.Second, 5*time.Second }),
+			want: with(func(t *check.Target) { t.Interval, t.Timeout = 5*time.Second, 5*time.Second }),
 		},
 		{
 			name: "tags that could be of the resource, where it has no such attribute",
 			yaml: "instances: [{name: a, host: h, port: 1, tags: ['job:x', 'service.name:y', '_private:z', '1st:u']}]",
-			want: with(func(t *target.Target) {
-				t.Tags = []target.Tag{{Key: "job", Value: "x"}, {Key: "service.name", Value: "y"}, {Key: "_private", Value: "z"}, {Key: "1st", Value: "u"}}
+			want: with(func(t *check.Target) {
+				t.Labels.Tags = []check.Tag{{Key: "job", Value: "x"}, {Key: "service.name", Value: "y"}, {Key: "_private", Value: "z"}, {Key: "1st", Value: "u"}}
 			}),
 		},
 		{
 			name: "a number in quotes is seconds too",
 			yaml: "instances: [{name: a, host: h, port: 1, ip_cache_duration: '120'}]",
-			want: with(func(t *target.Target) { t.CacheDuration = 2 * time.Minute }),
+			want: with(func(t *check.Target) { t.CacheDuration = 2 * time.Minute }),
 		},
 		{
 			name: "ipv4_only with the family that it means",
 			yaml: "instances: [{name: a, host: h, port: 1, ipv4_only: true, address_families: [ipv4]}]",
-			want: with(func(t *target.Target) { t.Families = []target.Family{target.IPv4} }),
+			want: with(func(t *check.Target) { t.Families = []check.Family{check.IPv4} }),
 		},
 		{
 			name: "a single family without a list",
 			yaml: "instances: [{name: a, host: h, port: 1, address_families: ipv6}]",
-			want: with(func(t *target.Target) { t.Families = []target.Family{target.IPv6} }),
+			want: with(func(t *check.Target) { t.Families = []check.Family{check.IPv6} }),
 		},
 		{
 			name: "a literal of the family asked for",
 			yaml: "instances: [{name: a, host: '::1', port: 1, address_families: [ipv6]}]",
-			want: with(func(t *target.Target) { t.Host, t.Families = "::1", []target.Family{target.IPv6} }),
+			want: with(func(t *check.Target) { t.Host, t.Families = "::1", []check.Family{check.IPv6} }),
 		},
 		{
 			name: "the same target over each family with a timeout of its own",
 			yaml: "instances: [{name: a, host: h, port: 1, ipv4_only: true}, {name: a, host: h, port: 1, address_families: [ipv6], timeout: 3}]",
 			want: append(
-				with(func(t *target.Target) { t.Families = []target.Family{target.IPv4} }),
-				with(func(t *target.Target) { t.Families, t.Timeout = []target.Family{target.IPv6}, 3*time.Second })...),
+				with(func(t *check.Target) { t.Families = []check.Family{check.IPv4} }),
+				with(func(t *check.Target) { t.Families, t.Timeout = []check.Family{check.IPv6}, 3*time.Second })...),
 		},
 		{
 			name: "the same target with other tags",
 			yaml: "instances: [{name: a, host: h, port: 1, tags: ['team:x']}, {name: a, host: h, port: 1, tags: ['team:y']}]",
 			want: append(
-				with(func(t *target.Target) { t.Tags = []target.Tag{{Key: "team", Value: "x"}} }),
-				with(func(t *target.Target) { t.Tags = []target.Tag{{Key: "team", Value: "y"}} })...),
+				with(func(t *check.Target) { t.Labels.Tags = []check.Tag{{Key: "team", Value: "x"}} }),
+				with(func(t *check.Target) { t.Labels.Tags = []check.Tag{{Key: "team", Value: "y"}} })...),
 		},
 		{
 			name: "names with an underscore, a trailing dot and digits",
 			yaml: "instances: [{name: a, host: _x.1a.example., port: 1}]",
-			want: with(func(t *target.Target) { t.Host = "_x.1a.example." }),
+			want: with(func(t *check.Target) { t.Host = "_x.1a.example." }),
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -250,7 +254,7 @@ func TestMaxConcurrentChecks(t *testing.T) {
 	} {
 		config, err := load(t, yaml)
 		require.NoError(t, err)
-		assert.Equal(t, want, config.plan().MaxConcurrentChecks, yaml)
+		assert.Equal(t, want, config.settings().MaxConcurrentChecks, yaml)
 	}
 }
 
@@ -319,7 +323,7 @@ func FuzzConfig(f *testing.F) {
 			return
 		}
 		for _, target := range config.targets() {
-			require.NotEmpty(t, target.Name)
+			require.NotEmpty(t, target.Labels.Name)
 			require.NotEmpty(t, target.Host)
 			require.NotZero(t, target.Port)
 			require.Positive(t, target.Timeout)

@@ -9,8 +9,8 @@ import (
 	"time"
 	"unicode"
 
+	"example.com/tcpcheckreceiver/internal/check"
 	"example.com/tcpcheckreceiver/internal/metadata"
-	"example.com/tcpcheckreceiver/receiver/target"
 )
 
 // Validate returns an error that has a line for each thing that is wrong, with
@@ -87,7 +87,7 @@ func (c *Config) checkDuplicates(p *problems) {
 		}
 		families := instance.families()
 		if len(families) == 0 {
-			families = target.Families
+			families = check.Families
 		}
 		tags := strings.Join(slices.Sorted(slices.Values(instance.Tags)), "\x00")
 		for _, family := range families {
@@ -143,13 +143,13 @@ func (v *instanceValidator) checkFamilies() {
 	}
 	for i, name := range names {
 		switch {
-		case name != target.IPv4.String() && name != target.IPv6.String():
+		case name != check.IPv4.String() && name != check.IPv6.String():
 			v.add(v.element("address_families", i), "%q is no address family; they are ipv4 and ipv6", name)
 		case slices.Contains(names[:i], name):
 			v.add(v.element("address_families", i), "%q is there twice", name)
 		}
 	}
-	if bool(v.instance.IPv4Only) && slices.Contains(names, target.IPv6.String()) {
+	if bool(v.instance.IPv4Only) && slices.Contains(names, check.IPv6.String()) {
 		v.add(v.place("ipv4_only"), "true contradicts address_families, which asks for ipv6")
 	}
 }

@@ -9,7 +9,7 @@ import (
 	collector "go.opentelemetry.io/collector/receiver"
 
 	"example.com/tcpcheckreceiver/internal/metadata"
-	"example.com/tcpcheckreceiver/receiver"
+	"example.com/tcpcheckreceiver/internal/receiver"
 )
 
 // NewFactory returns the factory of the tcpcheck receiver.
@@ -26,5 +26,5 @@ func createMetrics(_ context.Context, set collector.Settings, config component.C
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	return receiver.New(set, c.plan(), next)
+	return receiver.New(set, c.settings(), next)
 }

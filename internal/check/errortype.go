@@ -1,0 +1,41 @@
+package check
+
+import "strings"
+
+// ErrorType says why a check failed, in the words of the error.type attribute.
+// The zero value means that it did not fail.
+type ErrorType string
+
+// The reasons for a failed check.
+const (
+	ConnectionRefused  ErrorType = "connection_refused"  // the host answered that nothing listens
+	Timeout            ErrorType = "timeout"             // no answer within the timeout
+	ConnectionReset    ErrorType = "connection_reset"    // the peer broke off the handshake
+	HostUnreachable    ErrorType = "host_unreachable"    // a router or the neighbour discovery says so
+	NetworkUnreachable ErrorType = "network_unreachable" // no route, here or at a router
+	PermissionDenied   ErrorType = "permission_denied"   // a rule or route of this machine forbids it
+	// AdministrativelyProhibited is the reason where a router or firewall on the way,
+	// or the host, says by ICMP that it is forbidden (RFC 1812, section 5.2.7.1; RFC
+	// 4443, section 3.1). Only Linux tells it from HostUnreachable, NetworkUnreachable
+	// and PermissionDenied.
+	AdministrativelyProhibited ErrorType = "administratively_prohibited"
+	NoAddress                  ErrorType = "no_address"    // the name exists, without an address of the family
+	DNSNotFound                ErrorType = "dns_not_found" // the name does not exist
+	DNSTimeout                 ErrorType = "dns_timeout"   // name resolution had no answer within the timeout
+	DNSFailure                 ErrorType = "dns_failure"   // name resolution was answered by an error
+	Other                      ErrorType = "_OTHER"        // anything else, by the name that OpenTelemetry gives it; the log has the words
+)
+
+// ErrorTypes are all reasons, in the order above.
+var ErrorTypes = []ErrorType{
+	ConnectionRefused, Timeout, ConnectionReset, HostUnreachable, NetworkUnreachable, PermissionDenied, AdministrativelyProhibited,
+	NoAddress, DNSNotFound, DNSTimeout, DNSFailure, Other,
+}
+
+// Words returns the reason as a sentence has it, such as "connection refused".
+func (e ErrorType) Words() string {
+	if e == Other {
+		return "another reason"
+	}
+	return strings.ReplaceAll(string(e), "_", " ")
+}

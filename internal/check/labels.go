@@ -1,0 +1,47 @@
+package check
+
+import "regexp"
+
+// Labels say how the reports on a target are labelled, and which of them its user
+// wants.
+type Labels struct {
+	// Name is the instance's name. Names need not be unique.
+	Name string
+	// Tags go onto every point.
+	Tags []Tag
+	// Service becomes service.name of the resource, unless empty.
+	Service string
+	// EmptyHostname makes the Datadog exporter send the points without a host.
+	EmptyHostname bool
+	// CollectResponseTime reports how long the handshake took.
+	CollectResponseTime bool
+	// Metrics selects the metrics by name. The zero value selects all.
+	Metrics Patterns
+}
+
+// Tag is an attribute that the user puts on every point of a target.
+type Tag struct {
+	Key, Value string // both not empty
+}
+
+// Patterns select metrics by name, as the Datadog Agent's metric_patterns do:
+// a pattern matches anywhere in the name unless it is anchored. The zero value
+// selects every metric.
+type Patterns struct {
+	Include []*regexp.Regexp // empty: every metric
+	Exclude []*regexp.Regexp // wins over Include
+}
+
+// Match reports whether the metric of this name is selected.
+func (p Patterns) Match(name string) bool {
+	return !matchAny(p.Exclude, name) && (len(p.Include) == 0 || matchAny(p.Include, name))
+}
+
+func matchAny(patterns []*regexp.Regexp, name string) bool {
+	for _, pattern := range patterns {
+		if pattern.MatchString(name) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,120 @@
+package check
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Status is what a check found out about an address. The zero value is none: the
+// check is not done.
+type Status uint8
+
+// The statuses of a Result.
+const (
+	// Up: the connection was made.
+	Up Status = iota + 1
+	// Down: it was not.
+	Down
+	// Unchecked: this machine was unable to check, which says nothing about the
+	// target.
+	Unchecked
+	// Unconfirmed: it is not known whether the name has addresses of this family. Its
+	// resolution failed in a family that was not asked for, while the other one has
+	// addresses.
+	Unconfirmed
+)
+
+// Result is what a check found about one address, or about one family of a
+// name where there is no address to dial.
+type Result struct {
+	// Family is the address family; zero where a name never resolved and no
+	// family was asked for.
+	Family Family
+	// Address is the address that was dialled, or where the name does not
+	// resolve now, the one that it had last. It is invalid if none was ever
+	// known.
+	Address netip.Addr
+	Status  Status
+	// Err says why the status is not Up, and is nil if it is.
+	Err error
+	// ErrorType is the reason for Err if the status is Down or Unconfirmed, and
+	// empty otherwise.
+	ErrorType ErrorType
+	// HandshakeTime is how long the TCP handshake took, if it was made: from the
+	// SYN to the SYN-ACK as the kernel measured it where it tells (Linux), by the
+	// clock around the dial elsewhere.
+	HandshakeTime time.Duration
+	// SYNRetransmits is how many SYNs were sent again, or UnknownRetransmits.
+	SYNRetransmits int
+}
+
+// UnknownRetransmits is the SYNRetransmits of a Result if nothing was dialled, or this
+// system does not tell.
+const UnknownRetransmits = -1
+
+// Silent reports whether there was no answer until the timeout, of the address or of the
+// name servers, whoever is to blame for that.
+func (r *Result) Silent() bool {
+	if r.Status == Unchecked {
+		var timed interface{ Timeout() bool }
+		return errors.As(r.Err, &timed) && timed.Timeout()
+	}
+	return r.ErrorType == Timeout || r.ErrorType == DNSTimeout
+}
+
+// Lookup is one name resolution of a check.
+type Lookup struct {
+	Family Family
+	Time   time.Duration
+}
+
+// OmissionReason says why a family of a name is left out.
+type OmissionReason uint8
+
+// The reasons for an Omission.
+const (
+	// NameLacksFamily: the name has an address in the other family only.
+	NameLacksFamily OmissionReason = iota
+	// MachineLacksFamily: this machine has no address from which it could reach
+	// that of the name.
+	MachineLacksFamily
+)
+
+// Omission is a family of a name that is not checked, where the families were not asked
+// for.
+type Omission struct {
+	Family Family
+	Reason OmissionReason
+}
+
+// Excess says that a family of a name has more addresses than are checked.
+type Excess struct {
+	Family         Family
+	Found, Checked int
+}
+
+// Report is all that one check of a target found. Nobody changes it. The zero value is
+// that of a check that was not done.
+type Report struct {
+	Target *Target
+	// Time is that of the points, when the collection began of which it is a part.
+	Time    time.Time
+	Results []Result // IPv4 before IPv6, then in the resolver's order; empty if it was not done
+	Lookups []Lookup // the name resolutions that took place, if any
+	// Omissions and Excesses say what of the name was not checked.
+	Omissions []Omission
+	Excesses  []Excess
+}
+
+// Complete reports whether the target was checked over all its addresses: nothing is
+// known of one where that was cut short, or where this machine was unable to.
+func (r *Report) Complete() bool {
+	return len(r.Results) > 0 && !slices.ContainsFunc(r.Results, func(r Result) bool { return r.Status == Unchecked })
+}
+
+// Silent reports whether one of the results is.
+func (r *Report) Silent() bool {
+	return slices.ContainsFunc(r.Results, func(r Result) bool { return r.Silent() })
+}

@@ -1,0 +1,255 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// newDialers returns what makes the dialers of this system.
+func newDialers() newDialer {
+	lowest := lowestEphemeralPort()
+	return func(address netip.AddrPort, timeout time.Duration) dialer {
+		return &linuxDialer{address: address, timeout: timeout, mayBeSelf: address.Port() >= lowest, heed: true, tables: processTables}
+	}
+}
+
+// linuxDialer is the dialer that asks the kernel what happened and when, instead
+// of the clock when it came to hear of it: under load, this machine notices an
+// answer long after it arrived.
+type linuxDialer struct {
+	address   netip.AddrPort
+	timeout   time.Duration
+	mayBeSelf bool // the kernel may choose the port as the local one
+	tables    *tables
+	sockaddr  unix.Sockaddr
+	domain    int
+	fd        int         // of the attempt that is pending
+	start     time.Time   // when the SYN of the last attempt was sent
+	before    *tableState // of the tables, when it was sent
+	refused   bool        // it was refused at once
+	heed      bool        // the ICMP errors of the next attempt from its SYN on
+}
+
+// lowestEphemeralPort returns the lower end of net.ipv4.ip_local_port_range
+// (ip(7)), which holds for IPv6 as well, or 0 if it cannot be read.
+func lowestEphemeralPort() uint16 {
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if err != nil {
+		return 0
+	}
+	var lowest, highest uint16
+	if _, err := fmt.Sscan(string(text), &lowest, &highest); err != nil {
+		return 0
+	}
+	return lowest
+}
+
+func (d *linuxDialer) begin() (handshake, error) {
+	if err := d.setSockaddr(); err != nil {
+		return handshake{}, err
+	}
+	fd, err := unix.Socket(d.domain, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	if err != nil {
+		return handshake{}, d.failed("socket", err)
+	}
+	if d.heed {
+		d.heedICMP(fd)
+	}
+	d.start = time.Now()
+	d.before = d.tables.at(d.start, stale)
+	if err := unix.Connect(fd, d.sockaddr); err != nil && err != unix.EINPROGRESS && err != unix.EINTR {
+		_ = unix.Close(fd)
+		return handshake{}, d.failed("connect", err)
+	}
+	// On loopback, all has happened by now.
+	shake, err := d.pollFirst(fd)
+	if err == errPending { //nolint:errorlint // it is never wrapped
+		if !d.heed {
+			d.heedICMP(fd)
+		}
+		d.heed, d.fd = true, fd
+		return shake, err
+	}
+	// A target that has answered at once is spared the system call the next time.
+	d.heed = err != nil && !d.refused
+	_ = unix.Close(fd)
+	return shake, err
+}
+
+func (d *linuxDialer) failed(call string, err error) error { return newDialError(d.address, call, err) }
+
+// initialRTO is when the first SYN is sent again, if there is no answer (RFC 6298,
+// section 2.1).
+const initialRTO = time.Second
+
+// pollFirst is poll for an attempt that has just begun. A target that refused the last
+// time usually refuses again, so SO_ERROR is read first: that saves one system call, a
+// tenth of what a refused check costs.
+func (d *linuxDialer) pollFirst(fd int) (shake handshake, err error) {
+	errno := unix.Errno(0)
+	if d.refused && time.Since(d.start) < initialRTO { // no SYN was sent again
+		errno, err = d.socketError(fd)
+	}
+	if err == nil && errno == unix.ECONNREFUSED {
+		return handshake{}, d.failed("connect", errno)
+	}
+	if err == nil {
+		// Of another error, the state says whether it has ended the attempt.
+		shake, err = d.pollAfter(fd, errno)
+	}
+	d.refused = isRefused(err)
+	return shake, err
+}
+
+// isRefused reports whether err says that nothing listens.
+func isRefused(err error) bool {
+	failed, ok := err.(*dialError)               //nolint:errorlint // it is never wrapped
+	return ok && failed.err == unix.ECONNREFUSED //nolint:errorlint // it is as the system call returned it
+}
+
+// poll asks the kernel for the state of the attempt.
+func (d *linuxDialer) poll(fd int) (handshake, error) { return d.pollAfter(fd, 0) }
+
+// pollAfter is poll, once the error of the socket has been read: it can be read once.
+func (d *linuxDialer) pollAfter(fd int, read unix.Errno) (handshake, error) {
+	info, errno := tcpInfo(fd)
+	if errno != 0 {
+		return handshake{}, d.failed("getsockopt", errno)
+	}
+	shake := handshake{retransmits: int(info.Total_retrans), unsent: info.Total_retrans > 0 && info.Retrans == 0}
+	if info.State == unix.BPF_TCP_CLOSE && read == 0 {
+		var err error
+		if read, err = d.socketError(fd); err != nil {
+			return shake, err
+		}
+	}
+	switch phaseOf(info.State, read) {
+	case pending:
+		return shake, errPending
+	case ended:
+		return shake, d.ended(fd, read, shake)
+	case connected:
+	}
+	if d.mayBeSelf && isSelf(fd) {
+		return shake, d.failed("connect", unix.ECONNREFUSED)
+	}
+	shake.unsent = false
+	shake.time = handshakeTime(&info, time.Since(d.start))
+	return shake, nil
+}
+
+// ended returns the error of an attempt that ended with errno.
+func (d *linuxDialer) ended(fd int, errno unix.Errno, shake handshake) error {
+	if errno == unix.ETIMEDOUT {
+		// The kernel gave up before the timeout (tcp_syn_retries in tcp(7)).
+		return d.timedOut(time.Now(), shake)
+	}
+	err := newDialError(d.address, "connect", errno)
+	if errno != unix.ECONNREFUSED {
+		err.icmp = readICMP(fd)
+	}
+	return err
+}
+
+// socketError returns the pending error of the socket, or 0 for none.
+func (d *linuxDialer) socketError(fd int) (unix.Errno, error) {
+	errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil {
+		return 0, d.failed("getsockopt", err)
+	}
+	return unix.Errno(errno), nil
+}
+
+// isSelf reports whether the socket connected to itself, by the simultaneous open
+// of RFC 9293, section 3.5: nothing listens on the port then, which the kernel
+// had just chosen as the local one.
+func isSelf(fd int) bool {
+	local, err := unix.Getsockname(fd)
+	if err != nil {
+		return false
+	}
+	peer, err := unix.Getpeername(fd)
+	if err != nil {
+		return false // it is closed already, by a peer
+	}
+	switch l := local.(type) {
+	case *unix.SockaddrInet4:
+		p, ok := peer.(*unix.SockaddrInet4)
+		return ok && l.Port == p.Port && l.Addr == p.Addr
+	case *unix.SockaddrInet6:
+		p, ok := peer.(*unix.SockaddrInet6)
+		return ok && l.Port == p.Port && l.Addr == p.Addr
+	}
+	return false
+}
+
+// await waits for the answer in the runtime's poller.
+func (d *linuxDialer) await(ctx context.Context) (shake handshake, err error) {
+	file := os.NewFile(uintptr(d.fd), "")
+	defer func() { _ = file.Close() }()
+	raw, err := file.SyscallConn()
+	if err == nil {
+		err = file.SetWriteDeadline(d.start.Add(d.timeout))
+	}
+	if err != nil {
+		return handshake{}, d.failed("epoll_ctl", err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = file.SetWriteDeadline(d.start) })
+	defer stop()
+
+	polled := raw.Write(func(fd uintptr) bool {
+		shake, err = d.poll(int(fd))
+		return err != errPending //nolint:errorlint // it is never wrapped
+	})
+	if ctx.Err() != nil {
+		return handshake{}, ctx.Err()
+	}
+	if polled != nil {
+		// Time is up. Whether the answer is there is the kernel's to say: the
+		// poller may not have come to tell.
+		if err := raw.Control(func(fd uintptr) { shake, err = d.poll(int(fd)) }); err != nil {
+			return handshake{}, d.failed("epoll_wait", err)
+		}
+	}
+	switch {
+	case err == errPending: //nolint:errorlint // it is never wrapped
+		err = d.timedOut(d.start.Add(d.timeout), shake)
+	case err == nil && shake.time > d.timeout:
+		shake.time, err = 0, d.failed("", os.ErrDeadlineExceeded)
+	}
+	return shake, err
+}
+
+// timedOut returns the error of an attempt that had no answer until end, of which shake
+// is known: that of this machine where the SYN was lost here.
+func (d *linuxDialer) timedOut(end time.Time, shake handshake) error {
+	err := newDialError(d.address, "", os.ErrDeadlineExceeded)
+	after := d.tables.at(end, min(stale, d.timeout/4))
+	if lost := lostHere(d.before, after, shake, d.address.Addr().Is6()); lost != nil {
+		err.err, err.local = lost, true
+	}
+	return err
+}
+
+// setSockaddr sets the address as the kernel takes it. That of an interface may
+// change from one attempt to the next.
+func (d *linuxDialer) setSockaddr() error {
+	address := d.address.Addr()
+	switch {
+	case d.sockaddr != nil && address.Zone() == "":
+	case address.Is4():
+		d.sockaddr, d.domain = &unix.SockaddrInet4{Port: int(d.address.Port()), Addr: address.As4()}, unix.AF_INET
+	default:
+		zone, err := zoneIndex(address)
+		if err != nil {
+			return err
+		}
+		d.sockaddr, d.domain = &unix.SockaddrInet6{Port: int(d.address.Port()), Addr: address.As16(), ZoneId: zone}, unix.AF_INET6
+	}
+	return nil
+}

@@ -1,0 +1,43 @@
+package probe
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/windows"
+
+	"example.com/tcpcheckreceiver/internal/check"
+)
+
+// errnoTypes names the errors of ConnectEx and connect (Windows Sockets error
+// codes).
+var errnoTypes = map[syscall.Errno]check.ErrorType{
+	windows.WSAECONNREFUSED:           check.ConnectionRefused,
+	windows.ERROR_CONNECTION_REFUSED:  check.ConnectionRefused,
+	windows.WSAETIMEDOUT:              check.Timeout,
+	windows.ERROR_SEM_TIMEOUT:         check.Timeout,
+	windows.WSAECONNRESET:             check.ConnectionReset,
+	windows.WSAECONNABORTED:           check.ConnectionReset,
+	windows.ERROR_NETNAME_DELETED:     check.ConnectionReset,
+	windows.WSAEHOSTUNREACH:           check.HostUnreachable,
+	windows.WSAEHOSTDOWN:              check.HostUnreachable,
+	windows.ERROR_HOST_UNREACHABLE:    check.HostUnreachable,
+	windows.WSAENETUNREACH:            check.NetworkUnreachable,
+	windows.WSAENETDOWN:               check.NetworkUnreachable,
+	windows.ERROR_NETWORK_UNREACHABLE: check.NetworkUnreachable,
+	windows.WSAEACCES:                 check.PermissionDenied,
+	windows.ERROR_ACCESS_DENIED:       check.PermissionDenied,
+}
+
+// localFaults are the errors that are this machine's own: no socket, memory or
+// ephemeral port left, or no address of the family.
+var localFaults = map[syscall.Errno]bool{
+	windows.WSAEMFILE:          true,
+	windows.WSAENOBUFS:         true,
+	windows.WSAEADDRINUSE:      true,
+	windows.WSAEADDRNOTAVAIL:   true,
+	windows.WSAEAFNOSUPPORT:    true,
+	windows.WSAEPROTONOSUPPORT: true,
+}
+
+// connectCalls are the names under which Go's net reports a failed connect.
+var connectCalls = map[string]bool{"connect": true, "connectex": true}

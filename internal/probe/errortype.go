@@ -1,0 +1,108 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+
+	"example.com/tcpcheckreceiver/internal/check"
+)
+
+// connectErrorType names the reason for a failed connection attempt.
+func connectErrorType(err error) check.ErrorType {
+	if failed, ok := err.(*dialError); ok && failed.icmp.prohibits() { //nolint:errorlint // it is never wrapped
+		if failed.icmp.local {
+			return check.PermissionDenied
+		}
+		return check.AdministrativelyProhibited
+	}
+	if errno, ok := errnoOf(err); ok {
+		if errorType, ok := errnoTypes[errno]; ok {
+			return errorType
+		}
+	}
+	if isTimeout(err) {
+		return check.Timeout
+	}
+	return check.Other
+}
+
+// errnoOf returns the error number in err, if there is one.
+func errnoOf(err error) (syscall.Errno, bool) {
+	if failed, ok := err.(*dialError); ok { //nolint:errorlint // as a rule; errors.As takes an allocation
+		errno, ok := failed.err.(syscall.Errno) //nolint:errorlint // it is as the system call returned it
+		return errno, ok
+	}
+	var errno syscall.Errno
+	ok := errors.As(err, &errno)
+	return errno, ok
+}
+
+// lookupErrorType names the reason for a failed name resolution. DNSNotFound
+// then means that this family has no address: Go's resolver does not tell a
+// name that does not exist from one without an address of the family asked for.
+func lookupErrorType(err error) check.ErrorType {
+	var dnsError *net.DNSError
+	var addrError *net.AddrError // a hosts file has the name, but not in this family
+	switch {
+	case errors.As(err, &dnsError) && dnsError.IsNotFound, errors.As(err, &addrError):
+		return check.DNSNotFound
+	case isTimeout(err):
+		return check.DNSTimeout
+	}
+	return check.DNSFailure
+}
+
+func isTimeout(err error) bool {
+	var netError net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &netError) && netError.Timeout()
+}
+
+// dialError is the error of a connection attempt. It says what the *net.OpError of
+// a net.Dialer says, without making it: for a target that refuses, that would be a
+// third of all allocations.
+type dialError struct {
+	address netip.AddrPort
+	call    string // the system call that failed, or empty
+	err     error
+	icmp    *icmpError // that ended the attempt, if known
+	local   bool       // the SYN or its answer was lost on this machine
+}
+
+func newDialError(address netip.AddrPort, call string, err error) *dialError {
+	return &dialError{address: address, call: call, err: err}
+}
+
+func (e *dialError) Error() string {
+	text := "dial tcp " + e.address.String() + ": "
+	if e.call != "" {
+		text += e.call + ": "
+	}
+	return text + e.err.Error() + e.icmp.String()
+}
+
+func (e *dialError) Unwrap() error { return e.err }
+
+// Timeout reports whether the attempt had no answer until its timeout.
+func (e *dialError) Timeout() bool { return e.local || isTimeout(e.err) }
+
+// isLocalFault reports whether a connection attempt failed for a want of this
+// machine, which says nothing about the target: connect(2) gave one of the
+// errors in localFaults, or another call than connect failed at all.
+func isLocalFault(err error) bool {
+	if errno, ok := errnoOf(err); ok && localFaults[errno] {
+		return true
+	}
+	if failed, ok := err.(*dialError); ok { //nolint:errorlint // as a rule; errors.As takes an allocation
+		return failed.local || failed.call != "" && !connectCalls[failed.call]
+	}
+	var call *os.SyscallError
+	if errors.As(err, &call) && !connectCalls[call.Syscall] {
+		return true
+	}
+	var zoneError *unknownZoneError
+	return errors.As(err, &zoneError)
+}

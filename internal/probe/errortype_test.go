@@ -1,0 +1,120 @@
+//go:build unix
+
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/tcpcheckreceiver/internal/check"
+)
+
+// opError is what net.Dialer makes of an error of a system call.
+func opError(call string, errno syscall.Errno) error {
+	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError(call, errno)}
+}
+
+// inBothForms returns an error of net.Dialer, and in the form of the dialer
+// that makes the system calls itself.
+func inBothForms(err error) map[string]error {
+	forms := map[string]error{"of net.Dialer": err}
+	var call *os.SyscallError
+	var operation *net.OpError
+	if errors.As(err, &call) {
+		forms["of our own"] = newDialError(netip.AddrPort{}, call.Syscall, call.Err)
+	} else if errors.As(err, &operation) {
+		forms["of our own"] = newDialError(netip.AddrPort{}, "", operation.Err)
+	}
+	return forms
+}
+
+func TestConnectErrorType(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		err   error
+		want  check.ErrorType
+		local bool
+	}{
+		{name: "refused", err: opError("connect", syscall.ECONNREFUSED), want: check.ConnectionRefused},
+		{name: "protocol unreachable", err: opError("connect", syscall.ENOPROTOOPT), want: check.ConnectionRefused},
+		{name: "the kernel's timeout", err: opError("connect", syscall.ETIMEDOUT), want: check.Timeout},
+		{name: "the dialer's timeout", err: &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, want: check.Timeout},
+		{name: "a deadline", err: fmt.Errorf("dial: %w", context.DeadlineExceeded), want: check.Timeout},
+		{name: "reset during the handshake", err: opError("connect", syscall.ECONNRESET), want: check.ConnectionReset},
+		{name: "aborted", err: opError("connect", syscall.ECONNABORTED), want: check.ConnectionReset},
+		{name: "host unreachable", err: opError("connect", syscall.EHOSTUNREACH), want: check.HostUnreachable},
+		{name: "host down", err: opError("connect", syscall.EHOSTDOWN), want: check.HostUnreachable},
+		{name: "network unreachable", err: opError("connect", syscall.ENETUNREACH), want: check.NetworkUnreachable},
+		{name: "network down", err: opError("connect", syscall.ENETDOWN), want: check.NetworkUnreachable},
+		{name: "prohibited by a route", err: opError("connect", syscall.EACCES), want: check.PermissionDenied},
+		{name: "dropped by a rule on output", err: opError("connect", syscall.EPERM), want: check.PermissionDenied},
+		{name: "a blackhole route", err: opError("connect", syscall.EINVAL), want: check.NetworkUnreachable},
+		{name: "anything else", err: opError("connect", syscall.EIO), want: check.Other},
+		{name: "no error of the system", err: errors.New("strange"), want: check.Other},
+
+		{name: "no descriptor", err: opError("socket", syscall.EMFILE), local: true},
+		{name: "no descriptor in the system", err: opError("socket", syscall.ENFILE), local: true},
+		{name: "no memory", err: opError("socket", syscall.ENOMEM), local: true},
+		{name: "no buffers", err: opError("connect", syscall.ENOBUFS), local: true},
+		{name: "no ephemeral port", err: opError("connect", syscall.EADDRNOTAVAIL), local: true},
+		{name: "no family", err: opError("socket", syscall.EAFNOSUPPORT), local: true},
+		{name: "sockets are forbidden", err: opError("socket", syscall.EPERM), local: true},
+		{name: "no zone", err: &unknownZoneError{address: netip.MustParseAddr("fe80::1%none"), err: errors.New("no such interface")}, local: true},
+	} {
+		for kind, err := range inBothForms(test.err) {
+			t.Run(test.name+", "+kind, func(t *testing.T) {
+				assert.Equal(t, test.local, isLocalFault(err))
+				if !test.local {
+					assert.Equal(t, test.want, connectErrorType(err))
+				}
+			})
+		}
+	}
+}
+
+func TestLookupErrorType(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		err  error
+		want check.ErrorType
+	}{
+		{name: "not found", err: &net.DNSError{IsNotFound: true}, want: check.DNSNotFound},
+		{name: "a hosts file has the other family only", err: &net.AddrError{Err: "no suitable address found"}, want: check.DNSNotFound},
+		{name: "timeout", err: &net.DNSError{IsTimeout: true}, want: check.DNSTimeout},
+		{name: "deadline", err: context.DeadlineExceeded, want: check.DNSTimeout},
+		{name: "server failure", err: &net.DNSError{IsTemporary: true}, want: check.DNSFailure},
+		{name: "anything else", err: errors.New("strange"), want: check.DNSFailure},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			assert.Equal(t, test.want, lookupErrorType(test.err))
+		})
+	}
+}
+
+// FuzzErrorType: every error of every system call is either this machine's fault
+// or has a reason of the contract.
+func FuzzErrorType(f *testing.F) {
+	for _, errno := range []syscall.Errno{syscall.ECONNREFUSED, syscall.EMFILE, syscall.EINVAL, syscall.ETIMEDOUT} {
+		f.Add("connect", uint16(errno), false)
+	}
+	f.Add("socket", uint16(syscall.EMFILE), true)
+	f.Fuzz(func(t *testing.T, call string, errno uint16, joined bool) {
+		var err error = &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError(call, syscall.Errno(errno))}
+		if joined {
+			err = errors.Join(errors.New("and more"), err)
+		}
+		require.True(t, isLocalFault(err) || slices.Contains(check.ErrorTypes, connectErrorType(err)))
+		require.Equal(t, call != "connect" || localFaults[syscall.Errno(errno)], isLocalFault(err))
+		require.Contains(t, []check.ErrorType{check.DNSNotFound, check.DNSTimeout, check.DNSFailure}, lookupErrorType(err))
+	})
+}

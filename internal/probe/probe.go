@@ -1,0 +1,167 @@
+// Package probe checks targets: it resolves a host to the addresses of each
+// family, connects to each address, and says of each what happened and why.
+package probe
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"example.com/tcpcheckreceiver/internal/check"
+)
+
+// Probe checks one target again and again. It holds what lasts from one check
+// to the next: the addresses that the host resolved to. Its checks must not
+// overlap.
+type Probe struct {
+	target    *check.Target
+	resolver  *resolver
+	newDialer newDialer
+	names     nameCache
+	// literal is the address of a target that is an IP literal.
+	literal netip.Addr
+	// results are those of the check that is under way, and dials has the dialer of
+	// each that the last one dialled: most checks dial the same again.
+	results []check.Result
+	dials   []dial
+}
+
+// dial is the dialer to an address.
+type dial struct {
+	address netip.Addr
+	dialer  dialer
+}
+
+// System is what the probes of this machine share.
+type System struct {
+	resolver  *resolver
+	newDialer newDialer
+}
+
+// NewSystem returns a System that resolves names as net.DefaultResolver does.
+func NewSystem() *System {
+	return &System{resolver: newResolver(nil, systemNames()), newDialer: newDialers()}
+}
+
+// Probe returns a Probe of a target, which may not change after that.
+func (s *System) Probe(target *check.Target) *Probe {
+	literal, _ := target.Literal()
+	return &Probe{target: target, resolver: s.resolver, newDialer: s.newDialer, literal: literal, names: nameCache{bound: spread(target)}}
+}
+
+// Check resolves the target's host where that is due and dials its addresses,
+// all at the same time. The time of the report is now, and host is what is known of
+// this machine. The report is empty where ctx ended before every result was there:
+// nothing is known about the target then.
+//
+// Check calls handOff before it waits for an answer, perhaps more than once. Until
+// then it has only made system calls that do not block, or waited for a descriptor
+// to become free.
+func (p *Probe) Check(ctx context.Context, now time.Time, host HostAddresses, handOff func()) check.Report {
+	report := check.Report{Target: p.target, Time: now}
+	p.results = make([]check.Result, 0, max(1, len(p.dials)))
+	if p.literal.IsValid() {
+		p.results = append(p.results, check.Result{Family: check.FamilyOf(p.literal), Address: p.literal})
+	} else {
+		p.resolve(ctx, host, handOff, &report)
+	}
+	p.connect(ctx, handOff)
+	if ctx.Err() != nil {
+		return check.Report{Target: p.target, Time: now}
+	}
+	p.explain(host)
+	p.names.observe(p.results)
+	report.Results, p.results = p.results, nil
+	return report
+}
+
+// explain says of the addresses that were not checked since this machine has no address
+// for them just that. The kernel's words for it are those for want of a port as well.
+func (p *Probe) explain(host HostAddresses) {
+	for i := range p.results {
+		r := &p.results[i]
+		if r.Status != check.Unchecked || !r.Address.IsValid() || host.fits(r.Address) {
+			continue
+		}
+		if errno, _ := errnoOf(r.Err); errno == syscall.EADDRNOTAVAIL || errno == syscall.EAFNOSUPPORT {
+			r.Err = fmt.Errorf("this machine has no %s address from which it could reach them", r.Family)
+		}
+	}
+}
+
+// connect dials the addresses of those results that have not failed yet, and
+// completes the results.
+func (p *Probe) connect(ctx context.Context, handOff func()) {
+	var others *sync.WaitGroup // that are waited for elsewhere
+	for i := range p.results {
+		pending := p.begin(ctx, i)
+		switch {
+		case pending == nil:
+		case i == len(p.results)-1:
+			handOff()
+			p.await(ctx, i, pending)
+		default:
+			if others == nil {
+				others = &sync.WaitGroup{}
+			}
+			others.Go(func() { p.await(ctx, i, pending) })
+		}
+	}
+	if others != nil {
+		handOff()
+		others.Wait()
+	}
+}
+
+// begin begins to dial the address of result i, unless that has failed already,
+// and returns its dialer if the answer is to be awaited.
+func (p *Probe) begin(ctx context.Context, i int) (pending dialer) {
+	result := &p.results[i]
+	result.SYNRetransmits = check.UnknownRetransmits
+	if result.Status != 0 || descriptors().Acquire(ctx, dialDescriptors) != nil {
+		return nil // it has failed, or ctx ended
+	}
+	d := p.dialer(i)
+	shake, err := d.begin()
+	if err == errPending { //nolint:errorlint // it is never wrapped
+		return d
+	}
+	descriptors().Release(dialDescriptors)
+	complete(result, shake, err)
+	return nil
+}
+
+// await completes result i, whose dialer is pending.
+func (p *Probe) await(ctx context.Context, i int, pending dialer) {
+	shake, err := pending.await(ctx)
+	descriptors().Release(dialDescriptors)
+	complete(&p.results[i], shake, err)
+}
+
+// dialer returns the dialer to the address of result i.
+func (p *Probe) dialer(i int) dialer {
+	for len(p.dials) < len(p.results) {
+		p.dials = append(p.dials, dial{})
+	}
+	d, address := &p.dials[i], p.results[i].Address
+	if d.address != address {
+		*d = dial{address, p.newDialer(netip.AddrPortFrom(address, p.target.Port), p.target.Timeout)}
+	}
+	return d.dialer
+}
+
+// complete says how the dial of the result's address ended.
+func complete(r *check.Result, shake handshake, err error) {
+	r.Err, r.HandshakeTime, r.SYNRetransmits = err, shake.time, shake.retransmits
+	switch {
+	case err == nil:
+		r.Status = check.Up
+	case isLocalFault(err):
+		r.Status, r.SYNRetransmits = check.Unchecked, check.UnknownRetransmits
+	default:
+		r.Status, r.ErrorType = check.Down, connectErrorType(err)
+	}
+}

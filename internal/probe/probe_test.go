@@ -1,0 +1,207 @@
+package probe
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"golang.org/x/sync/semaphore"
+
+	"example.com/tcpcheckreceiver/internal/check"
+	"example.com/tcpcheckreceiver/internal/testnet"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func literal(address netip.AddrPort) check.Target {
+	return check.Target{Host: address.Addr().String(), Port: address.Port(), Timeout: 10 * time.Second, CacheDuration: check.UntilError}
+}
+
+func noHandOff() {}
+
+func newProbe(checked check.Target) *Probe { return NewSystem().Probe(&checked) }
+
+// What a check of an IP literal finds.
+func TestCheckLiteral(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		address   func(t *testing.T) netip.AddrPort
+		timeout   time.Duration
+		family    check.Family
+		errorType check.ErrorType
+	}{
+		{
+			name:    "IPv4 listener",
+			address: func(t *testing.T) netip.AddrPort { return testnet.Listen(t, "tcp4", "127.0.0.1:0") },
+			family:  check.IPv4,
+		},
+		{
+			name:    "IPv6 listener",
+			address: func(t *testing.T) netip.AddrPort { return testnet.Listen(t, "tcp6", "[::1]:0") },
+			family:  check.IPv6,
+		},
+		{
+			name:      "closed IPv4 port",
+			address:   func(t *testing.T) netip.AddrPort { return testnet.ClosedPort(t, "127.0.0.1") },
+			family:    check.IPv4,
+			errorType: check.ConnectionRefused,
+		},
+		{
+			name:      "closed IPv6 port",
+			address:   func(t *testing.T) netip.AddrPort { return testnet.ClosedPort(t, "::1") },
+			family:    check.IPv6,
+			errorType: check.ConnectionRefused,
+		},
+		{
+			name: "IPv6 address of an IPv4-only listener",
+			address: func(t *testing.T) netip.AddrPort {
+				testnet.RequireIPv6(t)
+				return netip.AddrPortFrom(netip.IPv6Loopback(), testnet.Listen(t, "tcp4", "0.0.0.0:0").Port())
+			},
+			family:    check.IPv6,
+			errorType: check.ConnectionRefused,
+		},
+		{
+			name: "IPv4 address of a listener on both families",
+			address: func(t *testing.T) netip.AddrPort {
+				return netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), testnet.Listen(t, "tcp", "[::]:0").Port())
+			},
+			family: check.IPv4,
+		},
+		{
+			name:      "full accept queue",
+			address:   func(t *testing.T) netip.AddrPort { return testnet.BlackHole(t) },
+			timeout:   20 * time.Millisecond,
+			family:    check.IPv4,
+			errorType: check.Timeout,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			address := test.address(t)
+			checked := literal(address)
+			if test.timeout > 0 {
+				checked.Timeout = test.timeout
+			}
+			report := newProbe(checked).Check(context.Background(), time.Now(), HostAddresses{}, noHandOff)
+			assert.Empty(t, report.Lookups)
+			require.Len(t, report.Results, 1)
+			result := report.Results[0]
+			assert.Equal(t, test.family, result.Family)
+			assert.Equal(t, address.Addr(), result.Address)
+			assert.NotEqual(t, check.Unchecked, result.Status)
+			assert.Equal(t, test.errorType, result.ErrorType, "%v", result.Err)
+			assert.Equal(t, test.errorType == "", result.Status == check.Up)
+			assert.Equal(t, result.Status == check.Up, result.HandshakeTime > 0)
+		})
+	}
+}
+
+// An IPv4-mapped address is dialled over IPv4, and is reported so.
+func TestCheckMappedAddress(t *testing.T) {
+	address := testnet.Listen(t, "tcp4", "127.0.0.1:0")
+	checked := literal(address)
+	checked.Host = "::ffff:127.0.0.1"
+	report := newProbe(checked).Check(context.Background(), time.Now(), HostAddresses{}, noHandOff)
+	require.Len(t, report.Results, 1)
+	assert.Equal(t, check.Up, report.Results[0].Status)
+	assert.Equal(t, check.IPv4, report.Results[0].Family)
+	assert.Equal(t, address.Addr(), report.Results[0].Address)
+}
+
+func TestCheckUnknownZone(t *testing.T) {
+	checked := literal(netip.MustParseAddrPort("[fe80::1%nosuchif]:80"))
+	report := newProbe(checked).Check(context.Background(), time.Now(), HostAddresses{}, noHandOff)
+	require.Len(t, report.Results, 1)
+	assert.Equal(t, check.Unchecked, report.Results[0].Status)
+	assert.Empty(t, report.Results[0].ErrorType)
+	assert.ErrorContains(t, report.Results[0].Err, `fe80::1%nosuchif: this machine has no interface "nosuchif"`)
+}
+
+// Names with more addresses than there are descriptors are checked nevertheless,
+// also where their checks take each other's descriptors.
+func TestFewDescriptors(t *testing.T) {
+	before := descriptors
+	t.Cleanup(func() { descriptors = before })
+	few := semaphore.NewWeighted(2)
+	descriptors = func() *semaphore.Weighted { return few }
+
+	silent := testnet.BlackHole(t)
+	var checks sync.WaitGroup
+	for range 10 {
+		p := newProbe(check.Target{Host: "name.test", Port: silent.Port(), Timeout: 10 * time.Millisecond, CacheDuration: time.Hour, MaxCacheDuration: time.Hour})
+		p.names.store(resolution{answers: []answer{found(check.IPv4, silent.Addr(), silent.Addr(), silent.Addr()), notFound(check.IPv6)}, complete: true})
+		checks.Go(func() {
+			report := p.Check(context.Background(), time.Now(), HostAddresses{}, noHandOff)
+			assert.Len(t, report.Results, 3)
+			for _, result := range report.Results {
+				assert.Equal(t, check.Timeout, result.ErrorType)
+			}
+		})
+	}
+	checks.Wait()
+	assert.True(t, few.TryAcquire(2), "all descriptors are free again")
+}
+
+// A check hands off before it waits for an answer.
+func TestCheckHandsOff(t *testing.T) {
+	for name, test := range map[string]struct {
+		checked check.Target
+		want    bool
+	}{
+		"silent":       {literal(testnet.BlackHole(t)), true},
+		"a name":       {check.Target{Host: "localhost", Port: testnet.ClosedPort(t, "127.0.0.1").Port(), Timeout: time.Minute}, true},
+		"unknown zone": {literal(netip.MustParseAddrPort("[fe80::1%nosuchif]:80")), runtime.GOOS != "linux"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			waited := false
+			report := newProbe(test.checked).Check(ctx, time.Now(), HostAddresses{}, func() {
+				waited = true
+				cancel() // the silent one would take its time
+			})
+			assert.Equal(t, test.want, waited)
+			assert.Equal(t, test.want, len(report.Results) == 0, "it was ended")
+		})
+	}
+}
+
+// A target that refuses again and again, and then no longer does, is what it is
+// each time: the dialer expects what it found the last time.
+func TestRefusedThenUp(t *testing.T) {
+	closed := testnet.ClosedPort(t, "127.0.0.1")
+	p := newProbe(literal(closed))
+	dial := func() check.Result {
+		report := p.Check(context.Background(), time.Now(), HostAddresses{}, noHandOff)
+		return report.Results[0]
+	}
+	for range 3 {
+		assert.Equal(t, check.ConnectionRefused, dial().ErrorType)
+	}
+	listener, err := net.Listen("tcp4", closed.String())
+	require.NoError(t, err)
+	for range 3 {
+		require.NoError(t, dial().Err)
+	}
+	require.NoError(t, listener.Close())
+	for range 3 {
+		assert.Equal(t, check.ConnectionRefused, dial().ErrorType)
+	}
+}
+
+// A check that is ended says nothing, and leaves nothing behind.
+func TestCheckEnded(t *testing.T) {
+	silent := testnet.BlackHole(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	reports := make(chan check.Report)
+	go func() { reports <- newProbe(literal(silent)).Check(ctx, time.Now(), HostAddresses{}, noHandOff) }()
+	cancel()
+	assert.Empty(t, (<-reports).Results)
+}

@@ -1,0 +1,275 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"example.com/tcpcheckreceiver/internal/check"
+)
+
+// maxAddresses is how many addresses of a family of a name are heeded: those of DNS are
+// in the hands of others.
+const maxAddresses = 64
+
+// resolver resolves names.
+//
+// Where it knows the system's files (Linux), it does as getaddrinfo(3): the hosts file
+// first, then the search list of resolv.conf, until one name of it has an address in
+// any family. That one name is then asked for in each family, by Go's resolver. To ask
+// for the families apart and have each walk the search list would take them from two
+// hosts.
+type resolver struct {
+	base  *net.Resolver
+	dial  func(ctx context.Context, network, address string) (net.Conn, error)
+	files *nameFiles // nil: leave it all to base
+}
+
+// newResolver returns a resolver that asks as base does, or as net.DefaultResolver if
+// that is nil, for the names that files say.
+func newResolver(base *net.Resolver, files *nameFiles) *resolver {
+	if base == nil {
+		base = net.DefaultResolver
+	}
+	dial := base.Dial
+	if dial == nil {
+		dial = (&net.Dialer{}).DialContext
+	}
+	return &resolver{base: base, dial: dial, files: files}
+}
+
+// resolution is what a name resolves to.
+type resolution struct {
+	// name is the rooted name that the host stands for: empty if none is known.
+	name string
+	// answers has one for each family asked for, IPv4 before IPv6, and perhaps one
+	// for the other family.
+	answers []answer
+	// complete says that nothing failed on the way: that a family has no address is
+	// known then.
+	complete bool
+}
+
+// resolve returns the addresses of a host in some families, within the timeout. Settled
+// is the name that it stood for the last time, or empty: while that one fails, the host
+// does not come to stand for another one.
+//
+// The time that it waits for descriptors to become free is not counted.
+func (r *resolver) resolve(ctx context.Context, host string, families []check.Family, timeout time.Duration, settled string) resolution {
+	needed := int64(lookupDescriptors * len(families))
+	if err := descriptors().Acquire(ctx, needed); err != nil {
+		return resolution{answers: unable(families, err)} // ctx ended
+	}
+	defer descriptors().Release(needed)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if r.files == nil {
+		return r.walk(ctx, []string{host}, families, timeout, settled)
+	}
+	start := time.Now()
+	addresses, err := r.files.inHosts(host)
+	if err == nil && len(addresses) == 0 && isLocalhost(host) {
+		addresses = []netip.Addr{loopbackOf(check.IPv4), loopbackOf(check.IPv6)}
+	}
+	if err == nil && len(addresses) > 0 {
+		return resolution{name: host, answers: split(host, addresses, families, time.Since(start)), complete: true}
+	}
+	var names []string
+	if err == nil {
+		names, err = r.files.candidates(host)
+	}
+	if err != nil {
+		return resolution{answers: unable(families, fmt.Errorf("lookup %s: %w", host, err))}
+	}
+	return r.walk(ctx, names, families, timeout, settled)
+}
+
+// isLocalhost reports whether a name is localhost or below it, which stand for the
+// loopback addresses and are not for name servers to say (RFC 6761, section 6.3).
+func isLocalhost(host string) bool {
+	name := "." + strings.ToLower(strings.TrimSuffix(host, "."))
+	return strings.HasSuffix(name, ".localhost")
+}
+
+// loopbackOf returns the loopback address of a family.
+func loopbackOf(family check.Family) netip.Addr {
+	if family == check.IPv4 {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return netip.IPv6Loopback()
+}
+
+// walk asks for one name after the other, until one has an address in any family.
+func (r *resolver) walk(ctx context.Context, names []string, families []check.Family, timeout time.Duration, settled string) resolution {
+	result := resolution{complete: true}
+	for i, name := range names {
+		answers := r.ask(ctx, name, families, timeout)
+		result.add(answers)
+		if slices.ContainsFunc(answers, func(a answer) bool { return a.exists() }) {
+			result.name = name
+			break
+		}
+		// As getaddrinfo(3) does, go on where a server answers that it failed, but
+		// not where none answers. A family that was not asked for stops nothing.
+		asked := func(a answer) bool { return slices.Contains(families, a.family) }
+		failed := slices.ContainsFunc(answers, func(a answer) bool { return asked(a) && !a.notFound() })
+		silent := slices.ContainsFunc(answers, func(a answer) bool { return asked(a) && (a.localFault || a.errorType == check.DNSTimeout) })
+		if failed && name == settled {
+			result.name = settled
+			break
+		}
+		if silent {
+			if i < len(names)-1 {
+				result.stop()
+			}
+			break
+		}
+	}
+	return result
+}
+
+// add adds the answers about another name, of which the families are the same. They
+// replace the earlier ones, unless those failed and these say that there is nothing.
+func (r *resolution) add(answers []answer) {
+	for i := range answers {
+		a := &answers[i]
+		if !a.exists() && !a.notFound() {
+			r.complete = false
+		}
+		k := slices.IndexFunc(r.answers, func(b answer) bool { return b.family == a.family })
+		if k < 0 {
+			continue
+		}
+		earlier := &r.answers[k]
+		if a.notFound() && !earlier.notFound() && !slices.ContainsFunc(answers, func(b answer) bool { return b.exists() }) {
+			took := a.time
+			*a = *earlier
+			a.time += took
+		} else {
+			a.time += earlier.time
+		}
+	}
+	r.answers = answers
+}
+
+// stop says of a search that ended early that nothing is known to have no address: the
+// names that are left were not asked for. The failure that ended it is in their place.
+func (r *resolution) stop() {
+	k := slices.IndexFunc(r.answers, func(a answer) bool { return !a.notFound() })
+	for i := range r.answers {
+		if a := &r.answers[i]; a.notFound() {
+			a.err, a.errorType, a.localFault = r.answers[k].err, r.answers[k].errorType, r.answers[k].localFault
+		}
+	}
+}
+
+// ask asks for the families of a name at the same time. Where the only family asked for
+// has no address, it asks for the other one as well, for a quarter of the timeout at most,
+// to tell a name without such an address from one that does not exist.
+func (r *resolver) ask(ctx context.Context, name string, families []check.Family, timeout time.Duration) []answer {
+	answers := make([]answer, len(families))
+	var lookups sync.WaitGroup
+	for i, family := range families {
+		lookups.Go(func() { answers[i] = r.lookUp(ctx, name, family) })
+	}
+	lookups.Wait()
+	if len(answers) == 1 && answers[0].notFound() {
+		ctx, cancel := context.WithTimeout(ctx, timeout/4)
+		defer cancel()
+		answers = append(answers, r.lookUp(ctx, name, families[0].Other()))
+	}
+	slices.SortFunc(answers, func(a, b answer) int { return int(a.family) - int(b.family) })
+	return answers
+}
+
+// lookUp returns what the name servers say about one family of a name.
+func (r *resolver) lookUp(ctx context.Context, name string, family check.Family) answer {
+	// A resolver of its own: one that is shared makes one lookup of several, and
+	// cannot tell whose name servers were out of reach.
+	servers := serverLog{connect: r.dial}
+	defer servers.close()
+	own := &net.Resolver{
+		PreferGo:     r.base.PreferGo || r.files != nil,
+		StrictErrors: r.base.StrictErrors,
+		Dial:         servers.dial,
+	}
+	start := time.Now()
+	found, err := own.LookupNetIP(ctx, networks[family], name)
+	a := answer{family: family, time: time.Since(start)}
+	switch fault := servers.fault(); {
+	case err == nil:
+		a.set(name, found)
+	case fault != nil && lookupErrorType(err) != check.DNSNotFound:
+		a.err, a.localFault = fmt.Errorf("lookup %s: %w", name, fault), true
+	default:
+		a.err, a.errorType = err, lookupErrorType(err)
+	}
+	return a
+}
+
+// networks are the names of the families for LookupNetIP.
+var networks = map[check.Family]string{check.IPv4: "ip4", check.IPv6: "ip6"}
+
+// split returns an answer for each family of the addresses that the hosts file has. It took
+// so long for those that were asked for.
+func split(host string, addresses []netip.Addr, asked []check.Family, took time.Duration) []answer {
+	answers := make([]answer, len(check.Families))
+	for i, family := range check.Families {
+		answers[i].family = family
+		if slices.Contains(asked, family) {
+			answers[i].time = took
+		}
+		var found []netip.Addr
+		for _, addr := range addresses {
+			if check.FamilyOf(addr) == family {
+				found = append(found, addr)
+			}
+		}
+		answers[i].set(host, found)
+	}
+	return answers
+}
+
+// unable returns the answers where this machine was unable to ask.
+func unable(families []check.Family, err error) []answer {
+	answers := make([]answer, len(families))
+	for i, family := range families {
+		answers[i] = answer{family: family, err: err, localFault: true}
+	}
+	return answers
+}
+
+// set sets the addresses of an answer to those that were found and that can be
+// dialled, each once and in the form in which it is dialled. The unspecified address
+// (RFC 4291, section 2.5.2; RFC 1122, section 3.2.1.3) is none: block lists answer with
+// it, and to connect to it is to connect to this machine.
+func (a *answer) set(name string, found []netip.Addr) {
+	seen := make(map[netip.Addr]bool, len(found))
+	for _, addr := range found {
+		addr = addr.Unmap()
+		if seen[addr] {
+			continue
+		}
+		seen[addr] = true
+		if addr.IsUnspecified() {
+			a.unspecified = true
+			continue
+		}
+		a.count++
+		if len(a.addresses) < maxAddresses {
+			a.addresses = append(a.addresses, addr)
+		}
+	}
+	switch {
+	case len(a.addresses) > 0:
+	case a.unspecified:
+		a.err, a.errorType = fmt.Errorf("lookup %s: the %s address is the unspecified one, to which nothing can connect", name, a.family), check.NoAddress
+	default:
+		a.err, a.errorType = fmt.Errorf("lookup %s: no %s address", name, a.family), check.DNSNotFound
+	}
+}

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package probe
+
+import "example.com/tcpcheckreceiver/internal/check"
+
+// ReadConntrack returns the zero value: only Linux has such a table.
+func ReadConntrack() check.Conntrack { return check.Conntrack{} }

@@ -1,0 +1,146 @@
+package report
+
+import (
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	collector "go.opentelemetry.io/collector/receiver"
+
+	"example.com/tcpcheckreceiver/internal/check"
+	"example.com/tcpcheckreceiver/internal/metadata"
+)
+
+// template is what the generated builder makes for the targets of a resource: the
+// resource, the scope and the enabled metrics, without points.
+type template struct {
+	metrics pmetric.ResourceMetrics
+	// index has the place of each metric in it, and sizes how many points each had in
+	// the last batch.
+	index, sizes []int
+}
+
+// templates makes the template of each resource.
+type templates struct {
+	builder *metadata.MetricsBuilder
+	metrics []metric
+	made    map[resourceKey]*template
+}
+
+// resourceKey is what tells one resource from another.
+type resourceKey struct {
+	service       string
+	emptyHostname bool
+}
+
+func newTemplates(set collector.Settings, config metadata.MetricsBuilderConfig, metrics []metric) templates {
+	return templates{builder: metadata.NewMetricsBuilder(config, set), metrics: metrics, made: make(map[resourceKey]*template)}
+}
+
+// of returns the template of the resource of a target, or nil if the user's filters take
+// that out, or if no metric is enabled.
+func (t *templates) of(target *check.Target) *template {
+	key := resourceKey{target.Labels.Service, target.Labels.EmptyHostname}
+	if made, ok := t.made[key]; ok {
+		return made
+	}
+	for i := range t.metrics {
+		t.metrics[i].template(t.builder)
+	}
+	emitted := t.builder.Emit(metadata.WithResource(key.resource(t.builder.NewResourceBuilder()))).ResourceMetrics()
+	if emitted.Len() == 0 {
+		t.made[key] = nil
+		return nil
+	}
+	made := &template{metrics: emitted.At(0), index: make([]int, len(t.metrics)), sizes: make([]int, len(t.metrics))}
+	for place, m := range made.metrics.ScopeMetrics().At(0).Metrics().All() {
+		pointsOf(m).RemoveIf(func(pmetric.NumberDataPoint) bool { return true })
+		for i := range t.metrics {
+			if t.metrics[i].name == m.Name() {
+				made.index[i] = place
+			}
+		}
+	}
+	t.made[key] = made
+	return made
+}
+
+// resource returns the resource as the user wants it.
+func (k resourceKey) resource(builder *metadata.ResourceBuilder) pcommon.Resource {
+	if k.service != "" {
+		builder.SetServiceName(k.service)
+	}
+	if k.emptyHostname {
+		builder.SetDatadogHostName("")
+	}
+	return builder.Emit()
+}
+
+// Batch is the points of reports: each resource once, and in it each metric once, with
+// the points of all targets, but for those that end a series.
+type Batch struct {
+	points    *Points
+	metrics   pmetric.Metrics
+	resources map[*template]*resource
+	writer    writer
+}
+
+// resource is a resource of a batch.
+type resource struct {
+	template *template
+	metrics  pmetric.MetricSlice
+	points   []pmetric.NumberDataPointSlice // by metric
+}
+
+// NewBatch returns an empty batch. Those of the same Points may not be in use at the same
+// time.
+func (p *Points) NewBatch() *Batch {
+	return &Batch{points: p, metrics: pmetric.NewMetrics(), resources: make(map[*template]*resource), writer: writer{start: p.start}}
+}
+
+// resource returns the resource that a template is of.
+func (b *Batch) resource(t *template) *resource {
+	if r, ok := b.resources[t]; ok {
+		return r
+	}
+	filled := b.metrics.ResourceMetrics().AppendEmpty()
+	t.metrics.CopyTo(filled)
+	r := &resource{template: t, metrics: filled.ScopeMetrics().At(0).Metrics(), points: make([]pmetric.NumberDataPointSlice, len(t.index))}
+	for i, place := range t.index {
+		r.points[i] = pointsOf(r.metrics.At(place))
+		r.points[i].EnsureCapacity(t.sizes[i])
+	}
+	b.resources[t] = r
+	return r
+}
+
+// stale returns where a point of metric i goes that ends a series: a metric of its own
+// with the same name. The Prometheus exporter (v0.155.0, and v0.161.0 still) takes no
+// notice of the points that follow such a one in the same metric.
+func (r *resource) stale(i int) pmetric.NumberDataPointSlice {
+	added := r.metrics.AppendEmpty()
+	r.template.metrics.ScopeMetrics().At(0).Metrics().At(r.template.index[i]).CopyTo(added)
+	return pointsOf(added)
+}
+
+// Metrics returns the points that were added, and ends the batch. Metrics that have none
+// are left out.
+func (b *Batch) Metrics() pmetric.Metrics {
+	for t, r := range b.resources {
+		for i, points := range r.points {
+			t.sizes[i] = points.Len()
+		}
+	}
+	b.metrics.ResourceMetrics().RemoveIf(func(rm pmetric.ResourceMetrics) bool {
+		metrics := rm.ScopeMetrics().At(0).Metrics()
+		metrics.RemoveIf(func(m pmetric.Metric) bool { return pointsOf(m).Len() == 0 })
+		return metrics.Len() == 0
+	})
+	return b.metrics
+}
+
+// pointsOf returns the points of a metric; ours are gauges and sums.
+func pointsOf(m pmetric.Metric) pmetric.NumberDataPointSlice {
+	if m.Type() == pmetric.MetricTypeSum {
+		return m.Sum().DataPoints()
+	}
+	return m.Gauge().DataPoints()
+}

@@ -1,0 +1,169 @@
+package report
+
+import (
+	"slices"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"example.com/tcpcheckreceiver/internal/check"
+	"example.com/tcpcheckreceiver/internal/metadata"
+)
+
+// metric is one metric as the user wants it.
+type metric struct {
+	name       string
+	enabled    bool
+	strategy   string
+	attributes []string
+	// shows says of which labels an attribute tells.
+	shows struct{ family, address, errorType bool }
+	// normalize is what becomes of the attribute instance.
+	normalize func(string) string
+	integer   bool // or a double
+	// ends says that a series without a value is gone. The others keep their last one:
+	// what was counted so far, and how long the last resolution took.
+	ends bool
+	// optional reports whether a target wants the metric, besides its patterns; nil
+	// means always.
+	optional func(*check.Labels) bool
+	// emit gives w the values that a report on a target has.
+	emit func(w *writer, s *Series, r *check.Report)
+	// template makes a point of any value, of which the builder makes the metric.
+	template func(b *metadata.MetricsBuilder)
+}
+
+// metricsOf returns those metrics that are enabled. To add one, describe it here.
+func metricsOf(c *metadata.MetricsConfig) []metric {
+	info, now := metadata.MetricsInfo, pcommon.Timestamp(1)
+	all := []metric{{
+		name: info.NetworkTCPCanConnect.Name, enabled: c.NetworkTCPCanConnect.Enabled, strategy: c.NetworkTCPCanConnect.AggregationStrategy,
+		attributes: names(c.NetworkTCPCanConnect.EnabledAttributes), normalize: normalizeTag, integer: true, ends: true, emit: emitCanConnect,
+		template: func(b *metadata.MetricsBuilder) {
+			b.RecordNetworkTCPCanConnectDataPoint(now, 0, "", "", 0, 0, "", "", "", 0, "")
+		},
+	}, {
+		name: info.NetworkTCPResponseTime.Name, enabled: c.NetworkTCPResponseTime.Enabled, strategy: c.NetworkTCPResponseTime.AggregationStrategy,
+		attributes: names(c.NetworkTCPResponseTime.EnabledAttributes), ends: true, emit: emitResponseTime,
+		optional: func(l *check.Labels) bool { return l.CollectResponseTime },
+		template: func(b *metadata.MetricsBuilder) {
+			b.RecordNetworkTCPResponseTimeDataPoint(now, 0, "", "", 0, 0, "", "", "", "")
+		},
+	}, {
+		name: info.TcpcheckDNSLookupDuration.Name, enabled: c.TcpcheckDNSLookupDuration.Enabled, strategy: c.TcpcheckDNSLookupDuration.AggregationStrategy,
+		attributes: names(c.TcpcheckDNSLookupDuration.EnabledAttributes), emit: emitLookupDuration,
+		template: func(b *metadata.MetricsBuilder) {
+			b.RecordTcpcheckDNSLookupDurationDataPoint(now, 0, "", "", 0, 0)
+		},
+	}, {
+		name: info.TcpcheckErrors.Name, enabled: c.TcpcheckErrors.Enabled, strategy: c.TcpcheckErrors.AggregationStrategy,
+		attributes: names(c.TcpcheckErrors.EnabledAttributes), integer: true, emit: emitErrors,
+		template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckErrorsDataPoint(now, 0, "", "", 0, 0, 0) },
+	}, {
+		name: info.TcpcheckFamilyOmitted.Name, enabled: c.TcpcheckFamilyOmitted.Enabled, strategy: c.TcpcheckFamilyOmitted.AggregationStrategy,
+		attributes: names(c.TcpcheckFamilyOmitted.EnabledAttributes), integer: true, ends: true, emit: emitFamilyOmitted,
+		template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckFamilyOmittedDataPoint(now, 0, "", "", 0, 0) },
+	}, {
+		name: info.TcpcheckSynRetransmits.Name, enabled: c.TcpcheckSynRetransmits.Enabled, strategy: c.TcpcheckSynRetransmits.AggregationStrategy,
+		attributes: names(c.TcpcheckSynRetransmits.EnabledAttributes), integer: true, ends: true, emit: emitSYNRetransmits,
+		template: func(b *metadata.MetricsBuilder) {
+			b.RecordTcpcheckSynRetransmitsDataPoint(now, 0, "", "", 0, 0, "")
+		},
+	}}
+	for i := range all {
+		m := &all[i]
+		m.shows.family, m.shows.errorType = m.has("network.type"), m.has("error.type")
+		m.shows.address = m.has("network.peer.address") || m.has("address")
+	}
+	return slices.DeleteFunc(all, func(m metric) bool { return !m.enabled })
+}
+
+// names returns keys as text.
+func names[K ~string](keys []K) []string {
+	names := make([]string, len(keys))
+	for i, key := range keys {
+		names[i] = string(key)
+	}
+	return names
+}
+
+// wanted reports whether the user wants the metric of a target with these labels.
+func (m *metric) wanted(l *check.Labels) bool {
+	return l.Metrics.Match(m.name) && (m.optional == nil || m.optional(l))
+}
+
+// labels are what tells the values of a target apart that are of one metric.
+type labels struct {
+	family    check.Family
+	address   string // empty if none is known
+	errorType check.ErrorType
+}
+
+// put puts the attributes of a point of a target onto it, without those that have no
+// value, and then the target's tags.
+func (m *metric) put(attributes pcommon.Map, t *check.Target, l labels) {
+	attributes.EnsureCapacity(len(m.attributes) + len(t.Labels.Tags))
+	for _, name := range m.attributes {
+		if text, number := m.attribute(name, t, l); number != 0 {
+			attributes.PutInt(name, number)
+		} else if text != "" {
+			attributes.PutStr(name, text)
+		}
+	}
+	for _, tag := range t.Labels.Tags {
+		attributes.PutStr(tag.Key, tag.Value)
+	}
+}
+
+// attribute returns the value of an attribute: a text, or a number that is not 0.
+func (m *metric) attribute(name string, t *check.Target, l labels) (text string, number int64) {
+	switch name {
+	case "tcpcheck.instance":
+		text = t.Labels.Name
+	case "instance":
+		text = t.Labels.Name
+		if m.normalize != nil {
+			text = m.normalize(text)
+		}
+	case "server.address", "target_host":
+		text = t.Host
+	case "server.port", "port":
+		number = int64(t.Port)
+	case "url":
+		text = t.HostPort()
+	case "network.type":
+		text = l.family.String()
+	case "network.peer.address", "address":
+		text = l.address
+	case "error.type":
+		text = string(l.errorType)
+	}
+	return text, number
+}
+
+// visible returns labels without those that no attribute shows.
+func (m *metric) visible(l labels) labels {
+	if !m.shows.family {
+		l.family = 0
+	}
+	if !m.shows.address {
+		l.address = ""
+	}
+	if !m.shows.errorType {
+		l.errorType = ""
+	}
+	return l
+}
+
+func (m *metric) has(attribute string) bool { return slices.Contains(m.attributes, attribute) }
+
+// aggregate returns the value of a point that stands for others, of which the value so
+// far is known, with one more. An average is a sum until all are there.
+func (m *metric) aggregate(sofar, value float64) float64 {
+	switch m.strategy {
+	case metadata.AggregationStrategyMin:
+		return min(sofar, value)
+	case metadata.AggregationStrategyMax:
+		return max(sofar, value)
+	}
+	return sofar + value
+}

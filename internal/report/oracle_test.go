@@ -1,0 +1,262 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/receiver/receivertest"
+
+	"example.com/tcpcheckreceiver/internal/check"
+	"example.com/tcpcheckreceiver/internal/metadata"
+	"example.com/tcpcheckreceiver/internal/report/reporttest"
+)
+
+// The points are those that the generated builder would make of each target, whatever
+// attributes and strategies a user chooses, and the end of each series that no longer has
+// a value.
+func TestPointsAgreeWithTheGeneratedBuilder(t *testing.T) {
+	for seed := range uint64(40) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		config, targets := randomMetrics(random), randomTargets(random)
+		p := NewPoints(receivertest.NewNopSettings(metadata.Type), config)
+		series := make([]*Series, len(targets))
+		for i := range targets {
+			series[i] = p.NewSeries(&targets[i])
+		}
+		live := make(map[string]bool)
+		for range 4 {
+			unknown := random.IntN(3) == 0
+			batch, reports := p.NewBatch(), randomReports(random, targets, unknown)
+			for i := range reports {
+				batch.Add(series[i], &reports[i])
+			}
+			want := make(map[string]bool)
+			got, ended := valuesAndSeries(batch.Metrics(), make(map[string]bool))
+			expected, _ := valuesAndSeries(generated(config, reports, series), want)
+			if !assert.ElementsMatch(t, expected, got, "seed %d", seed) {
+				return
+			}
+			if unknown {
+				maps.Copy(want, live) // nothing ends of what nothing is known
+			}
+			maps.DeleteFunc(live, func(series string, _ bool) bool { return want[series] })
+			if !assert.ElementsMatch(t, slices.Collect(maps.Keys(live)), ended, "seed %d", seed) {
+				return
+			}
+			live = want
+		}
+	}
+}
+
+func randomMetrics(random *rand.Rand) metadata.MetricsBuilderConfig {
+	config := metadata.NewDefaultMetricsBuilderConfig()
+	strategies := []string{"min", "max", "sum", "avg"}
+	m := &config.Metrics
+	m.NetworkTCPCanConnect.EnabledAttributes = some(random, metadata.MetricsInfo.NetworkTCPCanConnect.Attributes, m.NetworkTCPCanConnect.EnabledAttributes)
+	m.TcpcheckErrors.EnabledAttributes = some(random, metadata.MetricsInfo.TcpcheckErrors.Attributes, m.TcpcheckErrors.EnabledAttributes)
+	m.TcpcheckDNSLookupDuration.EnabledAttributes = some(random, metadata.MetricsInfo.TcpcheckDNSLookupDuration.Attributes, m.TcpcheckDNSLookupDuration.EnabledAttributes)
+	m.NetworkTCPResponseTime.EnabledAttributes = some(random, metadata.MetricsInfo.NetworkTCPResponseTime.Attributes, m.NetworkTCPResponseTime.EnabledAttributes)
+	m.TcpcheckSynRetransmits.EnabledAttributes = some(random, metadata.MetricsInfo.TcpcheckSynRetransmits.Attributes, m.TcpcheckSynRetransmits.EnabledAttributes)
+	m.TcpcheckFamilyOmitted.EnabledAttributes = some(random, metadata.MetricsInfo.TcpcheckFamilyOmitted.Attributes, m.TcpcheckFamilyOmitted.EnabledAttributes)
+	for _, enabled := range []*bool{&m.NetworkTCPCanConnect.Enabled, &m.TcpcheckErrors.Enabled, &m.TcpcheckDNSLookupDuration.Enabled, &m.NetworkTCPResponseTime.Enabled, &m.TcpcheckSynRetransmits.Enabled, &m.TcpcheckFamilyOmitted.Enabled} {
+		*enabled = random.IntN(5) > 0
+	}
+	for _, strategy := range []*string{&m.NetworkTCPCanConnect.AggregationStrategy, &m.TcpcheckErrors.AggregationStrategy, &m.TcpcheckDNSLookupDuration.AggregationStrategy, &m.NetworkTCPResponseTime.AggregationStrategy, &m.TcpcheckSynRetransmits.AggregationStrategy, &m.TcpcheckFamilyOmitted.AggregationStrategy} {
+		*strategy = strategies[random.IntN(len(strategies))]
+	}
+	return config
+}
+
+// some returns a random selection of names, as the type of keys.
+func some[K ~string](random *rand.Rand, names []string, _ []K) []K {
+	var selected []K
+	for _, name := range names {
+		if random.IntN(3) > 0 {
+			selected = append(selected, K(name))
+		}
+	}
+	return selected
+}
+
+func randomTargets(random *rand.Rand) []check.Target {
+	targets := make([]check.Target, 20)
+	for i := range targets {
+		targets[i] = check.Target{Host: fmt.Sprintf("host%d", random.IntN(3)), Port: uint16(80 + random.IntN(2))}
+		l := &targets[i].Labels
+		// With its tag, no target is labelled as another one.
+		l.Name, l.Tags = []string{"a-b", "a b", "c"}[random.IntN(3)], []check.Tag{{Key: "number", Value: fmt.Sprint(i)}}
+		l.Service, l.EmptyHostname, l.CollectResponseTime = []string{"", "s"}[random.IntN(2)], random.IntN(4) == 0, random.IntN(2) == 0
+	}
+	return targets
+}
+
+// randomReports returns a report on each target. If unknown, each of them has a
+// local fault, and perhaps other results, or no result at all.
+func randomReports(random *rand.Rand, targets []check.Target, unknown bool) []check.Report {
+	reports := make([]check.Report, len(targets))
+	for i := range reports {
+		reports[i].Target, reports[i].Time = &targets[i], time.Unix(0, 1)
+		if unknown {
+			if random.IntN(2) == 0 {
+				continue
+			}
+			reports[i].Results = []check.Result{{Family: check.IPv4, Address: netip.AddrFrom4([4]byte{192, 0, 2, 99}), Status: check.Unchecked, Err: errors.New("failed"), SYNRetransmits: -1}}
+		}
+		for _, family := range check.Families {
+			first := random.IntN(4)
+			for n := range random.IntN(3) { // no address is there twice
+				address := netip.AddrFrom4([4]byte{192, 0, 2, byte(first + n)})
+				result := check.Result{Family: family, Address: address, Status: check.Up, HandshakeTime: time.Duration(1+random.IntN(4)) * time.Second, SYNRetransmits: random.IntN(3) - 1}
+				switch random.IntN(6) {
+				case 0:
+					result.Status, result.Err, result.ErrorType = check.Down, errors.New("failed"), check.ErrorTypes[random.IntN(len(check.ErrorTypes))]
+				case 1:
+					if n == 0 {
+						result.Status, result.Err, result.ErrorType, result.Address = check.Down, errors.New("failed"), check.NoAddress, netip.Addr{}
+					}
+				}
+				reports[i].Results = append(reports[i].Results, result)
+			}
+			if random.IntN(4) == 0 {
+				reasons := []check.OmissionReason{check.MachineLacksFamily, check.NameLacksFamily}
+				reports[i].Omissions = append(reports[i].Omissions, check.Omission{Family: family, Reason: reasons[random.IntN(2)]})
+			}
+			reports[i].Lookups = append(reports[i].Lookups, check.Lookup{Family: family, Time: time.Duration(random.IntN(4)) * time.Second})
+		}
+		if len(reports[i].Results) == 0 {
+			reports[i].Results = []check.Result{{Status: check.Down, Err: errors.New("failed"), ErrorType: check.DNSNotFound, SYNRetransmits: -1}}
+		}
+	}
+	return reports
+}
+
+// generated records each report by the generated builder, which knows nothing of tags;
+// series have the failures that were counted.
+func generated(config metadata.MetricsBuilderConfig, reports []check.Report, series []*Series) pmetric.Metrics {
+	all := pmetric.NewMetrics()
+	for i := range reports {
+		builder := metadata.NewMetricsBuilder(config, receivertest.NewNopSettings(metadata.Type))
+		t := reports[i].Target
+		name, port := t.Labels.Name, int64(t.Port)
+		for k := range reports[i].Results {
+			recordGenerated(builder, t, &reports[i].Results[k])
+		}
+		for _, lookup := range reports[i].Lookups {
+			builder.RecordTcpcheckDNSLookupDurationDataPoint(1, lookup.Time.Seconds(), name, t.Host, port, networkType(lookup.Family))
+		}
+		for _, o := range reports[i].Omissions {
+			if o.Reason == check.MachineLacksFamily {
+				builder.RecordTcpcheckFamilyOmittedDataPoint(1, 1, name, t.Host, port, networkType(o.Family))
+			}
+		}
+		for _, f := range series[i].failures {
+			builder.RecordTcpcheckErrorsDataPoint(1, f.count, name, t.Host, port, networkType(f.family), metadata.MapAttributeErrorType[string(f.errorType)])
+		}
+		resource := resourceKey{t.Labels.Service, t.Labels.EmptyHostname}.resource(builder.NewResourceBuilder())
+		emitted := builder.Emit(metadata.WithResource(resource))
+		for _, rm := range emitted.ResourceMetrics().All() {
+			for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
+				for _, point := range pointsOf(m).All() {
+					point.Attributes().RemoveIf(func(_ string, value pcommon.Value) bool { return value.AsString() == "" })
+					for _, tag := range t.Labels.Tags {
+						point.Attributes().PutStr(tag.Key, tag.Value)
+					}
+				}
+			}
+		}
+		emitted.ResourceMetrics().MoveAndAppendTo(all.ResourceMetrics())
+	}
+	return all
+}
+
+func recordGenerated(builder *metadata.MetricsBuilder, t *check.Target, result *check.Result) {
+	port, family, address := int64(t.Port), networkType(result.Family), ""
+	if result.Address.IsValid() {
+		address = result.Address.String()
+	}
+	if result.Status == check.Up || result.Status == check.Down {
+		value := int64(0)
+		if result.Status == check.Up {
+			value = 1
+		}
+		builder.RecordNetworkTCPCanConnectDataPoint(1, value, t.Labels.Name, t.Host, port, family, address, normalizeTag(t.Labels.Name), t.Host, port, address)
+	}
+	if t.Labels.CollectResponseTime && result.Status == check.Up {
+		builder.RecordNetworkTCPResponseTimeDataPoint(1, result.HandshakeTime.Seconds(), t.Labels.Name, t.Host, port, family, address, t.HostPort(), t.Labels.Name, address)
+	}
+	if result.SYNRetransmits >= 0 {
+		builder.RecordTcpcheckSynRetransmitsDataPoint(1, int64(result.SYNRetransmits), t.Labels.Name, t.Host, port, family, address)
+	}
+}
+
+func networkType(family check.Family) metadata.AttributeNetworkType {
+	return metadata.MapAttributeNetworkType[family.String()]
+}
+
+// valuesAndSeries returns a line for each point that has a value, with all that it
+// says but for its times, and the series of each that says that it has none. It adds
+// to series those that have a value and can end.
+func valuesAndSeries(metrics pmetric.Metrics, series map[string]bool) (lines, ended []string) {
+	for _, rm := range metrics.ResourceMetrics().All() {
+		for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
+			for _, point := range pointsOf(m).All() {
+				name := fmt.Sprint(rm.SchemaUrl(), reporttest.Attributes(rm.Resource().Attributes().AsRaw()), m.Name(), m.Unit(), m.Description(), m.Type(),
+					reporttest.Attributes(point.Attributes().AsRaw()))
+				if point.Flags().NoRecordedValue() {
+					ended = append(ended, name)
+					continue
+				}
+				lines = append(lines, fmt.Sprint(name, point.ValueType(), point.IntValue(), point.DoubleValue()))
+				series[name] = m.Type() == pmetric.MetricTypeGauge && m.Name() != metadata.MetricsInfo.TcpcheckDNSLookupDuration.Name
+			}
+		}
+	}
+	maps.DeleteFunc(series, func(_ string, ends bool) bool { return !ends })
+	return lines, ended
+}
+
+// Whatever metadata.yaml has is reported: each metric is one of metricsOf, and each of its
+// attributes has a value.
+func TestEveryMetricIsReported(t *testing.T) {
+	config := metadata.NewDefaultMetricsBuilderConfig()
+	enabled := reflect.ValueOf(&config.Metrics).Elem()
+	for i := range enabled.NumField() {
+		enabled.Field(i).FieldByName("Enabled").SetBool(true)
+	}
+	target := check.Target{Host: "h", Port: 1, Labels: check.Labels{Name: "a"}}
+	reported := make(map[string]*metric)
+	metrics := metricsOf(&config.Metrics)
+	for i := range metrics {
+		reported[metrics[i].name] = &metrics[i]
+	}
+	templates := newTemplates(receivertest.NewNopSettings(metadata.Type), config, metrics)
+	made := make(map[string]bool)
+	for _, m := range templates.of(&target).metrics.ScopeMetrics().At(0).Metrics().All() {
+		made[m.Name()] = true
+	}
+	described := reflect.ValueOf(metadata.MetricsInfo)
+	for i := range described.NumField() {
+		name := described.Field(i).FieldByName("Name").String()
+		assert.True(t, made[name], "%s has no template", name)
+		m := reported[name]
+		if !assert.NotNil(t, m, "%s is not one of metricsOf", name) {
+			continue
+		}
+		attributes := described.Field(i).FieldByName("Attributes")
+		for k := range attributes.Len() {
+			attribute := attributes.Index(k).String()
+			text, number := m.attribute(attribute, &target, labels{check.IPv4, "192.0.2.1", check.Timeout})
+			assert.NotEqual(t, text == "", number == 0, "%s: %s has no value", name, attribute)
+		}
+	}
+}

@@ -1,5 +1,0 @@
-//go:build !linux
-
-package probe
-
-func newConnectors() newConnector { return newDialer }
