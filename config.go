@@ -1,139 +1,105 @@
 package tcpcheckreceiver
 
 import (
-	"time"
+	"reflect"
+	"slices"
+	"strings"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/confmap"
 
+	"example.com/tcpcheckreceiver/internal/check"
 	"example.com/tcpcheckreceiver/internal/metadata"
+	"example.com/tcpcheckreceiver/internal/receiver"
+	"example.com/tcpcheckreceiver/internal/report"
+	"example.com/tcpcheckreceiver/internal/source"
 )
 
-// The defaults of the durations that a user may leave out.
-const (
-	defaultInterval     = 15 * time.Second
-	defaultInitialDelay = time.Second
-	defaultTimeout      = 10 * time.Second
-	defaultMaxIPCache   = 5 * time.Minute
-)
-
-// Config is what a user may write below the receiver's name. Pointers are nil
-// where the user wrote nothing.
+// Config is what a user may write below the receiver's name.
 type Config struct {
-	// CollectionInterval is the time between two checks of an instance that has
-	// no interval of its own: more than 0, default 15s.
-	CollectionInterval *Duration `mapstructure:"collection_interval"`
-	// InitialDelay is the time from the start to the first checks: 0 or more,
-	// default 1s.
-	InitialDelay *Duration `mapstructure:"initial_delay"`
-	// MaxConcurrentChecks is how many instances are checked at the same time: 1 or
-	// more. By default they are as many as half of the process's limit of open
-	// files allows, which holds in any case: an address that is dialled takes one.
-	MaxConcurrentChecks *Integer `mapstructure:"max_concurrent_checks"`
-	// MaxIPCacheDuration bounds how long the addresses of a name are used by the
-	// instances without an ip_cache_duration, and is how long it may take until a
-	// family that a name had no address in is asked for again: more than 0, default
-	// 5m. Each instance has its own moment in the second half of it.
-	MaxIPCacheDuration *Duration `mapstructure:"max_ip_cache_duration"`
-	// Service is the service of every instance that has none of its own.
-	Service string `mapstructure:"service"`
-	// InitConfig is tcp_check's place for Service.
-	InitConfig InitConfig `mapstructure:"init_config"`
-	// Instances are the ports to check: at least one, here or in InstancesFile.
-	Instances []Instance `mapstructure:"instances"`
-	// InstancesFile is the path of a YAML file with more instances, and perhaps an
-	// init_config of their own. It is read when the configuration is, once.
-	InstancesFile string `mapstructure:"instances_file"`
+	// Options say what is checked, and when.
+	source.Options `mapstructure:",squash"`
 
 	// Metrics says which metrics there are and with which attributes.
-	Metrics metadata.MetricsConfig `mapstructure:"metrics"`
+	Metrics metadata.MetricsConfig `mapstructure:"metrics" is:"a mapping of metrics"`
 	// ResourceAttributes says which attributes the resource has.
-	ResourceAttributes metadata.ResourceAttributesConfig `mapstructure:"resource_attributes"`
-
-	// Unknown has what the user wrote that is no option. It is always an error.
-	Unknown map[string]any `mapstructure:",remain"`
-
-	// undecoded is what Unmarshal could not decode.
-	undecoded problems
-	// file is what Unmarshal read from InstancesFile.
-	file instancesFile
-}
-
-// InitConfig is the section of that name in a configuration of tcp_check.
-type InitConfig struct {
-	// Service is the same as Config.Service.
-	Service string `mapstructure:"service"`
-
-	// Unknown has what the user wrote that is no option. It is always an error.
-	Unknown map[string]any `mapstructure:",remain"`
-}
-
-// Instance is one port to check. Its options have the names and defaults of
-// tcp_check's, and a few more.
-type Instance struct {
-	// Name identifies the instance in metrics and logs. It is required.
-	Name string `mapstructure:"name"`
-	// Host is a host name or an IP address, with or without brackets if it is an
-	// IPv6 one. It is required unless Endpoint is set.
-	Host string `mapstructure:"host"`
-	// Port is a TCP port, 1 to 65535. It is required unless Endpoint is set.
-	Port *Integer `mapstructure:"port"`
-	// Endpoint is host and port in one, as host:port or [IPv6]:port.
-	Endpoint string `mapstructure:"endpoint"`
-	// Timeout bounds each name resolution and each connection attempt: more than
-	// 0, default 10s, or the interval where that is shorter.
-	Timeout *Duration `mapstructure:"timeout"`
-	// CollectResponseTime reports network.tcp.response_time.
-	CollectResponseTime Bool `mapstructure:"collect_response_time"`
-	// AddressFamilies are the families that must connect, of ipv4 and ipv6. By
-	// default they are those that the name resolves to and that this machine has
-	// an address for.
-	AddressFamilies []string `mapstructure:"address_families"`
-	// IPv4Only is short for AddressFamilies [ipv4].
-	IPv4Only Bool `mapstructure:"ipv4_only"`
-	// MultipleIPs checks every address of each family, not only the first.
-	MultipleIPs Bool `mapstructure:"multiple_ips"`
-	// IPCacheDuration is how long resolved addresses are used: 0 resolves at
-	// every check; unset, they are used until one fails to connect, but not longer
-	// than Config.MaxIPCacheDuration.
-	IPCacheDuration *Duration `mapstructure:"ip_cache_duration"`
-	// Tags are attributes on every point, each as key:value.
-	Tags []string `mapstructure:"tags"`
-	// Service becomes service.name of the resource.
-	Service string `mapstructure:"service"`
-	// MinCollectionInterval is the time between two checks: more than 0, default
-	// Config.CollectionInterval. Where neither is set and Timeout is longer than
-	// the default interval, it is Timeout.
-	MinCollectionInterval *Duration `mapstructure:"min_collection_interval"`
-	// EmptyDefaultHostname makes the Datadog exporter send the points without a
-	// host.
-	EmptyDefaultHostname Bool `mapstructure:"empty_default_hostname"`
-	// MetricPatterns select the metrics of this instance by name.
-	MetricPatterns MetricPatterns `mapstructure:"metric_patterns"`
-
-	// Unknown has what the user wrote that is no option. It is always an error.
-	Unknown map[string]any `mapstructure:",remain"`
-}
-
-// MetricPatterns are regular expressions (RE2) that match anywhere in the name
-// of a metric. A metric is reported if one of Include matches, or there is none,
-// and none of Exclude does.
-type MetricPatterns struct {
-	Include []string `mapstructure:"include"`
-	Exclude []string `mapstructure:"exclude"`
-
-	// Unknown has what the user wrote that is no option. It is always an error.
-	Unknown map[string]any `mapstructure:",remain"`
+	ResourceAttributes metadata.ResourceAttributesConfig `mapstructure:"resource_attributes" is:"a mapping of attributes"`
 }
 
 func createDefaultConfig() component.Config {
 	c := &Config{Metrics: metadata.DefaultMetricsConfig(), ResourceAttributes: metadata.DefaultResourceAttributesConfig()}
-	// What becomes of the points that are equal once the user has taken
-	// attributes away: an instance connects if every address does, and is as
-	// slow as the slowest.
+	// What becomes of the points of an instance that are equal once the user has taken
+	// attributes away: it connects if every address does, and is as slow as the slowest.
 	c.Metrics.NetworkTCPCanConnect.AggregationStrategy = metadata.AggregationStrategyMin
 	c.Metrics.NetworkTCPResponseTime.AggregationStrategy = metadata.AggregationStrategyMax
 	c.Metrics.TcpcheckDNSLookupDuration.AggregationStrategy = metadata.AggregationStrategyMax
 	c.Metrics.TcpcheckSynRetransmits.AggregationStrategy = metadata.AggregationStrategySum
 	c.Metrics.TcpcheckFamilyOmitted.AggregationStrategy = metadata.AggregationStrategySum
 	return c
+}
+
+// Unmarshal decodes what the user wrote, and reads InstancesFile. What it cannot
+// decode is for Validate to report, together with all else that is wrong. It returns
+// that report itself only where the receiver is given an endpoint: whoever starts
+// receivers for what it finds, as receiver_creator does, decodes an endpoint alone
+// to learn whether the receiver has one, and adds it to the configuration if that
+// is no error.
+func (c *Config) Unmarshal(conf *confmap.Conf) error {
+	c.Decode(conf, c)
+	if _, ok := c.Unknown["endpoint"]; ok {
+		return confmap.Validate(c)
+	}
+	return nil
+}
+
+// Validate returns an error that has a line for each thing that is wrong, with
+// its place and its value, or nil.
+func (c *Config) Validate() error {
+	problems := c.Check(attributes())
+	// A sum that only rises falls where it is averaged, or is the least or greatest of
+	// several. Of a word that is no strategy, the generated section says that it is wrong.
+	if strategy := c.Metrics.TcpcheckErrors.AggregationStrategy; slices.Contains([]string{metadata.AggregationStrategyAvg, metadata.AggregationStrategyMin, metadata.AggregationStrategyMax}, strategy) {
+		problems.Add("metrics."+metadata.MetricsInfo.TcpcheckErrors.Name+".aggregation_strategy", "%q makes a sum fall that only rises; write sum, or leave the option out", strategy)
+	}
+	var places []string
+	var targets []*check.Target
+	for place, target := range c.Targets(problems) {
+		places, targets = append(places, place), append(targets, &target)
+	}
+	for _, clash := range report.Clashes(c.metrics(), targets) {
+		other, place := targets[clash.First], places[clash.Second]
+		if len(clash.Enable) == 0 {
+			problems.Add(place, "it has the name, target, service and tags of %s (%q, %s), so nothing would tell them apart",
+				places[clash.First], other.Labels.Name, other.HostPort())
+		} else {
+			problems.Add(place, "nothing would tell its %s from that of %s (%q, %s); enable the attribute %s",
+				clash.Metric, places[clash.First], other.Labels.Name, other.HostPort(), strings.Join(clash.Enable, " or "))
+		}
+	}
+	return c.Err(problems)
+}
+
+// attributes returns those of all metrics.
+func attributes() []string {
+	var names []string
+	for metrics, i := reflect.ValueOf(metadata.MetricsInfo), 0; i < metrics.NumField(); i++ {
+		names = append(names, metrics.Field(i).FieldByName("Attributes").Interface().([]string)...)
+	}
+	return names
+}
+
+func (c *Config) metrics() metadata.MetricsBuilderConfig {
+	return metadata.MetricsBuilderConfig{Metrics: c.Metrics, ResourceAttributes: c.ResourceAttributes}
+}
+
+// settings returns what a valid Config asks for, with every default applied.
+func (c *Config) settings() receiver.Settings {
+	settings := receiver.Settings{InitialDelay: c.Delay(), Warnings: c.Warnings(), Metrics: c.metrics()}
+	for _, target := range c.Targets(&source.Problems{}) {
+		settings.Targets = append(settings.Targets, target)
+	}
+	if c.MaxConcurrentChecks != nil {
+		settings.MaxConcurrentChecks = int64(*c.MaxConcurrentChecks)
+	}
+	return settings
 }

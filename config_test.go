@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"testing"
 	"time"
@@ -47,202 +46,177 @@ func readTestdata(t *testing.T, name string) string {
 	return string(text)
 }
 
-func TestValidConfig(t *testing.T) {
-	defaults := check.Target{
-		Port: 1, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 5 * time.Minute,
-	}
-	with := func(change func(*check.Target)) []check.Target {
-		changed := defaults
-		changed.Labels.Name, changed.Host = "a", "h"
-		change(&changed)
-		return []check.Target{changed}
-	}
-	pasted, err := load(t, readTestdata(t, "tcp_check.yaml"))
-	require.NoError(t, err)
+// What can be wrong with more than the options of a target, and the sentence that it earns.
+func TestInvalidConfig(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		yaml string
-		want []check.Target
+		want string
 	}{
 		{
-			name: "only what is required",
-			yaml: "instances: [{name: a, host: h, port: 1}]",
-			want: with(func(*check.Target) {}),
+			name: "unknown option of the receiver",
+			yaml: `timeout: 5s
+instances: [{name: a, host: h, port: 1}]`,
+			want: `timeout: unknown option; the receiver has collection_interval, initial_delay, max_concurrent_checks, max_ip_cache_duration, service, init_config, instances, instances_file, metrics, resource_attributes`,
 		},
 		{
-			name: "options without a value are as if left out",
-			yaml: "{service: , init_config: , collection_interval: , instances: [{name: a, host: h, port: 1, endpoint: , timeout: , tags: , address_families: , ipv4_only: , ip_cache_duration: , metric_patterns: }]}",
-			want: with(func(*check.Target) {}),
+			name: "same instance twice",
+			yaml: "instances: [{name: a, host: h, port: 1}, {name: a, endpoint: 'h:1'}]",
+			want: `instances[1] "a": it has the name, target, service and tags of instances[0] ("a", h:1), so nothing would tell them apart`,
 		},
 		{
-			name: "qiita's instances as pasted",
-			yaml: readTestdata(t, "qiita.yaml"),
-			want: []check.Target{
-				{Host: "localhost", Port: 1000, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 5 * time.Minute, Labels: check.Labels{Name: "qiita-sample-ec2-1", CollectResponseTime: true}},
-				{Host: "localhost", Port: 2000, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 5 * time.Minute, Labels: check.Labels{Name: "qiita-sample-ec2-2", CollectResponseTime: true}},
-			},
+			name: "same instance twice in one family",
+			yaml: "instances: [{name: a, host: h, port: 1, ipv4_only: true}, {name: b, host: h, port: 1}, {name: a, host: h, port: 1, tags: ['a:b']}, {name: a, host: h, port: 1}]",
+			want: `instances[3] "a": it has the name, target, service and tags of instances[0] ("a", h:1), so nothing would tell them apart`,
 		},
 		{
-			name: "tcp_check's file as pasted, with every option",
-			yaml: readTestdata(t, "tcp_check.yaml"),
-			want: []check.Target{
-				{
-					Host: "db.example.com", Port: 5432, Families: []check.Family{check.IPv4},
-					MultipleIPs: true, Timeout: 2500 * time.Millisecond, Interval: 30 * time.Second, CacheDuration: 2 * time.Minute, MaxCacheDuration: 5 * time.Minute,
-					Labels: check.Labels{
-						Name: "My first service", CollectResponseTime: true,
-						Tags:    []check.Tag{{Key: "env", Value: "prod"}, {Key: "url_of", Value: "http://db.example.com:5432"}},
-						Service: "checkout", EmptyHostname: true,
-						Metrics: check.Patterns{
-							Include: []*regexp.Regexp{regexp.MustCompile(`^network\.`)},
-							Exclude: []*regexp.Regexp{regexp.MustCompile(`errors$`)},
-						},
-					},
-				},
-				{Host: "::1", Port: 22, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 5 * time.Minute, Labels: check.Labels{Name: "My second service", Service: "payments"}},
-			},
+			name: "same instance with tags in another order",
+			yaml: "instances: [{name: a, host: h, port: 1, tags: ['a:b', 'c:d']}, {name: a, host: h, port: 1, tags: ['c:d', 'a:b']}]",
+			want: `instances[1] "a": it has the name, target, service and tags of instances[0] ("a", h:1), so nothing would tell them apart`,
 		},
 		{
-			name: "tcp_check's file, named instead of pasted, and an instance more",
-			yaml: "{service: shop, instances: [{name: a, host: h, port: 1}], instances_file: testdata/tcp_check.yaml}",
-			want: []check.Target{
-				{Host: "h", Port: 1, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 5 * time.Minute, Labels: check.Labels{Name: "a", Service: "shop"}},
-				pasted.targets()[0], pasted.targets()[1],
-			},
+			name: "unknown metric",
+			yaml: `instances: [{name: a, host: h, port: 1}]
+metrics: {network.tcp.can_conect: {enabled: true}}`,
+			want: "metrics: has invalid keys: network.tcp.can_conect",
 		},
 		{
-			name: "every option of the receiver",
-			yaml: readTestdata(t, "all_options.yaml"),
-			want: []check.Target{
-				{
-					Host: "db.example.com", Port: 5432, Families: []check.Family{check.IPv4, check.IPv6},
-					MultipleIPs: true, Timeout: time.Minute, Interval: 90 * time.Second, CacheDuration: 0, MaxCacheDuration: 2 * time.Minute,
-					Labels: check.Labels{
-						Name: "every option", CollectResponseTime: true,
-						Tags:    []check.Tag{{Key: "env", Value: "prod"}, {Key: "note", Value: "a:b"}},
-						Service: "checkout", EmptyHostname: true,
-						Metrics: check.Patterns{
-							Include: []*regexp.Regexp{regexp.MustCompile(`^network\.tcp\.`)},
-							Exclude: []*regexp.Regexp{regexp.MustCompile(`time$`)},
-						},
-					},
-				},
-				{Host: "fe80::1%eth0", Port: 22, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 2 * time.Minute, Labels: check.Labels{Name: "IPv6 literal with a zone", Service: "payments"}},
-				{Host: "localhost", Port: 443, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 2 * time.Minute, Labels: check.Labels{Name: "only what is required", Service: "payments"}},
-			},
+			name: "unknown setting of a metric",
+			yaml: `instances: [{name: a, host: h, port: 1}]
+metrics: {network.tcp.can_connect: {enabld: true}}`,
+			want: "metrics.network.tcp.can_connect: has invalid keys: enabld",
 		},
 		{
-			name: "a shorter interval shortens the default timeout",
-			yaml: "{collection_interval: 5, instances: [{name: a, host: h, port: 1}]}",
-			want: with(func(t *check.Target) { t.Interval, t.Timeout = 5*time.Second, 5*time.Second }),
+			name: "metric enabled by a text",
+			yaml: `instances: [{name: a, host: h, port: 1}]
+metrics: {network.tcp.can_connect: {enabled: maybe}}`,
+			want: `metrics.network.tcp.can_connect.enabled: "maybe" is not a bool`,
 		},
 		{
-			name: "a longer timeout lengthens the default interval",
-			yaml: "instances: [{name: a, host: h, port: 1, timeout: 20}]",
-			want: with(func(t *check.Target) { t.Interval, t.Timeout = 20*time.Second, 20*time.Second }),
+			name: "metric with an attribute that it has not",
+			yaml: `instances: [{name: a, host: h, port: 1}]
+metrics: {network.tcp.can_connect: {attributes: [colour]}}`,
+			want: "metrics::network.tcp.can_connect: metric network.tcp.can_connect doesn't have an attribute colour, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address, instance, target_host, port, address]",
 		},
 		{
-			name: "a timeout as long as the interval",
-			yaml: "instances: [{name: a, host: h, port: 1, timeout: 1.5, min_collection_interval: 1500ms}]",
-			want: with(func(t *check.Target) { t.Interval, t.Timeout = 1500*time.Millisecond, 1500*time.Millisecond }),
+			name: "metric with an unknown strategy",
+			yaml: `instances: [{name: a, host: h, port: 1}]
+metrics: {network.tcp.can_connect: {aggregation_strategy: median}}`,
+			want: `metrics::network.tcp.can_connect: invalid aggregation strategy "median", valid strategies: [sum, avg, min, max]`,
 		},
 		{
-			name: "a timeout longer than the instance's interval, as tcp_check accepts it",
-			yaml: "instances: [{name: a, host: h, port: 1, timeout: 20, min_collection_interval: 15}]",
-			want: with(func(t *check.Target) { t.Interval, t.Timeout = 15*time.Second, 15*time.Second }),
+			name: "a sum that is averaged",
+			yaml: `instances: [{name: a, host: h, port: 1}]
+metrics: {tcpcheck.errors: {attributes: [tcpcheck.instance], aggregation_strategy: avg}}`,
+			want: `metrics.tcpcheck.errors.aggregation_strategy: "avg" makes a sum fall that only rises; write sum, or leave the option out`,
 		},
 		{
-			name: "a timeout longer than the receiver's interval",
-			yaml: "{collection_interval: 5s, instances: [{name: a, host: h, port: 1, timeout: 5.5}]}",
-			want: with(func(t *check.Target) { t.Interval, t.Timeout = 5*time.Second, 5*time.Second }),
+			name: "a sum of which the greatest counts",
+			yaml: `instances: [{name: a, host: h, port: 1}]
+metrics: {tcpcheck.errors: {aggregation_strategy: max}}`,
+			want: `metrics.tcpcheck.errors.aggregation_strategy: "max" makes a sum fall that only rises; write sum, or leave the option out`,
 		},
 		{
-			name: "tags that could be of the resource, where it has no such attribute",
-			yaml: "instances: [{name: a, host: h, port: 1, tags: ['job:x', 'service.name:y', '_private:z', '1st:u']}]",
-			want: with(func(t *check.Target) {
-				t.Labels.Tags = []check.Tag{{Key: "job", Value: "x"}, {Key: "service.name", Value: "y"}, {Key: "_private", Value: "z"}, {Key: "1st", Value: "u"}}
-			}),
+			name: "metrics is a list",
+			yaml: `instances: [{name: a, host: h, port: 1}]
+metrics: [a]`,
+			want: "metrics: a list of 1 is not a mapping of metrics",
 		},
 		{
-			name: "a number in quotes is seconds too",
-			yaml: "instances: [{name: a, host: h, port: 1, ip_cache_duration: '120'}]",
-			want: with(func(t *check.Target) { t.CacheDuration = 2 * time.Minute }),
-		},
-		{
-			name: "ipv4_only with the family that it means",
-			yaml: "instances: [{name: a, host: h, port: 1, ipv4_only: true, address_families: [ipv4]}]",
-			want: with(func(t *check.Target) { t.Families = []check.Family{check.IPv4} }),
-		},
-		{
-			name: "a single family without a list",
-			yaml: "instances: [{name: a, host: h, port: 1, address_families: ipv6}]",
-			want: with(func(t *check.Target) { t.Families = []check.Family{check.IPv6} }),
-		},
-		{
-			name: "a literal of the family asked for",
-			yaml: "instances: [{name: a, host: '::1', port: 1, address_families: [ipv6]}]",
-			want: with(func(t *check.Target) { t.Host, t.Families = "::1", []check.Family{check.IPv6} }),
-		},
-		{
-			name: "the same target over each family with a timeout of its own",
-			yaml: "instances: [{name: a, host: h, port: 1, ipv4_only: true}, {name: a, host: h, port: 1, address_families: [ipv6], timeout: 3}]",
-			want: append(
-				with(func(t *check.Target) { t.Families = []check.Family{check.IPv4} }),
-				with(func(t *check.Target) { t.Families, t.Timeout = []check.Family{check.IPv6}, 3*time.Second })...),
-		},
-		{
-			name: "the same target with other tags",
-			yaml: "instances: [{name: a, host: h, port: 1, tags: ['team:x']}, {name: a, host: h, port: 1, tags: ['team:y']}]",
-			want: append(
-				with(func(t *check.Target) { t.Labels.Tags = []check.Tag{{Key: "team", Value: "x"}} }),
-				with(func(t *check.Target) { t.Labels.Tags = []check.Tag{{Key: "team", Value: "y"}} })...),
-		},
-		{
-			name: "names with an underscore, a trailing dot and digits",
-			yaml: "instances: [{name: a, host: _x.1a.example., port: 1}]",
-			want: with(func(t *check.Target) { t.Host = "_x.1a.example." }),
+			name: "mistakes of every kind at once",
+			yaml: `collection_interval: 15
+colour: red
+instances:
+  - {name: web, host: 'https://example.com', port: 70000, timeout: 20s}
+  - {host: '::1', ipv4_only: yes, port: many, tags: [prod]}
+metrics: {network.tcp.can_connect: {aggregation_strategy: median}}`,
+			want: `instances[0] "web" .host: "https://example.com" has a scheme; write the host alone
+instances[0] "web" .port: 70000 is not between 1 and 65535
+instances[1].name: there is none; every instance needs a name
+instances[1].host: "::1" is an ipv6 address, but ipv4_only is true
+instances[1].port: "many" is not a whole number
+instances[1].tags[0]: "prod" has no value; write key:value
+colour: unknown option; the receiver has collection_interval, initial_delay, max_concurrent_checks, max_ip_cache_duration, service, init_config, instances, instances_file, metrics, resource_attributes
+metrics::network.tcp.can_connect: invalid aggregation strategy "median", valid strategies: [sum, avg, min, max]`,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			config, err := load(t, test.yaml)
-			require.NoError(t, err)
-			assert.Equal(t, test.want, config.targets())
+			_, err := load(t, test.yaml)
+			require.EqualError(t, err, test.want)
 		})
 	}
 }
 
-func TestInitialDelay(t *testing.T) {
-	for yaml, want := range map[string]time.Duration{
-		"instances: [{name: a, host: h, port: 1}]":                       time.Second,
-		"{initial_delay: 0, instances: [{name: a, host: h, port: 1}]}":   0,
-		"{initial_delay: 0.5, instances: [{name: a, host: h, port: 1}]}": 500 * time.Millisecond,
-	} {
-		config, err := load(t, yaml)
-		require.NoError(t, err)
-		assert.Equal(t, want, config.initialDelay(), yaml)
-	}
-}
-
-// What is not as written is said once, with the first place.
-func TestWarnings(t *testing.T) {
+// Two targets that nothing would tell apart in what is emitted, and what would.
+func TestClashes(t *testing.T) {
 	for _, test := range []struct {
-		name, yaml string
-		want       []string
+		name, instances, metrics string
+		want                     string // after "instances[1] "; empty if there is no clash
 	}{
-		{"none", "instances: [{name: a, host: h, port: 1, timeout: 20}]", nil},
+		{name: "by default, by any of their attributes", instances: "{name: a, host: h, port: 1}, {name: b, host: h, port: 1}, {name: a, host: i, port: 1}, {name: a, host: h, port: 2}"},
 		{
-			"one", "instances: [{name: a, host: h, port: 1}, {name: b, host: h, port: 1, timeout: 20, min_collection_interval: 15}]",
-			[]string{"instances[1].timeout: 20s is longer than the interval of 15s (min_collection_interval), which counts"},
+			name: "without the name", instances: "{name: a, host: h, port: 1}, {name: b, host: h, port: 1}",
+			metrics: "{network.tcp.can_connect: {attributes: [server.address, server.port, network.type, network.peer.address]}}",
+			want:    `"b": nothing would tell its network.tcp.can_connect from that of instances[0] ("a", h:1); enable the attribute tcpcheck.instance`,
 		},
 		{
-			"three", "{collection_interval: 5, instances: [{name: a, host: h, port: 1, timeout: 6}, {name: b, host: h, port: 1, timeout: 7}, {name: c, host: h, port: 1, timeout: 8}]}",
-			[]string{"instances[0].timeout: 6s is longer than the interval of 5s (collection_interval), which counts; so it is of 2 more instances"},
+			name: "without host and port", instances: "{name: a, host: h, port: 1}, {name: a, host: i, port: 2}",
+			metrics: "{tcpcheck.errors: {attributes: [tcpcheck.instance, error.type]}}",
+			want:    `"a": nothing would tell its tcpcheck.errors from that of instances[0] ("a", h:1); enable the attribute server.address or server.port`,
+		},
+		{
+			name: "names that are one once they are normalised", instances: "{name: a-b, host: h, port: 1}, {name: a b, host: h, port: 1}",
+			metrics: "{network.tcp.can_connect: {attributes: [instance, target_host, port]}}",
+			want:    `"a b": nothing would tell its network.tcp.can_connect from that of instances[0] ("a-b", h:1); enable the attribute tcpcheck.instance`,
+		},
+		{
+			name: "names that are as written", instances: "{name: a-b, host: h, port: 1, collect_response_time: true}, {name: a b, host: h, port: 1, collect_response_time: true}",
+			metrics: "{network.tcp.response_time: {attributes: [instance, url]}}",
+		},
+		{
+			name: "ports whose numbers are no characters", instances: "{name: a, host: h, port: 55296}, {name: a, host: h, port: 55297}",
+		},
+		{
+			name: "families without their attribute", instances: "{name: a, host: h, port: 1, address_families: [ipv4]}, {name: a, host: h, port: 1, address_families: [ipv6]}",
+			metrics: "{network.tcp.can_connect: {attributes: [tcpcheck.instance]}}",
+			want:    `"a": nothing would tell its network.tcp.can_connect from that of instances[0] ("a", h:1); enable the attribute network.type`,
+		},
+		{name: "families with it", instances: "{name: a, host: h, port: 1, address_families: [ipv4]}, {name: a, host: h, port: 1, address_families: [ipv6]}"},
+		{
+			name: "tags", instances: "{name: a, host: h, port: 1, tags: ['a:b']}, {name: b, host: i, port: 2, tags: ['a:c']}",
+			metrics: "{network.tcp.can_connect: {attributes: []}, tcpcheck.errors: {attributes: [error.type]}, tcpcheck.family.omitted: {attributes: []}}",
+		},
+		{name: "services", instances: "{name: a, host: h, port: 1, service: x}, {name: a, host: h, port: 1, service: y}"},
+		{
+			name: "services without their attribute", instances: "{name: a, host: h, port: 1, service: x}, {name: a, host: h, port: 1, service: y}",
+			metrics: "{}\nresource_attributes: {service.name: {enabled: false}}",
+			want:    `"a": nothing would tell its network.tcp.can_connect from that of instances[0] ("a", h:1); enable the attribute service.name`,
+		},
+		{name: "one without a host", instances: "{name: a, host: h, port: 1}, {name: a, host: h, port: 1, empty_default_hostname: true}"},
+		{
+			name: "a metric that one of them has not", instances: "{name: a, host: h, port: 1, collect_response_time: true}, {name: b, host: h, port: 1}",
+			metrics: "{network.tcp.response_time: {attributes: []}}",
+		},
+		{
+			name: "a metric that one of them leaves out", instances: "{name: a, host: h, port: 1}, {name: b, host: h, port: 1, metric_patterns: {exclude: [errors]}}",
+			metrics: "{tcpcheck.errors: {attributes: [error.type]}}",
+		},
+		{
+			name: "a metric that is not enabled", instances: "{name: a, host: h, port: 1}, {name: b, host: h, port: 1}",
+			metrics: "{tcpcheck.errors: {enabled: false, attributes: [error.type]}}",
+		},
+		{
+			name: "something else is wrong with one of them", instances: "{name: a, host: h, port: 1}, {name: a, host: h, port: 1, tags: [x]}",
+			want: `"a" .tags[0]: "x" has no value; write key:value`,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			config, err := load(t, test.yaml)
-			require.NoError(t, err)
-			assert.Equal(t, test.want, config.warnings())
+			_, err := load(t, "instances: ["+test.instances+"]\nmetrics: "+test.metrics)
+			if test.want == "" {
+				require.NoError(t, err)
+			} else {
+				require.EqualError(t, err, "instances[1] "+test.want)
+			}
 		})
 	}
 }
@@ -256,6 +230,29 @@ func TestMaxConcurrentChecks(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, want, config.settings().MaxConcurrentChecks, yaml)
 	}
+}
+
+// Every option, as testdata/all_options.yaml writes it.
+func TestAllOptions(t *testing.T) {
+	config, err := load(t, readTestdata(t, "all_options.yaml"))
+	require.NoError(t, err)
+	assert.Equal(t, []check.Target{
+		{
+			Host: "db.example.com", Port: 5432, Families: []check.Family{check.IPv4, check.IPv6},
+			MultipleIPs: true, Timeout: time.Minute, Interval: 90 * time.Second, CacheDuration: 0, MaxCacheDuration: 2 * time.Minute,
+			Labels: check.Labels{
+				Name: "every option", CollectResponseTime: true,
+				Tags:    []check.Tag{{Key: "env", Value: "prod"}, {Key: "note", Value: "a:b"}},
+				Service: "checkout", EmptyHostname: true,
+				Metrics: check.Patterns{
+					Include: []*regexp.Regexp{regexp.MustCompile(`^network\.tcp\.`)},
+					Exclude: []*regexp.Regexp{regexp.MustCompile(`time$`)},
+				},
+			},
+		},
+		{Host: "fe80::1%eth0", Port: 22, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 2 * time.Minute, Labels: check.Labels{Name: "IPv6 literal with a zone", Service: "payments"}},
+		{Host: "localhost", Port: 443, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 2 * time.Minute, Labels: check.Labels{Name: "only what is required", Service: "payments"}},
+	}, config.settings().Targets)
 }
 
 func TestMetricsSection(t *testing.T) {
@@ -292,16 +289,6 @@ func TestUnmarshalRefusesEndpoint(t *testing.T) {
 	require.ErrorContains(t, err, "instances: there are none")
 }
 
-// What an observer has found is written into a configuration as it is.
-func TestFoundPort(t *testing.T) {
-	config := defaultConfig(t)
-	require.NoError(t, confmap.NewFromStringMap(map[string]any{
-		"instances": []any{map[string]any{"name": "found", "host": "localhost", "port": uint16(8080)}},
-	}).Unmarshal(config))
-	require.NoError(t, confmap.Validate(config))
-	assert.EqualValues(t, 8080, config.targets()[0].Port)
-}
-
 // FuzzConfig: no input panics, and what is valid gives targets that can run.
 func FuzzConfig(f *testing.F) {
 	for _, name := range []string{"tcp_check.yaml", "qiita.yaml", "all_options.yaml"} {
@@ -322,28 +309,16 @@ func FuzzConfig(f *testing.F) {
 		if conf.Unmarshal(config) != nil || confmap.Validate(config) != nil {
 			return
 		}
-		for _, target := range config.targets() {
+		for _, target := range config.settings().Targets {
 			require.NotEmpty(t, target.Labels.Name)
 			require.NotEmpty(t, target.Host)
 			require.NotZero(t, target.Port)
 			require.Positive(t, target.Timeout)
 			require.LessOrEqual(t, target.Timeout, target.Interval)
-			require.GreaterOrEqual(t, config.initialDelay(), time.Duration(0))
+			require.GreaterOrEqual(t, config.Delay(), time.Duration(0))
 		}
 		receiver, err := createMetrics(context.Background(), receivertest.NewNopSettings(metadata.Type), config, consumertest.NewNop())
 		require.NoError(t, err)
 		require.NoError(t, receiver.Shutdown(context.Background()))
 	})
-}
-
-// A tag is compared with every attribute of every metric, also of one that is added.
-func TestAttributesAreThoseOfAllMetrics(t *testing.T) {
-	described := reflect.ValueOf(metadata.MetricsInfo)
-	for i := range described.NumField() {
-		list := described.Field(i).FieldByName("Attributes")
-		for k := range list.Len() {
-			name := list.Index(k).String()
-			assert.Equal(t, name, attributes[label(name)], described.Field(i).FieldByName("Name").String())
-		}
-	}
 }

@@ -2,8 +2,4 @@
 // whether TCP connections can be made. It dials every address family of each
 // target and reports each address on its own: whether it connected, how long
 // the handshake took, and if it failed, why.
-//
-// Data flows one way: Config says what a user may write, package
-// receiver/target what is to be checked, receiver/probe checks it, and
-// receiver/scrape turns results into metrics.
 package tcpcheckreceiver

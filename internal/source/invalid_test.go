@@ -1,4 +1,4 @@
-package tcpcheckreceiver
+package source
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 )
 
 // Every mistake that a user can make, and the sentence that it earns.
-func TestInvalidConfig(t *testing.T) {
+func TestInvalid(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		yaml string
@@ -42,7 +42,7 @@ func TestInvalidConfig(t *testing.T) {
 		{
 			name: "instances is a mapping",
 			yaml: "instances: {name: a, host: h, port: 1}",
-			want: "instances: map[host:h name:a port:1] is not a list of instances",
+			want: "instances: a mapping is not a list of instances",
 		},
 		{
 			name: "an instance is a text",
@@ -52,7 +52,7 @@ func TestInvalidConfig(t *testing.T) {
 		{
 			name: "an instance is a list",
 			yaml: "instances: [[a]]",
-			want: "instances[0]: [a] is not an instance, which is a mapping of options",
+			want: "instances[0]: a list of 1 is not an instance, which is a mapping of options",
 		},
 		{
 			name: "an instance has nothing",
@@ -69,20 +69,14 @@ instances[0].host: there is none; write host and port, or endpoint
 instances[0].port: there is none; write host and port, or endpoint`,
 		},
 		{
-			name: "unknown option of the receiver",
-			yaml: `timeout: 5s
-instances: [{name: a, host: h, port: 1}]`,
-			want: `timeout: unknown option; the receiver has collection_interval, initial_delay, max_concurrent_checks, max_ip_cache_duration, service, init_config, instances, instances_file, metrics, resource_attributes`,
-		},
-		{
 			name: "unknown option of an instance",
 			yaml: "instances: [{name: a, host: h, port: 1, prot: 80}]",
-			want: "instances[0].prot: unknown option; an instance has name, host, port, endpoint, timeout, collect_response_time, address_families, ipv4_only, multiple_ips, ip_cache_duration, tags, service, min_collection_interval, empty_default_hostname, metric_patterns",
+			want: `instances[0] "a" .prot: unknown option; an instance has name, host, port, endpoint, timeout, collect_response_time, address_families, ipv4_only, multiple_ips, ip_cache_duration, tags, service, min_collection_interval, empty_default_hostname, metric_patterns`,
 		},
 		{
 			name: "option in capitals",
 			yaml: "instances: [{name: a, host: h, port: 1, Tags: []}]",
-			want: "instances[0].Tags: unknown option; an instance has name, host, port, endpoint, timeout, collect_response_time, address_families, ipv4_only, multiple_ips, ip_cache_duration, tags, service, min_collection_interval, empty_default_hostname, metric_patterns",
+			want: `instances[0] "a" .Tags: unknown option; an instance has name, host, port, endpoint, timeout, collect_response_time, address_families, ipv4_only, multiple_ips, ip_cache_duration, tags, service, min_collection_interval, empty_default_hostname, metric_patterns`,
 		},
 		{
 			name: "unknown option of init_config",
@@ -93,7 +87,7 @@ instances: [{name: a, host: h, port: 1}]`,
 		{
 			name: "unknown option of metric_patterns",
 			yaml: "instances: [{name: a, host: h, port: 1, metric_patterns: {includes: []}}]",
-			want: "instances[0].metric_patterns.includes: unknown option; metric_patterns has include, exclude",
+			want: `instances[0] "a" .metric_patterns.includes: unknown option; metric_patterns has include, exclude`,
 		},
 		{
 			name: "init_config is a text",
@@ -116,7 +110,7 @@ instances: [{name: a, host: h, port: 1}]`,
 		{
 			name: "blank name",
 			yaml: "instances: [{name: ' ', host: h, port: 1}]",
-			want: `instances[0].name: " " is blank; every instance needs a name`,
+			want: `instances[0] " " .name: " " is blank; every instance needs a name`,
 		},
 		{
 			name: "name is a number",
@@ -126,157 +120,157 @@ instances: [{name: a, host: h, port: 1}]`,
 		{
 			name: "name is a list",
 			yaml: "instances: [{name: [a], host: h, port: 1}]",
-			want: "instances[0].name: [a] is not a text; write it in quotes",
+			want: "instances[0].name: a list of 1 is not a text; write it in quotes",
 		},
 		{
 			name: "no host",
 			yaml: "instances: [{name: a, port: 1}]",
-			want: "instances[0].host: there is none; write host and port, or endpoint",
+			want: `instances[0] "a" .host: there is none; write host and port, or endpoint`,
 		},
 		{
 			name: "no port",
 			yaml: "instances: [{name: a, host: h}]",
-			want: "instances[0].port: there is none; write host and port, or endpoint",
+			want: `instances[0] "a" .port: there is none; write host and port, or endpoint`,
 		},
 		{
 			name: "port zero",
 			yaml: "instances: [{name: a, host: h, port: 0}]",
-			want: "instances[0].port: 0 is not between 1 and 65535",
+			want: `instances[0] "a" .port: 0 is not between 1 and 65535`,
 		},
 		{
 			name: "port negative",
 			yaml: "instances: [{name: a, host: h, port: -1}]",
-			want: "instances[0].port: -1 is not between 1 and 65535",
+			want: `instances[0] "a" .port: -1 is not between 1 and 65535`,
 		},
 		{
 			name: "port too large",
 			yaml: "instances: [{name: a, host: h, port: 70000}]",
-			want: "instances[0].port: 70000 is not between 1 and 65535",
+			want: `instances[0] "a" .port: 70000 is not between 1 and 65535`,
 		},
 		{
 			name: "port fractional",
 			yaml: "instances: [{name: a, host: h, port: 80.5}]",
-			want: "instances[0].port: 80.5 is not a whole number",
+			want: `instances[0] "a" .port: 80.5 is not a whole number`,
 		},
 		{
 			name: "port is a name",
 			yaml: "instances: [{name: a, host: h, port: http}]",
-			want: `instances[0].port: "http" is not a whole number`,
+			want: `instances[0] "a" .port: "http" is not a whole number`,
 		},
 		{
 			name: "port is a list",
 			yaml: "instances: [{name: a, host: h, port: [80]}]",
-			want: "instances[0].port: [80] is not a whole number",
+			want: `instances[0] "a" .port: a list of 1 is not a whole number`,
 		},
 		{
 			name: "host with a scheme",
 			yaml: "instances: [{name: a, host: 'https://example.com', port: 1}]",
-			want: `instances[0].host: "https://example.com" has a scheme; write the host alone`,
+			want: `instances[0] "a" .host: "https://example.com" has a scheme; write the host alone`,
 		},
 		{
 			name: "host with a port",
 			yaml: "instances: [{name: a, host: 'example.com:80', port: 1}]",
-			want: `instances[0].host: "example.com:80" has a port in it; write it as port`,
+			want: `instances[0] "a" .host: "example.com:80" has a port in it; write it as port`,
 		},
 		{
 			name: "IPv6 host with a port",
 			yaml: "instances: [{name: a, host: '[::1]:80', port: 1}]",
-			want: `instances[0].host: "[::1]:80" has a port in it; write it as port`,
+			want: `instances[0] "a" .host: "[::1]:80" has a port in it; write it as port`,
 		},
 		{
 			name: "host with a path",
 			yaml: "instances: [{name: a, host: example.com/x, port: 1}]",
-			want: `instances[0].host: "example.com/x" has a path; write the host alone`,
+			want: `instances[0] "a" .host: "example.com/x" has a path; write the host alone`,
 		},
 		{
 			name: "host with a space",
 			yaml: "instances: [{name: a, host: 'example com', port: 1}]",
-			want: `instances[0].host: "example com" has white space in it`,
+			want: `instances[0] "a" .host: "example com" has white space in it`,
 		},
 		{
 			name: "host with an empty label",
 			yaml: "instances: [{name: a, host: example..com, port: 1}]",
-			want: `instances[0].host: "example..com" is not a host name`,
+			want: `instances[0] "a" .host: "example..com" is not a host name`,
 		},
 		{
 			name: "host with a label too long",
 			yaml: "instances: [{name: a, host: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, port: 1}]",
-			want: `instances[0].host: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" is not a host name`,
+			want: `instances[0] "a" .host: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" is not a host name`,
 		},
 		{
 			name: "host too long",
 			yaml: "instances: [{name: a, host: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, port: 1}]",
-			want: `instances[0].host: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" is longer than the 253 characters of a host name`,
+			want: `instances[0] "a" .host: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" is longer than the 253 characters of a host name`,
 		},
 		{
 			name: "host with a strange character",
 			yaml: "instances: [{name: a, host: 'a$b', port: 1}]",
-			want: `instances[0].host: "a$b" is not a host name`,
+			want: `instances[0] "a" .host: "a$b" is not a host name`,
 		},
 		{
 			name: "host in another script",
 			yaml: "instances: [{name: a, host: 'bücher.example', port: 1}]",
-			want: `instances[0].host: "bücher.example" is not ASCII; write an internationalised name in its xn-- form`,
+			want: `instances[0] "a" .host: "bücher.example" is not ASCII; write an internationalised name in its xn-- form`,
 		},
 		{
 			name: "host is half an IPv6 address",
 			yaml: "instances: [{name: a, host: '::1::', port: 1}]",
-			want: `instances[0].host: "::1::" is not an IPv6 address`,
+			want: `instances[0] "a" .host: "::1::" is not an IPv6 address`,
 		},
 		{
 			name: "host has one bracket",
 			yaml: "instances: [{name: a, host: '[::1', port: 1}]",
-			want: `instances[0].host: "[::1" is not an IPv6 address`,
+			want: `instances[0] "a" .host: "[::1" is not an IPv6 address`,
 		},
 		{
 			name: "IPv4 address in brackets",
 			yaml: "instances: [{name: a, host: '[127.0.0.1]', port: 1}]",
-			want: `instances[0].host: "[127.0.0.1]" has brackets around an IPv4 address`,
+			want: `instances[0] "a" .host: "[127.0.0.1]" has brackets around an IPv4 address`,
 		},
 		{
 			name: "IPv4 address out of range",
 			yaml: "instances: [{name: a, host: 256.0.0.1, port: 1}]",
-			want: `instances[0].host: "256.0.0.1" is not an IPv4 address`,
+			want: `instances[0] "a" .host: "256.0.0.1" is not an IPv4 address`,
 		},
 		{
 			name: "IPv4 address in short form",
 			yaml: "instances: [{name: a, host: 127.1, port: 1}]",
-			want: "instances[0].host: 127.1 is not a text; write it in quotes",
+			want: `instances[0] "a" .host: 127.1 is not a text; write it in quotes`,
 		},
 		{
 			name: "IPv4 address with a zone",
 			yaml: "instances: [{name: a, host: '127.0.0.1%eth0', port: 1}]",
-			want: `instances[0].host: "127.0.0.1%eth0" is not a host name`,
+			want: `instances[0] "a" .host: "127.0.0.1%eth0" is not a host name`,
 		},
 		{
 			name: "IPv6 address with an empty zone",
 			yaml: "instances: [{name: a, host: 'fe80::1%', port: 1}]",
-			want: `instances[0].host: "fe80::1%" is not an IPv6 address`,
+			want: `instances[0] "a" .host: "fe80::1%" is not an IPv6 address`,
 		},
 		{
 			name: "link-local address without a zone",
 			yaml: "instances: [{name: a, endpoint: '[fe80::1]:80'}]",
-			want: `instances[0].endpoint: "[fe80::1]:80" is a link-local address; write its zone as well, as in fe80::1%eth0`,
+			want: `instances[0] "a" .endpoint: "[fe80::1]:80" is a link-local address; write its zone as well, as in fe80::1%eth0`,
 		},
 		{
 			name: "endpoint with brackets around no IPv6 address",
 			yaml: `instances: [{name: a, endpoint: "[127.0.0.1]:80"}, {name: b, endpoint: "[name]:80"}]`,
-			want: `instances[0].endpoint: "[127.0.0.1]:80" has brackets around what is no IPv6 address
-instances[1].endpoint: "[name]:80" has brackets around what is no IPv6 address`,
+			want: `instances[0] "a" .endpoint: "[127.0.0.1]:80" has brackets around what is no IPv6 address
+instances[1] "b" .endpoint: "[name]:80" has brackets around what is no IPv6 address`,
 		},
 		{
 			name: "port with a leading zero",
 			yaml: `instances: [{name: a, host: h, port: "0443"}]`,
-			want: `instances[0].port: "0443" has a leading 0, which may mean octal; write it without`,
+			want: `instances[0] "a" .port: "0443" has a leading 0, which may mean octal; write it without`,
 		},
 		{
 			name: "control characters",
 			yaml: `instances: [{name: "a\nb", host: h, port: 1, service: "s\t"}, {name: c, host: "fe80::1%e\n", port: 1, tags: ["a:b\u2028"]}, {name: d, host: "h\r", port: 1}]`,
-			want: `instances[0].name: "a\nb" has a control character in it
-instances[0].service: "s\t" has a control character in it
-instances[1].host: "fe80::1%e\n" has a control character in its zone
-instances[1].tags[0]: "a:b\u2028" has a control character in it
-instances[2].host: "h\r" has a control character in it`,
+			want: `instances[0] "a\nb" .name: "a\nb" has a control character in it
+instances[0] "a\nb" .service: "s\t" has a control character in it
+instances[1] "c" .host: "fe80::1%e\n" has a control character in its zone
+instances[1] "c" .tags[0]: "a:b\u2028" has a control character in it
+instances[2] "d" .host: "h\r" has a control character in it`,
 		},
 		{
 			name: "control characters in services",
@@ -289,248 +283,248 @@ instances: [{name: a, host: h, port: 1}]`,
 			yaml: `collection_interval: 99ms
 instances: [{name: a, host: h, port: 1, min_collection_interval: 0.05}]`,
 			want: `collection_interval: 99ms is shorter than 100ms
-instances[0].min_collection_interval: 50ms is shorter than 100ms`,
+instances[0] "a" .min_collection_interval: 50ms is shorter than 100ms`,
 		},
 		{
 			name: "tags of one label",
 			yaml: "instances: [{name: a, host: h, port: 1, tags: ['team-a:x', 'team.a:y', 'team__a:z']}]",
-			want: `instances[0].tags[1]: "team.a:y" has the label of tags[0], "team-a:x": both are team_a in Prometheus
-instances[0].tags[2]: "team__a:z" has the label of tags[0], "team-a:x": both are team_a in Prometheus`,
+			want: `instances[0] "a" .tags[1]: "team.a:y" has the label of tags[0], "team-a:x": both are team_a in Prometheus
+instances[0] "a" .tags[2]: "team__a:z" has the label of tags[0], "team-a:x": both are team_a in Prometheus`,
 		},
 		{
 			name: "tags named like the resource's attributes",
 			yaml: "instances: [{name: a, host: h, port: 1, service: s, empty_default_hostname: true, tags: ['service.name:x', 'service_name:y', 'job:z', 'datadog.host.name:h']}]",
-			want: `instances[0].tags[0]: "service.name:x" is named like the resource's service.name, which is the service of the instance
-instances[0].tags[1]: "service_name:y" is named like the resource's service.name, which is the service of the instance
-instances[0].tags[2]: "job:z" is named like the label job, which the Prometheus exporter makes of the service of the instance
-instances[0].tags[3]: "datadog.host.name:h" is named like the resource's datadog.host.name`,
+			want: `instances[0] "a" .tags[0]: "service.name:x" is named like the resource's service.name, which is the service of the instance
+instances[0] "a" .tags[1]: "service_name:y" is named like the resource's service.name, which is the service of the instance
+instances[0] "a" .tags[2]: "job:z" is named like the label job, which the Prometheus exporter makes of the service of the instance
+instances[0] "a" .tags[3]: "datadog.host.name:h" is named like the resource's datadog.host.name`,
 		},
 		{
 			name: "a tag named like the label of the receiver's service",
 			yaml: `service: s
 instances: [{name: a, host: h, port: 1, tags: ['job:z']}]`,
-			want: `instances[0].tags[0]: "job:z" is named like the label job, which the Prometheus exporter makes of the service of the instance`,
+			want: `instances[0] "a" .tags[0]: "job:z" is named like the label job, which the Prometheus exporter makes of the service of the instance`,
 		},
 		{
 			name: "a tag named like a label of the scope",
 			yaml: "instances: [{name: a, host: h, port: 1, tags: ['otel.scope.name:z']}]",
-			want: `instances[0].tags[0]: "otel.scope.name:z" is named like a label of the Prometheus exporter`,
+			want: `instances[0] "a" .tags[0]: "otel.scope.name:z" is named like a label of the Prometheus exporter`,
 		},
 		{
 			name: "tags of which no label can be made",
 			yaml: "instances: [{name: a, host: h, port: 1, tags: ['__name__:x', '.-a:y', '_é:z', '-:u']}]",
-			want: `instances[0].tags[0]: "__name__:x" has a key that begins with two underscores, as Prometheus' own labels do
-instances[0].tags[1]: ".-a:y" has a key that begins with two underscores, as Prometheus' own labels do
-instances[0].tags[2]: "_é:z" has a key that begins with two underscores, as Prometheus' own labels do
-instances[0].tags[3]: "-:u" has a key without a letter or digit of ASCII, of which no label can be made`,
+			want: `instances[0] "a" .tags[0]: "__name__:x" has a key that begins with two underscores, as Prometheus' own labels do
+instances[0] "a" .tags[1]: ".-a:y" has a key that begins with two underscores, as Prometheus' own labels do
+instances[0] "a" .tags[2]: "_é:z" has a key that begins with two underscores, as Prometheus' own labels do
+instances[0] "a" .tags[3]: "-:u" has a key without a letter or digit of ASCII, of which no label can be made`,
 		},
 		{
 			name: "unspecified address",
 			yaml: `instances: [{name: a, host: 0.0.0.0, port: 1}, {name: b, host: "[::]", port: 1}, {name: c, endpoint: "[::]:7004"}, {name: d, host: "::ffff:0.0.0.0", port: 1}]`,
-			want: `instances[0].host: "0.0.0.0" is the unspecified address, at which no host is; for this machine write 127.0.0.1
-instances[1].host: "[::]" is the unspecified address, at which no host is; for this machine write ::1, in an endpoint [::1]
-instances[2].endpoint: "[::]:7004" is the unspecified address, at which no host is; for this machine write ::1, in an endpoint [::1]
-instances[3].host: "::ffff:0.0.0.0" is the unspecified address, at which no host is; for this machine write 127.0.0.1`,
+			want: `instances[0] "a" .host: "0.0.0.0" is the unspecified address, at which no host is; for this machine write 127.0.0.1
+instances[1] "b" .host: "[::]" is the unspecified address, at which no host is; for this machine write ::1, in an endpoint [::1]
+instances[2] "c" .endpoint: "[::]:7004" is the unspecified address, at which no host is; for this machine write ::1, in an endpoint [::1]
+instances[3] "d" .host: "::ffff:0.0.0.0" is the unspecified address, at which no host is; for this machine write 127.0.0.1`,
 		},
 		{
 			name: "multicast address",
 			yaml: "instances: [{name: a, host: 224.0.0.1, port: 1}]",
-			want: `instances[0].host: "224.0.0.1" is a multicast address, to which TCP cannot connect`,
+			want: `instances[0] "a" .host: "224.0.0.1" is a multicast address, to which TCP cannot connect`,
 		},
 		{
 			name: "endpoint and host",
 			yaml: "instances: [{name: a, endpoint: 'h:1', host: h}]",
-			want: `instances[0].endpoint: "h:1" excludes host and port; write one or the other`,
+			want: `instances[0] "a" .endpoint: "h:1" excludes host and port; write one or the other`,
 		},
 		{
 			name: "endpoint and port",
 			yaml: "instances: [{name: a, endpoint: 'h:1', port: 1}]",
-			want: `instances[0].endpoint: "h:1" excludes host and port; write one or the other`,
+			want: `instances[0] "a" .endpoint: "h:1" excludes host and port; write one or the other`,
 		},
 		{
 			name: "endpoint without a port",
 			yaml: "instances: [{name: a, endpoint: h}]",
-			want: `instances[0].endpoint: "h" is not host:port`,
+			want: `instances[0] "a" .endpoint: "h" is not host:port`,
 		},
 		{
 			name: "endpoint without a host",
 			yaml: "instances: [{name: a, endpoint: ':80'}]",
-			want: `instances[0].endpoint: ":80" has no host; write host:port`,
+			want: `instances[0] "a" .endpoint: ":80" has no host; write host:port`,
 		},
 		{
 			name: "endpoint with a scheme",
 			yaml: "instances: [{name: a, endpoint: 'tcp://h:80'}]",
-			want: `instances[0].endpoint: "tcp://h:80" has a scheme; write host:port`,
+			want: `instances[0] "a" .endpoint: "tcp://h:80" has a scheme; write host:port`,
 		},
 		{
 			name: "endpoint with an empty port",
 			yaml: "instances: [{name: a, endpoint: 'h:'}]",
-			want: `instances[0].endpoint: "h:" has a port that is not between 1 and 65535`,
+			want: `instances[0] "a" .endpoint: "h:" has a port that is not between 1 and 65535`,
 		},
 		{
 			name: "endpoint with a port too large",
 			yaml: "instances: [{name: a, endpoint: 'h:65536'}]",
-			want: `instances[0].endpoint: "h:65536" has a port that is not between 1 and 65535`,
+			want: `instances[0] "a" .endpoint: "h:65536" has a port that is not between 1 and 65535`,
 		},
 		{
 			name: "endpoint with a service name",
 			yaml: "instances: [{name: a, endpoint: 'h:http'}]",
-			want: `instances[0].endpoint: "h:http" has a port that is not between 1 and 65535`,
+			want: `instances[0] "a" .endpoint: "h:http" has a port that is not between 1 and 65535`,
 		},
 		{
 			name: "endpoint with a bare IPv6 address",
 			yaml: "instances: [{name: a, endpoint: '::1:80'}]",
-			want: `instances[0].endpoint: "::1:80" is an IPv6 address; write [address]:port`,
+			want: `instances[0] "a" .endpoint: "::1:80" is an IPv6 address; write [address]:port`,
 		},
 		{
 			name: "endpoint with a host that is none",
 			yaml: "instances: [{name: a, endpoint: 'a b:80'}]",
-			want: `instances[0].endpoint: "a b:80" has white space in it`,
+			want: `instances[0] "a" .endpoint: "a b:80" has white space in it`,
 		},
 		{
 			name: "endpoint is a number",
 			yaml: "instances: [{name: a, endpoint: 80}]",
-			want: "instances[0].endpoint: 80 is not a text such as localhost:443",
+			want: `instances[0] "a" .endpoint: 80 is not a text such as localhost:443`,
 		},
 		{
 			name: "IPv6 address with ipv4_only",
 			yaml: "instances: [{name: a, host: '::1', port: 1, ipv4_only: true}]",
-			want: `instances[0].host: "::1" is an ipv6 address, but ipv4_only is true`,
+			want: `instances[0] "a" .host: "::1" is an ipv6 address, but ipv4_only is true`,
 		},
 		{
 			name: "IPv4 address with ipv6",
 			yaml: "instances: [{name: a, host: 127.0.0.1, port: 1, address_families: [ipv6]}]",
-			want: `instances[0].host: "127.0.0.1" is an ipv4 address, but address_families asks for ipv6`,
+			want: `instances[0] "a" .host: "127.0.0.1" is an ipv4 address, but address_families asks for ipv6`,
 		},
 		{
 			name: "IPv4 address with both families",
 			yaml: "instances: [{name: a, host: 127.0.0.1, port: 1, address_families: [ipv4, ipv6]}]",
-			want: `instances[0].host: "127.0.0.1" is an ipv4 address, but address_families asks for ipv6`,
+			want: `instances[0] "a" .host: "127.0.0.1" is an ipv4 address, but address_families asks for ipv6`,
 		},
 		{
 			name: "IPv6 endpoint with ipv4",
 			yaml: "instances: [{name: a, endpoint: '[::1]:80', address_families: [ipv4]}]",
-			want: `instances[0].endpoint: "[::1]:80" is an ipv6 address, but address_families asks for ipv4`,
+			want: `instances[0] "a" .endpoint: "[::1]:80" is an ipv6 address, but address_families asks for ipv4`,
 		},
 		{
 			name: "IPv4-mapped address with ipv6",
 			yaml: "instances: [{name: a, host: '::ffff:127.0.0.1', port: 1, address_families: [ipv6]}]",
-			want: `instances[0].host: "::ffff:127.0.0.1" is an ipv4 address, but address_families asks for ipv6`,
+			want: `instances[0] "a" .host: "::ffff:127.0.0.1" is an ipv4 address, but address_families asks for ipv6`,
 		},
 		{
 			name: "ipv4_only with ipv6",
 			yaml: "instances: [{name: a, host: h, port: 1, ipv4_only: true, address_families: [ipv6]}]",
-			want: "instances[0].ipv4_only: true contradicts address_families, which asks for ipv6",
+			want: `instances[0] "a" .ipv4_only: true contradicts address_families, which asks for ipv6`,
 		},
 		{
 			name: "ipv4_only with both families",
 			yaml: "instances: [{name: a, host: h, port: 1, ipv4_only: true, address_families: [ipv4, ipv6]}]",
-			want: "instances[0].ipv4_only: true contradicts address_families, which asks for ipv6",
+			want: `instances[0] "a" .ipv4_only: true contradicts address_families, which asks for ipv6`,
 		},
 		{
 			name: "unknown family",
 			yaml: "instances: [{name: a, host: h, port: 1, address_families: [ipv5]}]",
-			want: `instances[0].address_families[0]: "ipv5" is no address family; they are ipv4 and ipv6`,
+			want: `instances[0] "a" .address_families[0]: "ipv5" is no address family; they are ipv4 and ipv6`,
 		},
 		{
 			name: "family in capitals",
 			yaml: "instances: [{name: a, host: h, port: 1, address_families: [IPv4]}]",
-			want: `instances[0].address_families[0]: "IPv4" is no address family; they are ipv4 and ipv6`,
+			want: `instances[0] "a" .address_families[0]: "IPv4" is no address family; they are ipv4 and ipv6`,
 		},
 		{
 			name: "family twice",
 			yaml: "instances: [{name: a, host: h, port: 1, address_families: [ipv4, ipv4]}]",
-			want: `instances[0].address_families[1]: "ipv4" is there twice`,
+			want: `instances[0] "a" .address_families[1]: "ipv4" is there twice`,
 		},
 		{
 			name: "no family",
 			yaml: "instances: [{name: a, host: h, port: 1, address_families: []}]",
-			want: "instances[0].address_families: [] asks for no family; leave the option out for the families that the host has",
+			want: `instances[0] "a" .address_families: [] asks for no family; leave the option out for the families that the host has`,
 		},
 		{
 			name: "family is a number",
 			yaml: "instances: [{name: a, host: h, port: 1, address_families: [4]}]",
-			want: "instances[0].address_families[0]: 4 is not an address family; they are ipv4 and ipv6",
+			want: `instances[0] "a" .address_families[0]: 4 is not an address family; they are ipv4 and ipv6`,
 		},
 		{
 			name: "families are a mapping",
 			yaml: "instances: [{name: a, host: h, port: 1, address_families: {ipv4: true}}]",
-			want: "instances[0].address_families: map[ipv4:true] is not a list of address families",
+			want: `instances[0] "a" .address_families: a mapping is not a list of address families`,
 		},
 		{
 			name: "ipv4_only is a number",
 			yaml: "instances: [{name: a, host: h, port: 1, ipv4_only: 1}]",
-			want: "instances[0].ipv4_only: 1 is neither true nor false",
+			want: `instances[0] "a" .ipv4_only: 1 is neither true nor false`,
 		},
 		{
 			name: "multiple_ips is a text",
 			yaml: "instances: [{name: a, host: h, port: 1, multiple_ips: maybe}]",
-			want: `instances[0].multiple_ips: "maybe" is neither true nor false`,
+			want: `instances[0] "a" .multiple_ips: "maybe" is neither true nor false`,
 		},
 		{
 			name: "collect_response_time is a list",
 			yaml: "instances: [{name: a, host: h, port: 1, collect_response_time: [true]}]",
-			want: "instances[0].collect_response_time: [true] is neither true nor false",
+			want: `instances[0] "a" .collect_response_time: a list of 1 is neither true nor false`,
 		},
 		{
 			name: "empty_default_hostname is a text",
 			yaml: "instances: [{name: a, host: h, port: 1, empty_default_hostname: ''}]",
-			want: `instances[0].empty_default_hostname: "" is neither true nor false`,
+			want: `instances[0] "a" .empty_default_hostname: "" is neither true nor false`,
 		},
 		{
 			name: "timeout zero",
 			yaml: "instances: [{name: a, host: h, port: 1, timeout: 0}]",
-			want: "instances[0].timeout: 0s is not more than 0",
+			want: `instances[0] "a" .timeout: 0s is not more than 0`,
 		},
 		{
 			name: "timeout negative",
 			yaml: "instances: [{name: a, host: h, port: 1, timeout: -1}]",
-			want: "instances[0].timeout: -1s is not more than 0",
+			want: `instances[0] "a" .timeout: -1s is not more than 0`,
 		},
 		{
 			name: "timeout without a unit that exists",
 			yaml: "instances: [{name: a, host: h, port: 1, timeout: 5 sec}]",
-			want: `instances[0].timeout: "5 sec" is not a duration, such as 10s, or a number of seconds`,
+			want: `instances[0] "a" .timeout: "5 sec" is not a duration, such as 10s, or a number of seconds`,
 		},
 		{
 			name: "timeout is a list",
 			yaml: "instances: [{name: a, host: h, port: 1, timeout: [5]}]",
-			want: "instances[0].timeout: [5] is not a duration, such as 10s, or a number of seconds",
+			want: `instances[0] "a" .timeout: a list of 1 is not a duration, such as 10s, or a number of seconds`,
 		},
 		{
 			name: "timeout is a bool",
 			yaml: "instances: [{name: a, host: h, port: 1, timeout: true}]",
-			want: "instances[0].timeout: true is not a duration, such as 10s, or a number of seconds",
+			want: `instances[0] "a" .timeout: true is not a duration, such as 10s, or a number of seconds`,
 		},
 		{
 			name: "timeout beyond all time",
 			yaml: "instances: [{name: a, host: h, port: 1, timeout: 1e30}]",
-			want: "instances[0].timeout: 1e+30 seconds are more than a duration can hold",
+			want: `instances[0] "a" .timeout: 1e+30 seconds are more than a duration can hold`,
 		},
 		{
 			name: "timeout is not a number",
 			yaml: "instances: [{name: a, host: h, port: 1, timeout: .nan}]",
-			want: "instances[0].timeout: NaN is not a duration, such as 10s, or a number of seconds",
+			want: `instances[0] "a" .timeout: NaN is not a duration, such as 10s, or a number of seconds`,
 		},
 		{
 			name: "interval zero",
 			yaml: "instances: [{name: a, host: h, port: 1, min_collection_interval: 0}]",
-			want: "instances[0].min_collection_interval: 0s is not more than 0",
+			want: `instances[0] "a" .min_collection_interval: 0s is not more than 0`,
 		},
 		{
 			name: "interval negative",
 			yaml: "instances: [{name: a, host: h, port: 1, min_collection_interval: -15s}]",
-			want: "instances[0].min_collection_interval: -15s is not more than 0",
+			want: `instances[0] "a" .min_collection_interval: -15s is not more than 0`,
 		},
 		{
 			name: "cache duration negative",
 			yaml: "instances: [{name: a, host: h, port: 1, ip_cache_duration: -1s}]",
-			want: "instances[0].ip_cache_duration: -1s is less than 0",
+			want: `instances[0] "a" .ip_cache_duration: -1s is less than 0`,
 		},
 		{
 			name: "cache duration is a text",
 			yaml: "instances: [{name: a, host: h, port: 1, ip_cache_duration: never}]",
-			want: `instances[0].ip_cache_duration: "never" is not a duration, such as 10s, or a number of seconds`,
+			want: `instances[0] "a" .ip_cache_duration: "never" is not a duration, such as 10s, or a number of seconds`,
 		},
 		{
 			name: "receiver's interval zero",
@@ -583,167 +577,87 @@ instances: [{name: a, host: h, port: 1}]`,
 		{
 			name: "tags are a mapping",
 			yaml: "instances: [{name: a, host: h, port: 1, tags: {env: prod}}]",
-			want: "instances[0].tags: map[env:prod] is not a list of tags",
+			want: `instances[0] "a" .tags: a mapping is not a list of tags`,
 		},
 		{
 			name: "tag is a mapping",
 			yaml: "instances: [{name: a, host: h, port: 1, tags: [env: prod]}]",
-			want: "instances[0].tags[0]: map[env:prod] is not a tag; write key:value, without a space or in quotes",
+			want: `instances[0] "a" .tags[0]: a mapping is not a tag; write key:value, without a space or in quotes`,
 		},
 		{
 			name: "tag is a number",
 			yaml: "instances: [{name: a, host: h, port: 1, tags: [5]}]",
-			want: "instances[0].tags[0]: 5 is not a tag; write key:value, without a space or in quotes",
+			want: `instances[0] "a" .tags[0]: 5 is not a tag; write key:value, without a space or in quotes`,
 		},
 		{
 			name: "tag without a value",
 			yaml: "instances: [{name: a, host: h, port: 1, tags: ['env:']}]",
-			want: `instances[0].tags[0]: "env:" has no value; write key:value`,
+			want: `instances[0] "a" .tags[0]: "env:" has no value; write key:value`,
 		},
 		{
 			name: "tag without a colon",
 			yaml: "instances: [{name: a, host: h, port: 1, tags: [prod]}]",
-			want: `instances[0].tags[0]: "prod" has no value; write key:value`,
+			want: `instances[0] "a" .tags[0]: "prod" has no value; write key:value`,
 		},
 		{
 			name: "tag without a key",
 			yaml: "instances: [{name: a, host: h, port: 1, tags: [':prod']}]",
-			want: `instances[0].tags[0]: ":prod" has no key; write key:value`,
+			want: `instances[0] "a" .tags[0]: ":prod" has no key; write key:value`,
 		},
 		{
 			name: "tag twice",
 			yaml: "instances: [{name: a, host: h, port: 1, tags: ['env:prod', 'env:prod']}]",
-			want: `instances[0].tags[1]: "env:prod" has the key of tags[0], "env:prod"`,
+			want: `instances[0] "a" .tags[1]: "env:prod" has the key of tags[0], "env:prod"`,
 		},
 		{
 			name: "tag with two values",
 			yaml: "instances: [{name: a, host: h, port: 1, tags: ['env:prod', 'a:b', 'env:test']}]",
-			want: `instances[0].tags[2]: "env:test" has the key of tags[0], "env:prod"`,
+			want: `instances[0] "a" .tags[2]: "env:test" has the key of tags[0], "env:prod"`,
 		},
 		{
 			name: "tag named like an attribute",
 			yaml: "instances: [{name: a, host: h, port: 1, tags: ['server.port:80']}]",
-			want: `instances[0].tags[0]: "server.port:80" is named like the attribute server.port of the receiver`,
+			want: `instances[0] "a" .tags[0]: "server.port:80" is named like the attribute server.port of the receiver`,
 		},
 		{
 			name: "tag named like an opt-in attribute",
 			yaml: "instances: [{name: a, host: h, port: 1, tags: ['url:x']}]",
-			want: `instances[0].tags[0]: "url:x" is named like the attribute url of the receiver`,
+			want: `instances[0] "a" .tags[0]: "url:x" is named like the attribute url of the receiver`,
 		},
 		{
 			name: "tag with an attribute's label",
 			yaml: "instances: [{name: a, host: h, port: 1, tags: ['network_type:x']}]",
-			want: `instances[0].tags[0]: "network_type:x" is named like the attribute network.type of the receiver`,
+			want: `instances[0] "a" .tags[0]: "network_type:x" is named like the attribute network.type of the receiver`,
 		},
 		{
 			name: "pattern to include is none",
 			yaml: "instances: [{name: a, host: h, port: 1, metric_patterns: {include: ['(']}}]",
-			want: "instances[0].metric_patterns.include[0]: \"(\" is not a regular expression: error parsing regexp: missing closing ): `(`",
+			want: "instances[0] \"a\" .metric_patterns.include[0]: \"(\" is not a regular expression: error parsing regexp: missing closing ): `(`",
 		},
 		{
 			name: "pattern to exclude is none",
 			yaml: "instances: [{name: a, host: h, port: 1, metric_patterns: {exclude: ['a', '(?=x)']}}]",
-			want: "instances[0].metric_patterns.exclude[1]: \"(?=x)\" is not a regular expression: error parsing regexp: invalid or unsupported Perl syntax: `(?=`",
+			want: "instances[0] \"a\" .metric_patterns.exclude[1]: \"(?=x)\" is not a regular expression: error parsing regexp: invalid or unsupported Perl syntax: `(?=`",
 		},
 		{
 			name: "pattern is a number",
 			yaml: "instances: [{name: a, host: h, port: 1, metric_patterns: {include: [5]}}]",
-			want: "instances[0].metric_patterns.include[0]: 5 is not a regular expression; write it in quotes",
+			want: `instances[0] "a" .metric_patterns.include[0]: 5 is not a regular expression; write it in quotes`,
 		},
 		{
 			name: "patterns are a mapping",
 			yaml: "instances: [{name: a, host: h, port: 1, metric_patterns: {include: {a: b}}}]",
-			want: "instances[0].metric_patterns.include: map[a:b] is not a list of regular expressions",
+			want: `instances[0] "a" .metric_patterns.include: a mapping is not a list of regular expressions`,
 		},
 		{
 			name: "metric_patterns is a list",
 			yaml: "instances: [{name: a, host: h, port: 1, metric_patterns: [a]}]",
-			want: "instances[0].metric_patterns: [a] is not a mapping of include and exclude",
-		},
-		{
-			name: "same instance twice",
-			yaml: "instances: [{name: a, host: h, port: 1}, {name: a, endpoint: 'h:1'}]",
-			want: `instances[1]: it has the name, target, service and tags of instances[0] ("a", h:1), so nothing would tell them apart`,
-		},
-		{
-			name: "same instance twice in one family",
-			yaml: "instances: [{name: a, host: h, port: 1, ipv4_only: true}, {name: b, host: h, port: 1}, {name: a, host: h, port: 1, tags: ['a:b']}, {name: a, host: h, port: 1}]",
-			want: `instances[3]: it has the name, target, service and tags of instances[0] ("a", h:1), so nothing would tell them apart`,
-		},
-		{
-			name: "same instance with tags in another order",
-			yaml: "instances: [{name: a, host: h, port: 1, tags: ['a:b', 'c:d']}, {name: a, host: h, port: 1, tags: ['c:d', 'a:b']}]",
-			want: `instances[1]: it has the name, target, service and tags of instances[0] ("a", h:1), so nothing would tell them apart`,
+			want: `instances[0] "a" .metric_patterns: a list of 1 is not a mapping of include and exclude`,
 		},
 		{
 			name: "service is a list",
 			yaml: "instances: [{name: a, host: h, port: 1, service: [a]}]",
-			want: "instances[0].service: [a] is not a text; write it in quotes",
-		},
-		{
-			name: "unknown metric",
-			yaml: `instances: [{name: a, host: h, port: 1}]
-metrics: {network.tcp.can_conect: {enabled: true}}`,
-			want: "metrics: has invalid keys: network.tcp.can_conect",
-		},
-		{
-			name: "unknown setting of a metric",
-			yaml: `instances: [{name: a, host: h, port: 1}]
-metrics: {network.tcp.can_connect: {enabld: true}}`,
-			want: "metrics.network.tcp.can_connect: has invalid keys: enabld",
-		},
-		{
-			name: "metric enabled by a text",
-			yaml: `instances: [{name: a, host: h, port: 1}]
-metrics: {network.tcp.can_connect: {enabled: maybe}}`,
-			want: `metrics.network.tcp.can_connect.enabled: "maybe" is not a bool`,
-		},
-		{
-			name: "metric with an attribute that it has not",
-			yaml: `instances: [{name: a, host: h, port: 1}]
-metrics: {network.tcp.can_connect: {attributes: [colour]}}`,
-			want: "metrics::network.tcp.can_connect: metric network.tcp.can_connect doesn't have an attribute colour, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address, instance, target_host, port, address]",
-		},
-		{
-			name: "metric with an unknown strategy",
-			yaml: `instances: [{name: a, host: h, port: 1}]
-metrics: {network.tcp.can_connect: {aggregation_strategy: median}}`,
-			want: `metrics::network.tcp.can_connect: invalid aggregation strategy "median", valid strategies: [sum, avg, min, max]`,
-		},
-		{
-			name: "a sum that is averaged",
-			yaml: `instances: [{name: a, host: h, port: 1}]
-metrics: {tcpcheck.errors: {attributes: [tcpcheck.instance], aggregation_strategy: avg}}`,
-			want: `metrics.tcpcheck.errors.aggregation_strategy: "avg" makes a sum fall that only rises; write sum, or leave the option out`,
-		},
-		{
-			name: "a sum of which the greatest counts",
-			yaml: `instances: [{name: a, host: h, port: 1}]
-metrics: {tcpcheck.errors: {aggregation_strategy: max}}`,
-			want: `metrics.tcpcheck.errors.aggregation_strategy: "max" makes a sum fall that only rises; write sum, or leave the option out`,
-		},
-		{
-			name: "metrics is a list",
-			yaml: `instances: [{name: a, host: h, port: 1}]
-metrics: [a]`,
-			want: "metrics: [a] is not a mapping of metrics",
-		},
-		{
-			name: "mistakes of every kind at once",
-			yaml: `collection_interval: 15
-colour: red
-instances:
-  - {name: web, host: 'https://example.com', port: 70000, timeout: 20s}
-  - {host: '::1', ipv4_only: yes, port: many, tags: [prod]}
-metrics: {network.tcp.can_connect: {aggregation_strategy: median}}`,
-			want: `instances[1].port: "many" is not a whole number
-colour: unknown option; the receiver has collection_interval, initial_delay, max_concurrent_checks, max_ip_cache_duration, service, init_config, instances, instances_file, metrics, resource_attributes
-instances[0].host: "https://example.com" has a scheme; write the host alone
-instances[0].port: 70000 is not between 1 and 65535
-instances[1].name: there is none; every instance needs a name
-instances[1].host: "::1" is an ipv6 address, but ipv4_only is true
-instances[1].tags[0]: "prod" has no value; write key:value
-metrics::network.tcp.can_connect: invalid aggregation strategy "median", valid strategies: [sum, avg, min, max]`,
+			want: `instances[0] "a" .service: a list of 1 is not a text; write it in quotes`,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -752,8 +666,7 @@ metrics::network.tcp.can_connect: invalid aggregation strategy "median", valid s
 			if !belongsInFile(t, test.yaml) {
 				return
 			}
-			want := strings.ReplaceAll(test.want, "instances[", "instances_file.instances[")
-			want = regexp.MustCompile("(?m)^init_config").ReplaceAllString(want, "instances_file.init_config")
+			want := regexp.MustCompile(`(?m)^(instances\[|init_config)`).ReplaceAllString(test.want, "instances_file.$1")
 			_, err = load(t, "instances_file: "+writeFile(t, test.yaml))
 			require.EqualError(t, err, want)
 		})
@@ -793,8 +706,8 @@ func TestInvalidInstancesFile(t *testing.T) {
 		"unknown option":    {"{collection_interval: 15s, instances: [{name: a, host: h, port: 1}]}", `instances_file.collection_interval: unknown option; the file has init_config, instances`},
 		"a key twice":       {"instances: [{name: a, name: b}]", "instances_file: FILE: yaml: unmarshal errors:\n  line 1: mapping key \"name\" already defined at line 1"},
 		"instances a text":  {"instances: many", `instances_file.instances: "many" is not a list of instances`},
-		"octal":             {"instances: [{name: a, host: h, port: 0443, timeout: 010}, {name: b, host: h, port: 0o10}]", "instances_file.instances[0].port: 0443 is 291 in YAML, where a leading 0 makes a number octal; write it without\ninstances_file.instances[0].timeout: 010 is 8 in YAML, where a leading 0 makes a number octal; write it without"},
-		"another file":      {"root:$6$secret:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n", "instances_file.…: unknown option, not shown since it does not look like one; the file has init_config, instances\ninstances: there are none, so there is nothing to check"},
+		"octal":             {"instances: [{name: a, host: h, port: 0443, timeout: 010}, {name: b, host: h, port: 0o10}]", "instances_file.instances[0] \"a\" .port: 0443 is 291 in YAML, where a leading 0 makes a number octal; write it without\ninstances_file.instances[0] \"a\" .timeout: 010 is 8 in YAML, where a leading 0 makes a number octal; write it without"},
+		"another file":      {"root:$6$secret:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n", "instances: there are none, so there is nothing to check\ninstances_file.…: unknown option, not shown since it does not look like one; the file has init_config, instances"},
 		"not even a place":  {"instances: [7]", "instances_file.instances[0]: 7 is not an instance, which is a mapping of options"},
 		"unknown init_conf": {"{init_config: {a: b}, instances: [{name: a, host: h, port: 1}]}", `instances_file.init_config.a: unknown option; init_config has service`},
 	} {
@@ -804,8 +717,8 @@ func TestInvalidInstancesFile(t *testing.T) {
 			require.EqualError(t, err, strings.ReplaceAll(test.want, "FILE", path))
 		})
 	}
-	_, err := load(t, "instances_file: testdata")
-	require.EqualError(t, err, "instances_file: testdata is not a regular file")
+	_, err := load(t, "instances_file: ../../testdata")
+	require.EqualError(t, err, "instances_file: ../../testdata is not a regular file")
 	large := writeFile(t, "")
 	require.NoError(t, os.Truncate(large, maxFile+1))
 	_, err = load(t, "instances_file: "+large)
@@ -813,8 +726,6 @@ func TestInvalidInstancesFile(t *testing.T) {
 	_, err = load(t, "instances_file: testdata/nosuchfile.yaml")
 	require.EqualError(t, err, "instances_file: stat testdata/nosuchfile.yaml: no such file or directory")
 	_, err = load(t, "instances_file: [a]")
-	require.EqualError(t, err, "instances_file: [a] is not the path of a file")
-	require.EqualError(t, (&Config{InstancesFile: "a.yaml"}).Validate(), "instances_file: a.yaml has not been read; that is for Unmarshal to do")
-	_, err = load(t, "{instances: [{name: a, host: h, port: 1}], instances_file: "+writeFile(t, "instances: [{name: a, host: h, port: 1}]")+"}")
-	require.EqualError(t, err, `instances_file.instances[0]: it has the name, target, service and tags of instances[0] ("a", h:1), so nothing would tell them apart`)
+	require.EqualError(t, err, "instances_file: a list of 1 is not the path of a file")
+	require.EqualError(t, validate(&Options{InstancesFile: "a.yaml"}), "instances_file: a.yaml has not been read; that is for Unmarshal to do")
 }

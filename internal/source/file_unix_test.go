@@ -1,6 +1,6 @@
 //go:build unix
 
-package tcpcheckreceiver
+package source
 
 import (
 	"path/filepath"

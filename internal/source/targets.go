@@ -1,7 +1,8 @@
-package tcpcheckreceiver
+package source
 
 import (
 	"fmt"
+	"iter"
 	"net"
 	"regexp"
 	"slices"
@@ -10,37 +11,23 @@ import (
 	"time"
 
 	"example.com/tcpcheckreceiver/internal/check"
-	"example.com/tcpcheckreceiver/internal/metadata"
-	"example.com/tcpcheckreceiver/internal/receiver"
 )
 
-// settings returns what a valid Config asks for, with every default applied.
-func (c *Config) settings() receiver.Settings {
-	settings := receiver.Settings{
-		Targets:      c.targets(),
-		InitialDelay: c.initialDelay(),
-		Warnings:     c.warnings(),
-		Metrics:      metadata.MetricsBuilderConfig{Metrics: c.Metrics, ResourceAttributes: c.ResourceAttributes},
+// Targets returns the instances that have nothing wrong with them by problems, in plain
+// values with every default applied, by their places.
+func (o *Options) Targets(problems *Problems) iter.Seq2[string, check.Target] {
+	return func(yield func(string, check.Target) bool) {
+		for place, instance := range o.instances() {
+			if !problems.within(place) && !yield(place, o.target(instance)) {
+				return
+			}
+		}
 	}
-	if c.MaxConcurrentChecks != nil {
-		settings.MaxConcurrentChecks = int64(*c.MaxConcurrentChecks)
-	}
-	return settings
 }
 
-// targets returns the instances of a valid Config in plain values, with every
-// default applied.
-func (c *Config) targets() []check.Target {
-	targets := make([]check.Target, 0, len(c.Instances)+len(c.file.Instances))
-	for _, instance := range c.instances() {
-		targets = append(targets, c.target(instance))
-	}
-	return targets
-}
-
-func (c *Config) target(i *Instance) check.Target {
+func (o *Options) target(i *Instance) check.Target {
 	host, port := i.hostPort()
-	interval, timeout := c.timing(i)
+	interval, timeout := o.timing(i)
 	t := check.Target{
 		Host:             host,
 		Port:             uint16(port),
@@ -49,7 +36,7 @@ func (c *Config) target(i *Instance) check.Target {
 		Timeout:          timeout,
 		Interval:         interval,
 		CacheDuration:    check.UntilError,
-		MaxCacheDuration: c.maxIPCache(),
+		MaxCacheDuration: o.maxIPCache(),
 		Labels: check.Labels{
 			Name:                i.Name,
 			CollectResponseTime: bool(i.CollectResponseTime),
@@ -62,7 +49,7 @@ func (c *Config) target(i *Instance) check.Target {
 		t.CacheDuration = time.Duration(*i.IPCacheDuration)
 	}
 	if t.Labels.Service == "" {
-		t.Labels.Service = c.service()
+		t.Labels.Service = o.service()
 	}
 	for _, tag := range i.Tags {
 		key, value, _ := strings.Cut(tag, ":")
@@ -71,35 +58,36 @@ func (c *Config) target(i *Instance) check.Target {
 	return t
 }
 
-func (c *Config) initialDelay() time.Duration {
-	if c.InitialDelay == nil {
+// Delay returns the time from the start to the first checks.
+func (o *Options) Delay() time.Duration {
+	if o.InitialDelay == nil {
 		return defaultInitialDelay
 	}
-	return time.Duration(*c.InitialDelay)
+	return time.Duration(*o.InitialDelay)
 }
 
-func (c *Config) maxIPCache() time.Duration {
-	if c.MaxIPCacheDuration == nil {
+func (o *Options) maxIPCache() time.Duration {
+	if o.MaxIPCacheDuration == nil {
 		return defaultMaxIPCache
 	}
-	return time.Duration(*c.MaxIPCacheDuration)
+	return time.Duration(*o.MaxIPCacheDuration)
 }
 
-func (c *Config) service() string {
-	if c.Service == "" {
-		return c.InitConfig.Service
+func (o *Options) service() string {
+	if o.Service == "" {
+		return o.InitConfig.Service
 	}
-	return c.Service
+	return o.Service
 }
 
 // interval returns the interval of i and the place where the user wrote it,
 // which is empty for the default.
-func (c *Config) interval(i *Instance) (time.Duration, string) {
+func (o *Options) interval(i *Instance) (time.Duration, string) {
 	switch {
 	case i.MinCollectionInterval != nil:
 		return time.Duration(*i.MinCollectionInterval), "min_collection_interval"
-	case c.CollectionInterval != nil:
-		return time.Duration(*c.CollectionInterval), "collection_interval"
+	case o.CollectionInterval != nil:
+		return time.Duration(*o.CollectionInterval), "collection_interval"
 	}
 	return defaultInterval, ""
 }
@@ -108,8 +96,8 @@ func (c *Config) interval(i *Instance) (time.Duration, string) {
 // is written: the timeout's to a shorter interval, the interval's to a longer
 // timeout. Where both are written, a timeout longer than the interval is the interval:
 // tcp_check accepts it.
-func (c *Config) timing(i *Instance) (interval, timeout time.Duration) {
-	interval, written := c.interval(i)
+func (o *Options) timing(i *Instance) (interval, timeout time.Duration) {
+	interval, written := o.interval(i)
 	if i.Timeout == nil {
 		return interval, min(defaultTimeout, interval)
 	}
@@ -120,12 +108,12 @@ func (c *Config) timing(i *Instance) (interval, timeout time.Duration) {
 	return interval, min(timeout, interval)
 }
 
-// warnings are what a user should know about a valid Config that is not as written: a
+// Warnings are what a user should know about valid Options that is not as written: a
 // line at most for each kind.
-func (c *Config) warnings() []string {
+func (o *Options) Warnings() []string {
 	text, more := "", 0
-	for place, i := range c.instances() {
-		interval, written := c.interval(i)
+	for place, i := range o.instances() {
+		interval, written := o.interval(i)
 		switch {
 		case i.Timeout == nil || written == "" || time.Duration(*i.Timeout) <= interval:
 		case text != "":
@@ -171,7 +159,7 @@ func unbracket(host string) string {
 }
 
 // families returns the families asked for, in the order in which they are
-// reported; none means automatic.
+// reported; none means automatio.
 func (i *Instance) families() []check.Family {
 	if i.IPv4Only {
 		return []check.Family{check.IPv4}

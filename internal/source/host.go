@@ -1,4 +1,4 @@
-package tcpcheckreceiver
+package source
 
 import (
 	"fmt"
@@ -12,15 +12,6 @@ import (
 	"example.com/tcpcheckreceiver/internal/check"
 )
 
-// address returns what the user wrote for the target, for messages.
-func (i *Instance) address() string {
-	if i.Endpoint != "" {
-		return i.Endpoint
-	}
-	_, port := i.hostPort()
-	return fmt.Sprintf("%s:%d", i.Host, port)
-}
-
 // checkTarget checks host and port, wherever they are written.
 func (v *instanceValidator) checkTarget() {
 	if v.instance.Endpoint != "" {
@@ -31,41 +22,41 @@ func (v *instanceValidator) checkTarget() {
 		return // whatever it was meant to be
 	}
 	if v.instance.Host == "" {
-		v.add(v.place("host"), "there is none; write host and port, or endpoint")
+		v.Add(v.place("host"), "there is none; write host and port, or endpoint")
 	} else {
 		v.checkHost(v.place("host"), v.instance.Host, v.instance.Host)
 	}
 	if v.instance.Port == nil {
-		v.add(v.place("port"), "there is none; write host and port, or endpoint")
+		v.Add(v.place("port"), "there is none; write host and port, or endpoint")
 	} else if port := *v.instance.Port; port < 1 || port > 65535 {
-		v.add(v.place("port"), "%d is not between 1 and 65535", port)
+		v.Add(v.place("port"), "%d is not between 1 and 65535", port)
 	}
 }
 
 func (v *instanceValidator) checkEndpoint() {
 	place, endpoint := v.place("endpoint"), v.instance.Endpoint
 	if v.instance.Host != "" || v.instance.Port != nil {
-		v.add(place, "%q excludes host and port; write one or the other", endpoint)
+		v.Add(place, "%q excludes host and port; write one or the other", endpoint)
 		return
 	}
 	if strings.Contains(endpoint, "://") {
-		v.add(place, "%q has a scheme; write host:port", endpoint)
+		v.Add(place, "%q has a scheme; write host:port", endpoint)
 		return
 	}
 	host, port, err := net.SplitHostPort(endpoint)
 	switch {
 	case err != nil && isIPv6(endpoint):
-		v.add(place, "%q is an IPv6 address; write [address]:port", endpoint)
+		v.Add(place, "%q is an IPv6 address; write [address]:port", endpoint)
 	case err != nil:
-		v.add(place, "%q is not host:port", endpoint)
+		v.Add(place, "%q is not host:port", endpoint)
 	case host == "":
-		v.add(place, "%q has no host; write host:port", endpoint)
+		v.Add(place, "%q has no host; write host:port", endpoint)
 	case strings.HasPrefix(endpoint, "[") && !isIPv6(host):
-		v.add(place, "%q has brackets around what is no IPv6 address", endpoint)
+		v.Add(place, "%q has brackets around what is no IPv6 address", endpoint)
 	default:
 		v.checkHost(place, host, endpoint)
 		if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 {
-			v.add(place, "%q has a port that is not between 1 and 65535", endpoint)
+			v.Add(place, "%q has a port that is not between 1 and 65535", endpoint)
 		}
 	}
 }
@@ -73,7 +64,7 @@ func (v *instanceValidator) checkEndpoint() {
 // checkHost checks a host that is all or part of what the user wrote at place.
 func (v *instanceValidator) checkHost(place, host, written string) {
 	if reason := hostProblem(host); reason != "" {
-		v.add(place, "%q %s", written, reason)
+		v.Add(place, "%q %s", written, reason)
 		return
 	}
 	literal, err := netip.ParseAddr(unbracket(host))
@@ -85,9 +76,9 @@ func (v *instanceValidator) checkHost(place, host, written string) {
 	switch {
 	case len(asked) == 0 || slices.Equal(asked, []check.Family{family}):
 	case bool(v.instance.IPv4Only):
-		v.add(place, "%q is an %s address, but ipv4_only is true", written, family)
+		v.Add(place, "%q is an %s address, but ipv4_only is true", written, family)
 	default:
-		v.add(place, "%q is an %s address, but address_families asks for %s", written, family, family.Other())
+		v.Add(place, "%q is an %s address, but address_families asks for %s", written, family, family.Other())
 	}
 }
 

@@ -1,4 +1,4 @@
-package tcpcheckreceiver
+package source
 
 import (
 	"fmt"
@@ -93,14 +93,18 @@ func toFloat(value any) (float64, bool) {
 	return 0, false
 }
 
-// quote returns a value as an error message shows it: text in quotes, anything
-// else as it is.
+// quote returns a value as an error message shows it: text in quotes, a mapping or a
+// list by its kind, anything else as it is.
 func quote(value any) string {
-	switch value.(type) {
+	switch v := value.(type) {
 	case nil:
 		return "nothing"
 	case string:
-		return fmt.Sprintf("%q", value)
+		return strconv.Quote(v)
+	case map[string]any:
+		return "a mapping"
+	case []any:
+		return fmt.Sprintf("a list of %d", len(v))
 	}
 	return fmt.Sprint(value)
 }

@@ -1,4 +1,4 @@
-package tcpcheckreceiver
+package source
 
 import (
 	"bytes"
@@ -7,23 +7,23 @@ import (
 	"io"
 	"iter"
 	"os"
+	"reflect"
 	"regexp"
 	"strings"
 
-	"github.com/go-viper/mapstructure/v2"
+	"go.opentelemetry.io/collector/confmap"
 	"go.yaml.in/yaml/v3"
 )
 
-// instancesFile is the content of Config.InstancesFile: a configuration file of
-// tcp_check is one.
+// file is the content of Options.InstancesFile: a configuration file of tcp_check is one.
 //
 // It is there for the number of instances. The collector copies its own
 // configuration again and again before it starts a receiver: it took 5 s until the
 // first points of ten thousand instances, and 0.8 s where only the receiver reads
 // them (make bench).
-type instancesFile struct {
-	InitConfig InitConfig `mapstructure:"init_config"`
-	Instances  []Instance `mapstructure:"instances"`
+type file struct {
+	InitConfig InitConfig `mapstructure:"init_config" is:"a mapping of options"`
+	Instances  []Instance `mapstructure:"instances" is:"a list of instances" each:"an instance, which is a mapping of options"`
 
 	// Unknown has what the user wrote that is no option. It is always an error.
 	Unknown map[string]any `mapstructure:",remain"`
@@ -36,34 +36,30 @@ type instancesFile struct {
 const inFile = "instances_file"
 
 // readFile reads the file that InstancesFile names, if any. What is wrong with it is
-// for Validate to report.
-func (c *Config) readFile() {
-	c.file = instancesFile{}
-	if c.InstancesFile == "" {
+// for Check to report.
+func (o *Options) readFile() {
+	o.file = file{}
+	if o.InstancesFile == "" {
 		return
 	}
-	text, err := readRegular(c.InstancesFile)
+	text, err := readRegular(o.InstancesFile)
 	if err != nil {
-		c.undecoded.add(inFile, "%v", err)
+		o.undecoded.Add(inFile, "%v", err)
 		return
 	}
-	options, octals, err := parse(text)
+	written, octals, err := parse(text)
 	if err != nil {
-		c.undecoded.add(inFile, "%s: %v", c.InstancesFile, err)
+		o.undecoded.Add(inFile, "%s: %v", o.InstancesFile, err)
 		return
 	}
-	for _, o := range octals {
-		c.undecoded.add(inFile+"."+o.place, "%s is %s in YAML, where a leading 0 makes a number octal; write it without", o.written, o.means)
+	for _, n := range octals {
+		o.undecoded.Add(inFile+"."+n.place, "%s is %s in YAML, where a leading 0 makes a number octal; write it without", n.written, n.means)
 	}
-	c.file.read = true
-	if err := decode(options, &c.file); err != nil {
-		eachDecodeError("", err, func(place string, err error) {
-			addDecodeError(&c.undecoded, options, inFile+".", place, err)
-		})
-	}
-	for i := range c.file.Instances {
-		if instance := &c.file.Instances[i]; instance.Service == "" {
-			instance.Service = c.file.InitConfig.Service
+	o.file.read = true
+	decode(confmap.NewFromStringMap(written), &o.file, schemaOf(reflect.TypeFor[file]()), &o.undecoded, inFile+".")
+	for i := range o.file.Instances {
+		if instance := &o.file.Instances[i]; instance.Service == "" {
+			instance.Service = o.file.InitConfig.Service
 		}
 	}
 }
@@ -150,27 +146,16 @@ func octals(place string, node *yaml.Node) []octal {
 	return found
 }
 
-// decode decodes what a user wrote into a struct, as confmap does.
-func decode(written map[string]any, into any) error {
-	decoder, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
-		Result: into, MatchName: func(option, field string) bool { return option == field },
-	})
-	if err != nil {
-		return err
-	}
-	return decoder.Decode(written)
-}
-
 // instances are those of the configuration and of the file, with their places.
-func (c *Config) instances() iter.Seq2[string, *Instance] {
+func (o *Options) instances() iter.Seq2[string, *Instance] {
 	return func(yield func(string, *Instance) bool) {
-		for i := range c.Instances {
-			if !yield(fmt.Sprintf("instances[%d]", i), &c.Instances[i]) {
+		for i := range o.Instances {
+			if !yield(fmt.Sprintf("instances[%d]", i), &o.Instances[i]) {
 				return
 			}
 		}
-		for i := range c.file.Instances {
-			if !yield(fmt.Sprintf(inFile+".instances[%d]", i), &c.file.Instances[i]) {
+		for i := range o.file.Instances {
+			if !yield(fmt.Sprintf(inFile+".instances[%d]", i), &o.file.Instances[i]) {
 				return
 			}
 		}

@@ -1,0 +1,124 @@
+// Package source says where targets come from: the options that a user may write
+// about them, in the collector's configuration or in a file, and all that can be
+// wrong with these, with its place.
+package source
+
+import "time"
+
+// The defaults of the durations that a user may leave out.
+const (
+	defaultInterval     = 15 * time.Second
+	defaultInitialDelay = time.Second
+	defaultTimeout      = 10 * time.Second
+	defaultMaxIPCache   = 5 * time.Minute
+)
+
+// Options are what a user may write about targets. Pointers are nil where the user
+// wrote nothing.
+//
+// The fields of this struct and of those below it are the list of options: their order
+// is that of messages, their names are in the message about an unknown one, and the tags
+// is and each say what a value, and each element of a list, has to be.
+type Options struct {
+	// CollectionInterval is the time between two checks of an instance that has
+	// no interval of its own: 100ms or more, default 15s.
+	CollectionInterval *Duration `mapstructure:"collection_interval"`
+	// InitialDelay is the time from the start to the first checks: 0 or more,
+	// default 1s.
+	InitialDelay *Duration `mapstructure:"initial_delay"`
+	// MaxConcurrentChecks is how many instances are checked at the same time: 1 or
+	// more. By default they are as many as half of the process's limit of open
+	// files allows, which holds in any case: an address that is dialled takes one.
+	MaxConcurrentChecks *Integer `mapstructure:"max_concurrent_checks"`
+	// MaxIPCacheDuration bounds how long the addresses of a name are used by the
+	// instances without an ip_cache_duration, and is how long it may take until a
+	// family that a name had no address in is asked for again: more than 0, default
+	// 5m. Each instance has its own moment in the second half of it.
+	MaxIPCacheDuration *Duration `mapstructure:"max_ip_cache_duration"`
+	// Service is the service of every instance that has none of its own.
+	Service string `mapstructure:"service"`
+	// InitConfig is tcp_check's place for Service.
+	InitConfig InitConfig `mapstructure:"init_config" is:"a mapping of options"`
+	// Instances are the ports to check: at least one, here or in InstancesFile.
+	Instances []Instance `mapstructure:"instances" is:"a list of instances" each:"an instance, which is a mapping of options"`
+	// InstancesFile is the path of a YAML file with more instances, and perhaps an
+	// init_config of their own. It is read when the configuration is, once.
+	InstancesFile string `mapstructure:"instances_file" is:"the path of a file"`
+
+	// Unknown has what the user wrote that is no option. It is always an error.
+	Unknown map[string]any `mapstructure:",remain"`
+
+	// undecoded is what Decode could not decode, and schema that of all options of the
+	// receiver.
+	undecoded Problems
+	schema    *schema
+	// file is what Decode read from InstancesFile.
+	file file
+}
+
+// InitConfig is the section of that name in a configuration of tcp_check.
+type InitConfig struct {
+	// Service is the same as Options.Service.
+	Service string `mapstructure:"service"`
+
+	// Unknown has what the user wrote that is no option. It is always an error.
+	Unknown map[string]any `mapstructure:",remain"`
+}
+
+// Instance is one port to check. Its options have the names and defaults of
+// tcp_check's, and a few more.
+type Instance struct {
+	// Name identifies the instance in metrics and logs. It is required.
+	Name string `mapstructure:"name"`
+	// Host is a host name or an IP address, with or without brackets if it is an
+	// IPv6 one. It is required unless Endpoint is set.
+	Host string `mapstructure:"host"`
+	// Port is a TCP port, 1 to 65535. It is required unless Endpoint is set.
+	Port *Integer `mapstructure:"port"`
+	// Endpoint is host and port in one, as host:port or [IPv6]:port.
+	Endpoint string `mapstructure:"endpoint" is:"a text such as localhost:443"`
+	// Timeout bounds each name resolution and each connection attempt: more than
+	// 0, default 10s, or the interval where that is shorter.
+	Timeout *Duration `mapstructure:"timeout"`
+	// CollectResponseTime reports network.tcp.response_time.
+	CollectResponseTime Bool `mapstructure:"collect_response_time"`
+	// AddressFamilies are the families that must connect, of ipv4 and ipv6. By
+	// default they are those that the name resolves to and that this machine has
+	// an address for.
+	AddressFamilies []string `mapstructure:"address_families" is:"a list of address families" each:"an address family; they are ipv4 and ipv6"`
+	// IPv4Only is short for AddressFamilies [ipv4].
+	IPv4Only Bool `mapstructure:"ipv4_only"`
+	// MultipleIPs checks every address of each family, not only the first.
+	MultipleIPs Bool `mapstructure:"multiple_ips"`
+	// IPCacheDuration is how long resolved addresses are used: 0 resolves at
+	// every check; unset, they are used until one fails to connect, but not longer
+	// than Options.MaxIPCacheDuration.
+	IPCacheDuration *Duration `mapstructure:"ip_cache_duration"`
+	// Tags are attributes on every point, each as key:value.
+	Tags []string `mapstructure:"tags" is:"a list of tags" each:"a tag; write key:value, without a space or in quotes"`
+	// Service becomes service.name of the resource.
+	Service string `mapstructure:"service"`
+	// MinCollectionInterval is the time between two checks: 100ms or more, default
+	// Options.CollectionInterval. Where neither is set and Timeout is longer than
+	// the default interval, it is Timeout.
+	MinCollectionInterval *Duration `mapstructure:"min_collection_interval"`
+	// EmptyDefaultHostname makes the Datadog exporter send the points without a
+	// host.
+	EmptyDefaultHostname Bool `mapstructure:"empty_default_hostname"`
+	// MetricPatterns select the metrics of this instance by name.
+	MetricPatterns MetricPatterns `mapstructure:"metric_patterns" is:"a mapping of include and exclude"`
+
+	// Unknown has what the user wrote that is no option. It is always an error.
+	Unknown map[string]any `mapstructure:",remain"`
+}
+
+// MetricPatterns are regular expressions (RE2) that match anywhere in the name
+// of a metric. A metric is reported if one of Include matches, or there is none,
+// and none of Exclude does.
+type MetricPatterns struct {
+	Include []string `mapstructure:"include" is:"a list of regular expressions" each:"a regular expression; write it in quotes"`
+	Exclude []string `mapstructure:"exclude" is:"a list of regular expressions" each:"a regular expression; write it in quotes"`
+
+	// Unknown has what the user wrote that is no option. It is always an error.
+	Unknown map[string]any `mapstructure:",remain"`
+}

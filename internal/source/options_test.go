@@ -1,0 +1,262 @@
+package source
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/confmap"
+
+	"example.com/tcpcheckreceiver/internal/check"
+)
+
+// load decodes and checks options as the receiver does.
+func load(t *testing.T, yaml string) (*Options, error) {
+	t.Helper()
+	retrieved, err := confmap.NewRetrievedFromYAML([]byte(yaml))
+	require.NoError(t, err)
+	conf, err := retrieved.AsConf()
+	require.NoError(t, err)
+	options := &Options{}
+	options.Decode(conf, options)
+	return options, validate(options)
+}
+
+func validate(options *Options) error {
+	return options.Err(options.Check([]string{"server.address", "server.port", "network.type", "instance", "port", "url"}))
+}
+
+// targets returns those of valid options.
+func (o *Options) targets() []check.Target {
+	var targets []check.Target
+	for _, target := range o.Targets(&Problems{}) {
+		targets = append(targets, target)
+	}
+	return targets
+}
+
+func readTestdata(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "testdata", name))
+	require.NoError(t, err)
+	return string(text)
+}
+
+func TestValid(t *testing.T) {
+	defaults := check.Target{
+		Port: 1, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 5 * time.Minute,
+	}
+	with := func(change func(*check.Target)) []check.Target {
+		changed := defaults
+		changed.Labels.Name, changed.Host = "a", "h"
+		change(&changed)
+		return []check.Target{changed}
+	}
+	pasted, err := load(t, readTestdata(t, "tcp_check.yaml"))
+	require.NoError(t, err)
+	for _, test := range []struct {
+		name string
+		yaml string
+		want []check.Target
+	}{
+		{
+			name: "only what is required",
+			yaml: "instances: [{name: a, host: h, port: 1}]",
+			want: with(func(*check.Target) {}),
+		},
+		{
+			name: "options without a value are as if left out",
+			yaml: "{service: , init_config: , collection_interval: , instances: [{name: a, host: h, port: 1, endpoint: , timeout: , tags: , address_families: , ipv4_only: , ip_cache_duration: , metric_patterns: }]}",
+			want: with(func(*check.Target) {}),
+		},
+		{
+			name: "qiita's instances as pasted",
+			yaml: readTestdata(t, "qiita.yaml"),
+			want: []check.Target{
+				{Host: "localhost", Port: 1000, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 5 * time.Minute, Labels: check.Labels{Name: "qiita-sample-ec2-1", CollectResponseTime: true}},
+				{Host: "localhost", Port: 2000, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 5 * time.Minute, Labels: check.Labels{Name: "qiita-sample-ec2-2", CollectResponseTime: true}},
+			},
+		},
+		{
+			name: "tcp_check's file as pasted, with every option",
+			yaml: readTestdata(t, "tcp_check.yaml"),
+			want: []check.Target{
+				{
+					Host: "db.example.com", Port: 5432, Families: []check.Family{check.IPv4},
+					MultipleIPs: true, Timeout: 2500 * time.Millisecond, Interval: 30 * time.Second, CacheDuration: 2 * time.Minute, MaxCacheDuration: 5 * time.Minute,
+					Labels: check.Labels{
+						Name: "My first service", CollectResponseTime: true,
+						Tags:    []check.Tag{{Key: "env", Value: "prod"}, {Key: "url_of", Value: "http://db.example.com:5432"}},
+						Service: "checkout", EmptyHostname: true,
+						Metrics: check.Patterns{
+							Include: []*regexp.Regexp{regexp.MustCompile(`^network\.`)},
+							Exclude: []*regexp.Regexp{regexp.MustCompile(`errors$`)},
+						},
+					},
+				},
+				{Host: "::1", Port: 22, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 5 * time.Minute, Labels: check.Labels{Name: "My second service", Service: "payments"}},
+			},
+		},
+		{
+			name: "tcp_check's file, named instead of pasted, and an instance more",
+			yaml: "{service: shop, instances: [{name: a, host: h, port: 1}], instances_file: ../../testdata/tcp_check.yaml}",
+			want: []check.Target{
+				{Host: "h", Port: 1, Timeout: 10 * time.Second, Interval: 15 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 5 * time.Minute, Labels: check.Labels{Name: "a", Service: "shop"}},
+				pasted.targets()[0], pasted.targets()[1],
+			},
+		},
+		{
+			name: "a shorter interval shortens the default timeout",
+			yaml: "{collection_interval: 5, instances: [{name: a, host: h, port: 1}]}",
+			want: with(func(t *check.Target) { t.Interval, t.Timeout = 5*time.Second, 5*time.Second }),
+		},
+		{
+			name: "a longer timeout lengthens the default interval",
+			yaml: "instances: [{name: a, host: h, port: 1, timeout: 20}]",
+			want: with(func(t *check.Target) { t.Interval, t.Timeout = 20*time.Second, 20*time.Second }),
+		},
+		{
+			name: "a timeout as long as the interval",
+			yaml: "instances: [{name: a, host: h, port: 1, timeout: 1.5, min_collection_interval: 1500ms}]",
+			want: with(func(t *check.Target) { t.Interval, t.Timeout = 1500*time.Millisecond, 1500*time.Millisecond }),
+		},
+		{
+			name: "a timeout longer than the instance's interval, as tcp_check accepts it",
+			yaml: "instances: [{name: a, host: h, port: 1, timeout: 20, min_collection_interval: 15}]",
+			want: with(func(t *check.Target) { t.Interval, t.Timeout = 15*time.Second, 15*time.Second }),
+		},
+		{
+			name: "a timeout longer than the receiver's interval",
+			yaml: "{collection_interval: 5s, instances: [{name: a, host: h, port: 1, timeout: 5.5}]}",
+			want: with(func(t *check.Target) { t.Interval, t.Timeout = 5*time.Second, 5*time.Second }),
+		},
+		{
+			name: "tags that could be of the resource, where it has no such attribute",
+			yaml: "instances: [{name: a, host: h, port: 1, tags: ['job:x', 'service.name:y', '_private:z', '1st:u']}]",
+			want: with(func(t *check.Target) {
+				t.Labels.Tags = []check.Tag{{Key: "job", Value: "x"}, {Key: "service.name", Value: "y"}, {Key: "_private", Value: "z"}, {Key: "1st", Value: "u"}}
+			}),
+		},
+		{
+			name: "a number in quotes is seconds too",
+			yaml: "instances: [{name: a, host: h, port: 1, ip_cache_duration: '120'}]",
+			want: with(func(t *check.Target) { t.CacheDuration = 2 * time.Minute }),
+		},
+		{
+			name: "ipv4_only with the family that it means",
+			yaml: "instances: [{name: a, host: h, port: 1, ipv4_only: true, address_families: [ipv4]}]",
+			want: with(func(t *check.Target) { t.Families = []check.Family{check.IPv4} }),
+		},
+		{
+			name: "a single family without a list",
+			yaml: "instances: [{name: a, host: h, port: 1, address_families: ipv6}]",
+			want: with(func(t *check.Target) { t.Families = []check.Family{check.IPv6} }),
+		},
+		{
+			name: "a literal of the family asked for",
+			yaml: "instances: [{name: a, host: '::1', port: 1, address_families: [ipv6]}]",
+			want: with(func(t *check.Target) { t.Host, t.Families = "::1", []check.Family{check.IPv6} }),
+		},
+		{
+			name: "the same target over each family with a timeout of its own",
+			yaml: "instances: [{name: a, host: h, port: 1, ipv4_only: true}, {name: a, host: h, port: 1, address_families: [ipv6], timeout: 3}]",
+			want: append(
+				with(func(t *check.Target) { t.Families = []check.Family{check.IPv4} }),
+				with(func(t *check.Target) { t.Families, t.Timeout = []check.Family{check.IPv6}, 3*time.Second })...),
+		},
+		{
+			name: "the same target with other tags",
+			yaml: "instances: [{name: a, host: h, port: 1, tags: ['team:x']}, {name: a, host: h, port: 1, tags: ['team:y']}]",
+			want: append(
+				with(func(t *check.Target) { t.Labels.Tags = []check.Tag{{Key: "team", Value: "x"}} }),
+				with(func(t *check.Target) { t.Labels.Tags = []check.Tag{{Key: "team", Value: "y"}} })...),
+		},
+		{
+			name: "names with an underscore, a trailing dot and digits",
+			yaml: "instances: [{name: a, host: _x.1a.example., port: 1}]",
+			want: with(func(t *check.Target) { t.Host = "_x.1a.example." }),
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			options, err := load(t, test.yaml)
+			require.NoError(t, err)
+			assert.Equal(t, test.want, options.targets())
+			if belongsInFile(t, test.yaml) {
+				options, err = load(t, "instances_file: "+writeFile(t, test.yaml))
+				require.NoError(t, err)
+				assert.Equal(t, test.want, options.targets(), "in a file")
+			}
+		})
+	}
+}
+
+func TestInitialDelay(t *testing.T) {
+	for yaml, want := range map[string]time.Duration{
+		"instances: [{name: a, host: h, port: 1}]":                       time.Second,
+		"{initial_delay: 0, instances: [{name: a, host: h, port: 1}]}":   0,
+		"{initial_delay: 0.5, instances: [{name: a, host: h, port: 1}]}": 500 * time.Millisecond,
+	} {
+		options, err := load(t, yaml)
+		require.NoError(t, err)
+		assert.Equal(t, want, options.Delay(), yaml)
+	}
+}
+
+// What is not as written is said once, with the first place.
+func TestWarnings(t *testing.T) {
+	for _, test := range []struct {
+		name, yaml string
+		want       []string
+	}{
+		{"none", "instances: [{name: a, host: h, port: 1, timeout: 20}]", nil},
+		{
+			"one", "instances: [{name: a, host: h, port: 1}, {name: b, host: h, port: 1, timeout: 20, min_collection_interval: 15}]",
+			[]string{"instances[1].timeout: 20s is longer than the interval of 15s (min_collection_interval), which counts"},
+		},
+		{
+			"three", "{collection_interval: 5, instances: [{name: a, host: h, port: 1, timeout: 6}, {name: b, host: h, port: 1, timeout: 7}, {name: c, host: h, port: 1, timeout: 8}]}",
+			[]string{"instances[0].timeout: 6s is longer than the interval of 5s (collection_interval), which counts; so it is of 2 more instances"},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			options, err := load(t, test.yaml)
+			require.NoError(t, err)
+			assert.Equal(t, test.want, options.Warnings())
+		})
+	}
+}
+
+// Every option is in the documentation and in an example that is tested.
+func TestEveryOptionIsDocumented(t *testing.T) {
+	documentation, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	require.NoError(t, err)
+	examples := readTestdata(t, "all_options.yaml") + readTestdata(t, "tcp_check.yaml")
+	var walk func(*schema)
+	walk = func(s *schema) {
+		for _, name := range s.names {
+			assert.Contains(t, string(documentation), "`"+name+"`")
+			if name != inFile { // testdata/tcp_check.yaml is one
+				assert.Regexp(t, `(?m)^[ -]*`+name+`:`, examples)
+			}
+			if inner := s.fields[name].schema; inner != nil {
+				walk(inner)
+			}
+		}
+	}
+	walk(schemaOf(reflect.TypeFor[Options]()))
+}
+
+// What an observer has found is written into a configuration as it is.
+func TestFoundPort(t *testing.T) {
+	options := &Options{}
+	options.Decode(confmap.NewFromStringMap(map[string]any{
+		"instances": []any{map[string]any{"name": "found", "host": "localhost", "port": uint16(8080)}},
+	}), options)
+	require.NoError(t, validate(options))
+	assert.EqualValues(t, 8080, options.targets()[0].Port)
+}

@@ -1,0 +1,91 @@
+package source
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Problems are what is wrong with a configuration: at most one for each place. The zero
+// value is none.
+type Problems struct {
+	found  []problem
+	places map[string]bool // those of found
+	around map[string]bool // and those around them
+}
+
+type problem struct{ place, text string }
+
+// Add takes note of a problem at a place such as instances[2].port, unless there
+// is one already at that place or at one around it.
+func (p *Problems) Add(place, format string, args ...any) {
+	if p.has(place) {
+		return
+	}
+	if p.places == nil {
+		p.places, p.around = make(map[string]bool), make(map[string]bool)
+	}
+	p.places[place] = true
+	for outer := place; outer != ""; outer = outerPlace(outer) {
+		p.around[outer] = true
+	}
+	p.found = append(p.found, problem{place, fmt.Sprintf(format, args...)})
+}
+
+// outerPlace returns the place around one: instances[2] is around instances[2].port.
+func outerPlace(place string) string {
+	return place[:max(0, strings.LastIndexAny(place, ".["))]
+}
+
+// has reports whether there is a problem at place or at one around it.
+func (p *Problems) has(place string) bool {
+	for ; place != ""; place = outerPlace(place) {
+		if p.places[place] {
+			return true
+		}
+	}
+	return false
+}
+
+// within reports whether there is a problem at place or at one within it.
+func (p *Problems) within(place string) bool { return p.around[place] }
+
+// clone returns a copy to which more problems may be added.
+func (p *Problems) clone() *Problems {
+	return &Problems{found: slices.Clone(p.found), places: maps.Clone(p.places), around: maps.Clone(p.around)}
+}
+
+// err returns an error that has a line for each problem, or nil without any: in the order
+// of the options, and with the name of each instance, which names has by its place, beside
+// that.
+func (p *Problems) err(options *schema, names map[string]string) error {
+	type line struct {
+		order []int
+		problem
+	}
+	lines := make([]line, len(p.found))
+	for i, found := range p.found {
+		_, _, order := options.at(found.place)
+		lines[i] = line{order, found}
+	}
+	slices.SortStableFunc(lines, func(a, b line) int {
+		return cmp.Or(slices.Compare(a.order, b.order), strings.Compare(a.place, b.place))
+	})
+	var errs []error
+	for _, l := range lines {
+		place := l.place
+		if instance := instancePlace.FindString(place); instance != "" {
+			if name := names[instance]; name != "" {
+				place = strings.TrimSuffix(fmt.Sprintf("%s %q %s", instance, name, place[len(instance):]), " ")
+			}
+		}
+		errs = append(errs, errors.New(strings.TrimPrefix(place+": "+l.text, ": ")))
+	}
+	return errors.Join(errs...)
+}
+
+var instancePlace = regexp.MustCompile(`^(instances_file\.)?instances\[\d+\]`)

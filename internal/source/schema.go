@@ -1,0 +1,85 @@
+package source
+
+import (
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// schema is the options that a struct has, in their order.
+type schema struct {
+	names  []string
+	fields map[string]field
+}
+
+// field is an option of a schema.
+type field struct {
+	rank   int
+	is     string  // what its value has to be; empty if the value's own decoder says so
+	each   string  // what each element of its value has to be
+	schema *schema // of its value, or of each element; nil if that is no struct of options
+}
+
+// schemaOf returns the schema of a struct.
+func schemaOf(t reflect.Type) *schema {
+	s := &schema{fields: make(map[string]field)}
+	s.add(t)
+	return s
+}
+
+func (s *schema) add(t reflect.Type) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, flags, _ := strings.Cut(f.Tag.Get("mapstructure"), ",")
+		switch {
+		case flags == "squash":
+			s.add(f.Type)
+			continue
+		case name == "":
+			continue
+		}
+		option := field{rank: len(s.names), is: f.Tag.Get("is"), each: f.Tag.Get("each")}
+		switch inner := f.Type; {
+		case inner.Kind() == reflect.String:
+			if option.is == "" {
+				option.is = "a text; write it in quotes"
+			}
+		case inner.Kind() == reflect.Slice && inner.Elem().Kind() == reflect.Struct:
+			option.schema = schemaOf(inner.Elem())
+		case inner.Kind() == reflect.Struct && inner.PkgPath() == t.PkgPath():
+			option.schema = schemaOf(inner)
+		}
+		if name == inFile {
+			option.schema = schemaOf(reflect.TypeFor[file]())
+		}
+		s.names = append(s.names, name)
+		s.fields[name] = option
+	}
+}
+
+// list returns the names of the options of a schema, as a message has them.
+func (s *schema) list() string { return strings.Join(s.names, ", ") }
+
+// at returns the option at a place such as instances[2].tags[0], what the value there has
+// to be, and what places are sorted by: the rank of each option, one that is unknown
+// behind them, and the index of each element.
+func (s *schema) at(place string) (option field, is string, order []int) {
+	for _, step := range placeStep.FindAllString(place, -1) {
+		if i, err := strconv.Atoi(step); err == nil {
+			is, order = option.each, append(order, i)
+			continue
+		}
+		if s == nil {
+			return field{}, "", order
+		}
+		known, ok := s.fields[step]
+		if !ok {
+			return field{}, "", append(order, len(s.names))
+		}
+		option, is, order, s = known, known.is, append(order, known.rank), known.schema
+	}
+	return option, is, order
+}
+
+var placeStep = regexp.MustCompile(`[^.\[\]]+`)
