@@ -66,7 +66,8 @@ func (c *Config) Validate() error {
 	for place, target := range c.Targets(problems) {
 		places, targets = append(places, place), append(targets, &target)
 	}
-	for _, clash := range report.Clashes(c.metrics(), targets) {
+	metrics := c.metrics()
+	for _, clash := range report.Clashes(&metrics, targets) {
 		other, place := targets[clash.First], places[clash.Second]
 		if len(clash.Enable) == 0 {
 			problems.Add(place, "it has the name, target, service and tags of %s (%q, %s), so nothing would tell them apart",

@@ -108,7 +108,7 @@ func loopbackOf(family check.Family) netip.Addr {
 func (r *resolver) walk(ctx context.Context, names []string, families []check.Family, timeout time.Duration, settled string) resolution {
 	result := resolution{complete: true}
 	for i, name := range names {
-		answers := r.ask(ctx, name, families, timeout)
+		answers := r.query(ctx, name, families, timeout)
 		result.add(answers)
 		if slices.ContainsFunc(answers, func(a answer) bool { return a.exists() }) {
 			result.name = name
@@ -168,10 +168,10 @@ func (r *resolution) stop() {
 	}
 }
 
-// ask asks for the families of a name at the same time. Where the only family asked for
+// query asks for the families of a name at the same time. Where the only family asked for
 // has no address, it asks for the other one as well, for a quarter of the timeout at most,
 // to tell a name without such an address from one that does not exist.
-func (r *resolver) ask(ctx context.Context, name string, families []check.Family, timeout time.Duration) []answer {
+func (r *resolver) query(ctx context.Context, name string, families []check.Family, timeout time.Duration) []answer {
 	answers := make([]answer, len(families))
 	var lookups sync.WaitGroup
 	for i, family := range families {

@@ -1,8 +1,8 @@
 package report
 
 import (
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"example.com/tcpcheckreceiver/internal/check"
@@ -22,118 +22,75 @@ type Clash struct {
 // Clashes returns a Clash for each target that an earlier one clashes with, judged by what
 // is emitted: by the attributes that are enabled and their values, the tags and the
 // resource, in the metrics that the user wants of both.
-func Clashes(config metadata.MetricsBuilderConfig, targets []*check.Target) []Clash {
-	metrics := metricsOf(&config.Metrics)
-	if len(metrics) > 64 {
-		panic("a set of metrics has 64 bits")
-	}
+func Clashes(config *metadata.MetricsBuilderConfig, targets []*check.Target) []Clash {
 	var clashes []Clash
 	clashed := make([]bool, len(targets))
-	for i := range metrics {
-		if slices.ContainsFunc(metrics[:i], metrics[i].identifiesLike) {
-			continue // it was looked at together with that one
-		}
-		seen := make(map[string][]identity, len(targets))
-		for second, t := range targets {
-			mine := identity{target: second, families: familiesOf(t)}
-			for k := i; k < len(metrics); k++ {
-				if metrics[k].identifiesLike(metrics[i]) && metrics[k].wanted(&t.Labels) {
-					mine.metrics |= 1 << k
+	for _, m := range metricsOf(&config.Metrics) {
+		owner := make(map[string]int, len(targets))
+		for i, t := range targets {
+			if !m.wanted(&t.Labels) {
+				continue
+			}
+			for _, family := range m.families(t) {
+				key := m.identify(&config.ResourceAttributes, t, family)
+				first, taken := owner[key]
+				switch {
+				case !taken:
+					owner[key] = i
+				case first != i && !clashed[i]:
+					clashed[i] = true
+					clashes = append(clashes, Clash{first, i, m.name, m.missing(config, targets[first], t)})
 				}
 			}
-			key := metrics[i].identify(&config.ResourceAttributes, t)
-			for _, other := range seen[key] {
-				both := mine.metrics & other.metrics
-				if both == 0 || metrics[i].shows.family && mine.families&other.families == 0 || clashed[second] {
-					continue
-				}
-				k := 0
-				for both&(1<<k) == 0 {
-					k++
-				}
-				clashed[second] = true
-				clashes = append(clashes, Clash{
-					First: other.target, Second: second, Metric: metrics[k].name, Enable: metrics[k].wouldTell(&config, targets[other.target], t),
-				})
-			}
-			seen[key] = append(seen[key], mine)
 		}
 	}
 	return clashes
 }
 
-// identity is what else, besides its key, tells the points of a target from those of
-// others.
-type identity struct {
-	target   int
-	metrics  uint64 // those that are wanted, as a set
-	families uint8  // those of which there may be a point, as a set
-}
-
-// familiesOf returns the set of the families of which a target may have a point.
-func familiesOf(t *check.Target) (set uint8) {
-	for i, family := range check.Families {
-		if len(t.Families) == 0 || slices.Contains(t.Families, family) {
-			set |= 1 << i
-		}
+// families returns the families by which the points of a target can be told apart.
+func (m *metric) families(t *check.Target) []check.Family {
+	if m.shows.family && len(t.Families) > 0 {
+		return t.Families
 	}
-	return set
+	return check.Families
 }
 
-// identifiesLike reports whether another metric has the same attributes of a target.
-func (m *metric) identifiesLike(other metric) bool {
-	return m.shows.family == other.shows.family && (m.normalize == nil) == (other.normalize == nil) && slices.Equal(m.identifying(), other.identifying())
-}
-
-// identifying returns the attributes whose values are the target's own, sorted.
-func (m *metric) identifying() []string {
-	var names []string
-	for _, name := range m.attributes {
-		if text, number := m.attribute(name, &check.Target{Host: "h", Port: 1, Labels: check.Labels{Name: "n"}}, labels{}); text != "" || number != 0 {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// identify returns what the points of a target have in common that is its own.
-func (m *metric) identify(resource *metadata.ResourceAttributesConfig, t *check.Target) string {
-	var key strings.Builder
-	add := func(text string) {
-		key.WriteString(text)
-		key.WriteByte(0)
-	}
+// identify returns what the points of a target over a family have in common.
+func (m *metric) identify(resource *metadata.ResourceAttributesConfig, t *check.Target, family check.Family) string {
+	var parts []string
 	if resource.ServiceName.Enabled {
-		add(t.Labels.Service)
+		parts = append(parts, t.Labels.Service)
 	}
 	if resource.DatadogHostName.Enabled && t.Labels.EmptyHostname {
-		add("without a host")
+		parts = append(parts, "without a host")
 	}
 	for _, name := range m.attributes {
-		text, number := m.attribute(name, t, labels{})
-		add(text)
-		add(strconv.FormatInt(number, 10))
+		parts = append(parts, m.text(name, t, family))
 	}
-	tags := slices.SortedFunc(slices.Values(t.Labels.Tags), func(a, b check.Tag) int { return strings.Compare(a.Key, b.Key) })
-	for _, tag := range tags {
-		add(tag.Key)
-		add(tag.Value)
+	for _, tag := range slices.SortedFunc(slices.Values(t.Labels.Tags), func(a, b check.Tag) int { return strings.Compare(a.Key, b.Key) }) {
+		parts = append(parts, tag.Key, tag.Value)
 	}
-	return key.String()
+	return strings.Join(parts, "\x00")
 }
 
-// wouldTell returns the attributes that are not enabled and would tell two targets apart.
-func (m *metric) wouldTell(config *metadata.MetricsBuilderConfig, a, b *check.Target) []string {
+// text returns the value of an attribute as text.
+func (m *metric) text(name string, t *check.Target, family check.Family) string {
+	text, number := m.attribute(name, t, labels{family: family})
+	if number != 0 {
+		return fmt.Sprint(number)
+	}
+	return text
+}
+
+// missing returns the attributes that are not enabled and would tell two targets apart.
+func (m *metric) missing(config *metadata.MetricsBuilderConfig, a, b *check.Target) []string {
 	var names []string
 	for _, name := range []string{"tcpcheck.instance", "server.address", "server.port"} {
-		textA, numberA := m.attribute(name, a, labels{})
-		textB, numberB := m.attribute(name, b, labels{})
-		if !m.has(name) && (textA != textB || numberA != numberB) {
+		if !m.has(name) && m.text(name, a, 0) != m.text(name, b, 0) {
 			names = append(names, name)
 		}
 	}
-	if !m.has("network.type") && familiesOf(a)&familiesOf(b) == 0 {
+	if !m.shows.family && len(a.Families) == 1 && len(b.Families) == 1 && a.Families[0] != b.Families[0] {
 		names = append(names, "network.type")
 	}
 	if !config.ResourceAttributes.ServiceName.Enabled && a.Labels.Service != b.Labels.Service {

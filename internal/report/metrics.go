@@ -20,9 +20,9 @@ type metric struct {
 	// normalize is what becomes of the attribute instance.
 	normalize func(string) string
 	integer   bool // or a double
-	// ends says that a series without a value is gone. The others keep their last one:
+	// staleWhenGone says that a series without a value is gone. The others keep their last one:
 	// what was counted so far, and how long the last resolution took.
-	ends bool
+	staleWhenGone bool
 	// optional reports whether a target wants the metric, besides its patterns; nil
 	// means always.
 	optional func(*check.Labels) bool
@@ -35,40 +35,43 @@ type metric struct {
 // metricsOf returns those metrics that are enabled. To add one, describe it here.
 func metricsOf(c *metadata.MetricsConfig) []metric {
 	info, now := metadata.MetricsInfo, pcommon.Timestamp(1)
-	all := []metric{{
-		name: info.NetworkTCPCanConnect.Name, enabled: c.NetworkTCPCanConnect.Enabled, strategy: c.NetworkTCPCanConnect.AggregationStrategy,
-		attributes: names(c.NetworkTCPCanConnect.EnabledAttributes), normalize: normalizeTag, integer: true, ends: true, emit: emitCanConnect,
-		template: func(b *metadata.MetricsBuilder) {
-			b.RecordNetworkTCPCanConnectDataPoint(now, 0, "", "", 0, 0, "", "", "", 0, "")
+	collected := func(l *check.Labels) bool { return l.CollectResponseTime }
+	all := []metric{
+		{
+			name: info.NetworkTCPCanConnect.Name, enabled: c.NetworkTCPCanConnect.Enabled, strategy: c.NetworkTCPCanConnect.AggregationStrategy,
+			attributes: names(c.NetworkTCPCanConnect.EnabledAttributes), integer: true, staleWhenGone: true, emit: emitCanConnect, normalize: normalizeTag,
+			template: func(b *metadata.MetricsBuilder) {
+				b.RecordNetworkTCPCanConnectDataPoint(now, 0, "", "", 0, 0, "", "", "", 0, "")
+			},
 		},
-	}, {
-		name: info.NetworkTCPResponseTime.Name, enabled: c.NetworkTCPResponseTime.Enabled, strategy: c.NetworkTCPResponseTime.AggregationStrategy,
-		attributes: names(c.NetworkTCPResponseTime.EnabledAttributes), ends: true, emit: emitResponseTime,
-		optional: func(l *check.Labels) bool { return l.CollectResponseTime },
-		template: func(b *metadata.MetricsBuilder) {
-			b.RecordNetworkTCPResponseTimeDataPoint(now, 0, "", "", 0, 0, "", "", "", "")
+		{
+			name: info.NetworkTCPResponseTime.Name, enabled: c.NetworkTCPResponseTime.Enabled, strategy: c.NetworkTCPResponseTime.AggregationStrategy,
+			attributes: names(c.NetworkTCPResponseTime.EnabledAttributes), staleWhenGone: true, emit: emitResponseTime, optional: collected,
+			template: func(b *metadata.MetricsBuilder) {
+				b.RecordNetworkTCPResponseTimeDataPoint(now, 0, "", "", 0, 0, "", "", "", "")
+			},
 		},
-	}, {
-		name: info.TcpcheckDNSLookupDuration.Name, enabled: c.TcpcheckDNSLookupDuration.Enabled, strategy: c.TcpcheckDNSLookupDuration.AggregationStrategy,
-		attributes: names(c.TcpcheckDNSLookupDuration.EnabledAttributes), emit: emitLookupDuration,
-		template: func(b *metadata.MetricsBuilder) {
-			b.RecordTcpcheckDNSLookupDurationDataPoint(now, 0, "", "", 0, 0)
+		{
+			name: info.TcpcheckDNSLookupDuration.Name, enabled: c.TcpcheckDNSLookupDuration.Enabled, strategy: c.TcpcheckDNSLookupDuration.AggregationStrategy,
+			attributes: names(c.TcpcheckDNSLookupDuration.EnabledAttributes), emit: emitLookupDuration,
+			template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckDNSLookupDurationDataPoint(now, 0, "", "", 0, 0) },
 		},
-	}, {
-		name: info.TcpcheckErrors.Name, enabled: c.TcpcheckErrors.Enabled, strategy: c.TcpcheckErrors.AggregationStrategy,
-		attributes: names(c.TcpcheckErrors.EnabledAttributes), integer: true, emit: emitErrors,
-		template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckErrorsDataPoint(now, 0, "", "", 0, 0, 0) },
-	}, {
-		name: info.TcpcheckFamilyOmitted.Name, enabled: c.TcpcheckFamilyOmitted.Enabled, strategy: c.TcpcheckFamilyOmitted.AggregationStrategy,
-		attributes: names(c.TcpcheckFamilyOmitted.EnabledAttributes), integer: true, ends: true, emit: emitFamilyOmitted,
-		template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckFamilyOmittedDataPoint(now, 0, "", "", 0, 0) },
-	}, {
-		name: info.TcpcheckSynRetransmits.Name, enabled: c.TcpcheckSynRetransmits.Enabled, strategy: c.TcpcheckSynRetransmits.AggregationStrategy,
-		attributes: names(c.TcpcheckSynRetransmits.EnabledAttributes), integer: true, ends: true, emit: emitSYNRetransmits,
-		template: func(b *metadata.MetricsBuilder) {
-			b.RecordTcpcheckSynRetransmitsDataPoint(now, 0, "", "", 0, 0, "")
+		{
+			name: info.TcpcheckErrors.Name, enabled: c.TcpcheckErrors.Enabled, strategy: c.TcpcheckErrors.AggregationStrategy,
+			attributes: names(c.TcpcheckErrors.EnabledAttributes), integer: true, emit: emitErrors,
+			template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckErrorsDataPoint(now, 0, "", "", 0, 0, 0) },
 		},
-	}}
+		{
+			name: info.TcpcheckFamilyOmitted.Name, enabled: c.TcpcheckFamilyOmitted.Enabled, strategy: c.TcpcheckFamilyOmitted.AggregationStrategy,
+			attributes: names(c.TcpcheckFamilyOmitted.EnabledAttributes), integer: true, staleWhenGone: true, emit: emitFamilyOmitted,
+			template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckFamilyOmittedDataPoint(now, 0, "", "", 0, 0) },
+		},
+		{
+			name: info.TcpcheckSynRetransmits.Name, enabled: c.TcpcheckSynRetransmits.Enabled, strategy: c.TcpcheckSynRetransmits.AggregationStrategy,
+			attributes: names(c.TcpcheckSynRetransmits.EnabledAttributes), integer: true, staleWhenGone: true, emit: emitSYNRetransmits,
+			template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckSynRetransmitsDataPoint(now, 0, "", "", 0, 0, "") },
+		},
+	}
 	for i := range all {
 		m := &all[i]
 		m.shows.family, m.shows.errorType = m.has("network.type"), m.has("error.type")

@@ -157,14 +157,14 @@ func (w *writer) write(i int, complete bool) {
 			point.SetDoubleValue(v.number)
 		}
 	}
-	if w.metric.ends {
-		w.series.live[i] = w.end(i, w.series.live[i], complete)
+	if w.metric.staleWhenGone {
+		w.series.live[i] = w.endGone(i, w.series.live[i], complete)
 	}
 }
 
-// end ends the live series that have no value, and returns those that are live now. If
+// endGone ends the live series that have no value, and returns those that are live now. If
 // not all is known of the target, none ends.
-func (w *writer) end(i int, live []labels, complete bool) []labels {
+func (w *writer) endGone(i int, live []labels, complete bool) []labels {
 	same := func(v value, l labels) bool { return v.labels == l }
 	if slices.EqualFunc(w.values, live, same) {
 		return live
