@@ -25,6 +25,7 @@ import (
 // attributes and strategies a user chooses, and the end of each series that no longer has
 // a value.
 func TestPointsAgreeWithTheGeneratedBuilder(t *testing.T) {
+	emitted := make(map[string]bool) // metrics
 	for seed := range uint64(40) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		config, targets := randomMetrics(random), randomTargets(random)
@@ -41,7 +42,13 @@ func TestPointsAgreeWithTheGeneratedBuilder(t *testing.T) {
 				batch.Add(series[i], &reports[i])
 			}
 			want := make(map[string]bool)
-			got, ended := valuesAndSeries(batch.Metrics(), make(map[string]bool))
+			points := batch.Metrics()
+			for _, rm := range points.ResourceMetrics().All() {
+				for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
+					emitted[m.Name()] = true
+				}
+			}
+			got, ended := valuesAndSeries(points, make(map[string]bool))
 			expected, _ := valuesAndSeries(generated(config, reports, series), want)
 			if !assert.ElementsMatch(t, expected, got, "seed %d", seed) {
 				return
@@ -56,36 +63,29 @@ func TestPointsAgreeWithTheGeneratedBuilder(t *testing.T) {
 			live = want
 		}
 	}
+	assert.Len(t, emitted, reflect.TypeOf(metadata.MetricsInfo).NumField(), "each metric has values, here and in generated")
 }
 
+// randomMetrics enables a random selection of all metrics and attributes.
 func randomMetrics(random *rand.Rand) metadata.MetricsBuilderConfig {
 	config := metadata.NewDefaultMetricsBuilderConfig()
 	strategies := []string{"min", "max", "sum", "avg"}
-	m := &config.Metrics
-	m.NetworkTCPCanConnect.EnabledAttributes = some(random, metadata.MetricsInfo.NetworkTCPCanConnect.Attributes, m.NetworkTCPCanConnect.EnabledAttributes)
-	m.TcpcheckErrors.EnabledAttributes = some(random, metadata.MetricsInfo.TcpcheckErrors.Attributes, m.TcpcheckErrors.EnabledAttributes)
-	m.TcpcheckDNSLookupDuration.EnabledAttributes = some(random, metadata.MetricsInfo.TcpcheckDNSLookupDuration.Attributes, m.TcpcheckDNSLookupDuration.EnabledAttributes)
-	m.NetworkTCPResponseTime.EnabledAttributes = some(random, metadata.MetricsInfo.NetworkTCPResponseTime.Attributes, m.NetworkTCPResponseTime.EnabledAttributes)
-	m.TcpcheckSynRetransmits.EnabledAttributes = some(random, metadata.MetricsInfo.TcpcheckSynRetransmits.Attributes, m.TcpcheckSynRetransmits.EnabledAttributes)
-	m.TcpcheckFamilyOmitted.EnabledAttributes = some(random, metadata.MetricsInfo.TcpcheckFamilyOmitted.Attributes, m.TcpcheckFamilyOmitted.EnabledAttributes)
-	for _, enabled := range []*bool{&m.NetworkTCPCanConnect.Enabled, &m.TcpcheckErrors.Enabled, &m.TcpcheckDNSLookupDuration.Enabled, &m.NetworkTCPResponseTime.Enabled, &m.TcpcheckSynRetransmits.Enabled, &m.TcpcheckFamilyOmitted.Enabled} {
-		*enabled = random.IntN(5) > 0
-	}
-	for _, strategy := range []*string{&m.NetworkTCPCanConnect.AggregationStrategy, &m.TcpcheckErrors.AggregationStrategy, &m.TcpcheckDNSLookupDuration.AggregationStrategy, &m.NetworkTCPResponseTime.AggregationStrategy, &m.TcpcheckSynRetransmits.AggregationStrategy, &m.TcpcheckFamilyOmitted.AggregationStrategy} {
-		*strategy = strategies[random.IntN(len(strategies))]
-	}
-	return config
-}
-
-// some returns a random selection of names, as the type of keys.
-func some[K ~string](random *rand.Rand, names []string, _ []K) []K {
-	var selected []K
-	for _, name := range names {
-		if random.IntN(3) > 0 {
-			selected = append(selected, K(name))
+	described := reflect.ValueOf(metadata.MetricsInfo)
+	metrics := reflect.ValueOf(&config.Metrics).Elem()
+	for i := range metrics.NumField() {
+		m := metrics.Field(i)
+		m.FieldByName("Enabled").SetBool(random.IntN(5) > 0)
+		m.FieldByName("AggregationStrategy").SetString(strategies[random.IntN(len(strategies))])
+		keys := m.FieldByName("EnabledAttributes")
+		keys.SetZero()
+		attributes := described.FieldByName(metrics.Type().Field(i).Name).FieldByName("Attributes")
+		for k := range attributes.Len() {
+			if random.IntN(3) > 0 {
+				keys.Set(reflect.Append(keys, attributes.Index(k).Convert(keys.Type().Elem())))
+			}
 		}
 	}
-	return selected
+	return config
 }
 
 func randomTargets(random *rand.Rand) []check.Target {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -71,12 +72,12 @@ instances[0].port: there is none; write host and port, or endpoint`,
 		{
 			name: "unknown option of an instance",
 			yaml: "instances: [{name: a, host: h, port: 1, prot: 80}]",
-			want: `instances[0] "a" .prot: unknown option; an instance has name, host, port, endpoint, timeout, collect_response_time, address_families, ipv4_only, multiple_ips, ip_cache_duration, tags, service, min_collection_interval, empty_default_hostname, metric_patterns`,
+			want: `instances[0] "a" .prot: unknown option; an instance has ` + schemaOf(reflect.TypeFor[Instance]()).list(),
 		},
 		{
 			name: "option in capitals",
 			yaml: "instances: [{name: a, host: h, port: 1, Tags: []}]",
-			want: `instances[0] "a" .Tags: unknown option; an instance has name, host, port, endpoint, timeout, collect_response_time, address_families, ipv4_only, multiple_ips, ip_cache_duration, tags, service, min_collection_interval, empty_default_hostname, metric_patterns`,
+			want: `instances[0] "a" .Tags: unknown option; an instance has ` + schemaOf(reflect.TypeFor[Instance]()).list(),
 		},
 		{
 			name: "unknown option of init_config",
