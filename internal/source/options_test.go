@@ -216,11 +216,11 @@ func TestWarnings(t *testing.T) {
 		{"none", "instances: [{name: a, host: h, port: 1, timeout: 20}]", nil},
 		{
 			"one", "instances: [{name: a, host: h, port: 1}, {name: b, host: h, port: 1, timeout: 20, min_collection_interval: 15}]",
-			[]string{"instances[1].timeout: 20s is longer than the interval of 15s (min_collection_interval), which counts"},
+			[]string{`instances[1] "b" .timeout: 20s is longer than the interval of 15s (min_collection_interval), which counts`},
 		},
 		{
 			"three", "{collection_interval: 5, instances: [{name: a, host: h, port: 1, timeout: 6}, {name: b, host: h, port: 1, timeout: 7}, {name: c, host: h, port: 1, timeout: 8}]}",
-			[]string{"instances[0].timeout: 6s is longer than the interval of 5s (collection_interval), which counts; so it is of 2 more instances"},
+			[]string{`instances[0] "a" .timeout: 6s is longer than the interval of 5s (collection_interval), which counts; so it is of 2 more instances`},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -77,15 +77,20 @@ func (p *Problems) err(options *schema, names map[string]string) error {
 	})
 	var errs []error
 	for _, l := range lines {
-		place := l.place
-		if instance := instancePlace.FindString(place); instance != "" {
-			if name := names[instance]; name != "" {
-				place = strings.TrimSuffix(fmt.Sprintf("%s %q %s", instance, name, place[len(instance):]), " ")
-			}
-		}
+		place := named(l.place, names[instancePlace.FindString(l.place)])
 		errs = append(errs, errors.New(strings.TrimPrefix(place+": "+l.text, ": ")))
 	}
 	return errors.Join(errs...)
+}
+
+// named returns a place with the name of the instance in it, if that has one: as in
+// instances[2] "web" .port.
+func named(place, name string) string {
+	instance := instancePlace.FindString(place)
+	if instance == "" || name == "" {
+		return place
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%s %q %s", instance, name, place[len(instance):]), " ")
 }
 
 var instancePlace = regexp.MustCompile(`^(instances_file\.)?instances\[\d+\]`)

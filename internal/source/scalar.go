@@ -37,6 +37,14 @@ func (d *Duration) UnmarshalMapstructure(value any) error {
 	return fmt.Errorf("%s seconds are more than a duration can hold", quote(value))
 }
 
+// or returns the duration, or another one where the user wrote none.
+func (d *Duration) or(other time.Duration) time.Duration {
+	if d == nil {
+		return other
+	}
+	return time.Duration(*d)
+}
+
 // Integer is a whole number.
 type Integer int64
 

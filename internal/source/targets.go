@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"net"
@@ -35,21 +36,15 @@ func (o *Options) target(i *Instance) check.Target {
 		MultipleIPs:      bool(i.MultipleIPs),
 		Timeout:          timeout,
 		Interval:         interval,
-		CacheDuration:    check.UntilError,
-		MaxCacheDuration: o.maxIPCache(),
+		CacheDuration:    i.IPCacheDuration.or(check.UntilError),
+		MaxCacheDuration: o.MaxIPCacheDuration.or(defaultMaxIPCache),
 		Labels: check.Labels{
 			Name:                i.Name,
 			CollectResponseTime: bool(i.CollectResponseTime),
-			Service:             i.Service,
+			Service:             cmp.Or(i.Service, o.service()),
 			EmptyHostname:       bool(i.EmptyDefaultHostname),
 			Metrics:             check.Patterns{Include: compile(i.MetricPatterns.Include), Exclude: compile(i.MetricPatterns.Exclude)},
 		},
-	}
-	if i.IPCacheDuration != nil {
-		t.CacheDuration = time.Duration(*i.IPCacheDuration)
-	}
-	if t.Labels.Service == "" {
-		t.Labels.Service = o.service()
 	}
 	for _, tag := range i.Tags {
 		key, value, _ := strings.Cut(tag, ":")
@@ -59,26 +54,9 @@ func (o *Options) target(i *Instance) check.Target {
 }
 
 // Delay returns the time from the start to the first checks.
-func (o *Options) Delay() time.Duration {
-	if o.InitialDelay == nil {
-		return defaultInitialDelay
-	}
-	return time.Duration(*o.InitialDelay)
-}
+func (o *Options) Delay() time.Duration { return o.InitialDelay.or(defaultInitialDelay) }
 
-func (o *Options) maxIPCache() time.Duration {
-	if o.MaxIPCacheDuration == nil {
-		return defaultMaxIPCache
-	}
-	return time.Duration(*o.MaxIPCacheDuration)
-}
-
-func (o *Options) service() string {
-	if o.Service == "" {
-		return o.InitConfig.Service
-	}
-	return o.Service
-}
+func (o *Options) service() string { return cmp.Or(o.Service, o.InitConfig.Service) }
 
 // interval returns the interval of i and the place where the user wrote it,
 // which is empty for the default.
@@ -119,7 +97,7 @@ func (o *Options) Warnings() []string {
 		case text != "":
 			more++
 		default:
-			text = fmt.Sprintf("%s.timeout: %v is longer than the interval of %v (%s), which counts", place, time.Duration(*i.Timeout), interval, written)
+			text = fmt.Sprintf("%s: %v is longer than the interval of %v (%s), which counts", named(place+".timeout", i.Name), time.Duration(*i.Timeout), interval, written)
 		}
 	}
 	switch {
