@@ -182,10 +182,10 @@ instances:
 		var exit *exec.ExitError
 		require.ErrorAs(t, err, &exit, "%s", output)
 		for _, sentence := range []string{
-			`instances[0].host: "https://example.com" has a scheme; write the host alone`,
-			`instances[0].port: 70000 is not between 1 and 65535`,
-			`instances[1].host: "::1" is an ipv6 address, but ipv4_only is true`,
-			`instances[1].tag: unknown option; an instance has name, host`,
+			`instances[0] "web" .host: "https://example.com" has a scheme; write the host alone`,
+			`instances[0] "web" .port: 70000 is not between 1 and 65535`,
+			`instances[1] "db" .host: "::1" is an ipv6 address, but ipv4_only is true`,
+			`instances[1] "db" .tag: unknown option; an instance has name, host`,
 		} {
 			assert.Contains(t, string(output), sentence)
 		}

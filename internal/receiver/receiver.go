@@ -148,26 +148,19 @@ func (r *metricsReceiver) Shutdown(ctx context.Context) error {
 	r.begun, r.running = true, nil
 	r.mu.Unlock()
 
-	stopped := make(chan error, 1)
-	go func() {
-		// All at once: each ends its collections, whichever consumer blocks.
-		errs := make([]error, len(running))
-		var controllers sync.WaitGroup
-		for i, controller := range running {
-			controllers.Go(func() { errs[i] = controller.Shutdown(ctx) })
+	// All at once: each ends its collections, whichever consumer blocks.
+	stopped := make(chan error, len(running))
+	for _, controller := range running {
+		go func() { stopped <- controller.Shutdown(ctx) }()
+	}
+	var errs error
+	for range running {
+		select {
+		case err := <-stopped:
+			errs = errors.Join(errs, err)
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		controllers.Wait()
-		stopped <- errors.Join(errs...)
-	}()
-	select {
-	case err := <-stopped:
-		return err
-	case <-ctx.Done():
 	}
-	select {
-	case err := <-stopped: // at the same time
-		return err
-	default:
-		return ctx.Err()
-	}
+	return errs
 }

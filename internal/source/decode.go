@@ -61,12 +61,14 @@ func (o *Options) addUnknown(p *Problems) {
 			p.Add(strings.TrimPrefix(place+"."+key, "."), "%s; %s has %s", text, what, options.list())
 		}
 	}
-	file := schemaOf(reflect.TypeFor[file]())
-	instance, initConfig := file.fields["instances"].schema, file.fields["init_config"].schema
+	list := schemaOf(reflect.TypeFor[List]())
+	instance, initConfig := list.fields["instances"].schema, list.fields["init_config"].schema
 	add("", "the receiver", o.Unknown, o.options())
 	add("init_config", "init_config", o.InitConfig.Unknown, initConfig)
-	add(inFile, "the file", o.file.Unknown, file)
-	add(inFile+".init_config", "init_config", o.file.InitConfig.Unknown, initConfig)
+	if o.file != nil {
+		add(inFile, "the file", o.file.Unknown, list)
+		add(inFile+".init_config", "init_config", o.file.InitConfig.Unknown, initConfig)
+	}
 	for place, i := range o.instances() {
 		add(place, "an instance", i.Unknown, instance)
 		add(place+".metric_patterns", "metric_patterns", i.MetricPatterns.Unknown, instance.fields["metric_patterns"].schema)

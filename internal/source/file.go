@@ -2,6 +2,7 @@ package source
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -9,36 +10,24 @@ import (
 	"os"
 	"reflect"
 	"regexp"
-	"strings"
+	"strconv"
 
 	"go.opentelemetry.io/collector/confmap"
 	"go.yaml.in/yaml/v3"
 )
-
-// file is the content of Options.InstancesFile: a configuration file of tcp_check is one.
-//
-// It is there for the number of instances. The collector copies its own
-// configuration again and again before it starts a receiver: it took 5 s until the
-// first points of ten thousand instances, and 0.8 s where only the receiver reads
-// them (make bench).
-type file struct {
-	InitConfig InitConfig `mapstructure:"init_config" is:"a mapping of options"`
-	Instances  []Instance `mapstructure:"instances" is:"a list of instances" each:"an instance, which is a mapping of options"`
-
-	// Unknown has what the user wrote that is no option. It is always an error.
-	Unknown map[string]any `mapstructure:",remain"`
-
-	// read says that this is what the file has, or as much as could be decoded.
-	read bool
-}
 
 // inFile is the place of what is in the file, in front of its place there.
 const inFile = "instances_file"
 
 // readFile reads the file that InstancesFile names, if any. What is wrong with it is
 // for Check to report.
+//
+// A file is there for the number of instances. The collector copies its own
+// configuration again and again before it starts a receiver: it took 5 s until the
+// first points of ten thousand instances, and 0.8 s where only the receiver reads
+// them (make bench).
 func (o *Options) readFile() {
-	o.file = file{}
+	o.file = nil
 	if o.InstancesFile == "" {
 		return
 	}
@@ -47,20 +36,17 @@ func (o *Options) readFile() {
 		o.undecoded.Add(inFile, "%v", err)
 		return
 	}
-	written, octals, err := parse(text)
+	written, root, err := parse(text)
 	if err != nil {
 		o.undecoded.Add(inFile, "%s: %v", o.InstancesFile, err)
 		return
 	}
-	for _, n := range octals {
-		o.undecoded.Add(inFile+"."+n.place, "%s is %s in YAML, where a leading 0 makes a number octal; write it without", n.written, n.means)
-	}
-	o.file.read = true
-	decode(confmap.NewFromStringMap(written), &o.file, schemaOf(reflect.TypeFor[file]()), &o.undecoded, inFile+".")
+	addOctals(&o.undecoded, inFile, root)
+	o.file = &List{}
+	decode(confmap.NewFromStringMap(written), o.file, schemaOf(reflect.TypeFor[List]()), &o.undecoded, inFile+".")
 	for i := range o.file.Instances {
-		if instance := &o.file.Instances[i]; instance.Service == "" {
-			instance.Service = o.file.InitConfig.Service
-		}
+		instance := &o.file.Instances[i]
+		instance.Service = cmp.Or(instance.Service, o.file.InitConfig.Service)
 	}
 }
 
@@ -93,8 +79,8 @@ func readRegular(path string) ([]byte, error) {
 }
 
 // parse returns the options in a text of YAML, of which a document has to be a
-// mapping, and the only one, and the numbers in it that are octal.
-func parse(text []byte) (map[string]any, []octal, error) {
+// mapping, and the only one, and its node.
+func parse(text []byte) (map[string]any, *yaml.Node, error) {
 	documents := yaml.NewDecoder(bytes.NewReader(text))
 	var first, second yaml.Node
 	if err := documents.Decode(&first); err != nil && !errors.Is(err, io.EOF) {
@@ -111,53 +97,49 @@ func parse(text []byte) (map[string]any, []octal, error) {
 	if !ok {
 		return nil, nil, errors.New("it is no mapping; write the instances as a list below the key instances")
 	}
-	return options, octals("", &first), nil
+	return options, &first, nil
 }
-
-// octal is a number that was written with a leading 0.
-type octal struct{ place, written, means string }
 
 var leadingZero = regexp.MustCompile(`^[-+]?0[0-7]+$`)
 
-// octals returns the octal numbers below a node at a place. Only a file has them: the
-// collector's own YAML comes as numbers.
-func octals(place string, node *yaml.Node) []octal {
-	var found []octal
-	switch node.Kind {
-	case yaml.ScalarNode:
-		var means int64
-		if node.Tag == "!!int" && leadingZero.MatchString(node.Value) && node.Decode(&means) == nil {
-			found = append(found, octal{place, node.Value, fmt.Sprint(means)})
-		}
-	case yaml.MappingNode:
-		for i := 0; i+1 < len(node.Content); i += 2 {
-			found = append(found, octals(strings.TrimPrefix(place+"."+node.Content[i].Value, "."), node.Content[i+1])...)
-		}
-	case yaml.SequenceNode:
-		for i, element := range node.Content {
-			found = append(found, octals(fmt.Sprintf("%s[%d]", place, i), element)...)
-		}
-	case yaml.AliasNode: // what it stands for is found where it is
-	case yaml.DocumentNode:
-		for _, content := range node.Content {
-			found = append(found, octals(place, content)...)
+// addOctals adds a problem for each number that was written with a leading 0 at or below
+// a node at a place. Only a file has them: the collector's own YAML comes as numbers.
+func addOctals(p *Problems, place string, node *yaml.Node) {
+	if node.Kind == yaml.ScalarNode && node.Tag == "!!int" && leadingZero.MatchString(node.Value) {
+		if means, err := strconv.ParseInt(node.Value, 8, 64); err == nil {
+			p.Add(place, "%s is %d in YAML, where a leading 0 makes a number octal; write it without", node.Value, means)
 		}
 	}
-	return found
+	for i, inner := range node.Content {
+		switch {
+		case node.Kind == yaml.SequenceNode:
+			addOctals(p, fmt.Sprintf("%s[%d]", place, i), inner)
+		case node.Kind == yaml.DocumentNode:
+			addOctals(p, place, inner)
+		case i%2 == 1: // the value of a mapping's key
+			addOctals(p, place+"."+node.Content[i-1].Value, inner)
+		}
+	}
 }
 
 // instances are those of the configuration and of the file, with their places.
 func (o *Options) instances() iter.Seq2[string, *Instance] {
 	return func(yield func(string, *Instance) bool) {
-		for i := range o.Instances {
-			if !yield(fmt.Sprintf("instances[%d]", i), &o.Instances[i]) {
-				return
-			}
-		}
-		for i := range o.file.Instances {
-			if !yield(fmt.Sprintf(inFile+".instances[%d]", i), &o.file.Instances[i]) {
-				return
+		for n, list := range []*List{&o.List, o.file} {
+			prefix := []string{"", inFile + "."}[n]
+			for i := range list.len() {
+				if !yield(fmt.Sprintf("%sinstances[%d]", prefix, i), &list.Instances[i]) {
+					return
+				}
 			}
 		}
 	}
+}
+
+// len returns how many instances a list has, which may be nil.
+func (l *List) len() int {
+	if l == nil {
+		return 0
+	}
+	return len(l.Instances)
 }

@@ -37,23 +37,31 @@ type Options struct {
 	MaxIPCacheDuration *Duration `mapstructure:"max_ip_cache_duration"`
 	// Service is the service of every instance that has none of its own.
 	Service string `mapstructure:"service"`
-	// InitConfig is tcp_check's place for Service.
-	InitConfig InitConfig `mapstructure:"init_config" is:"a mapping of options"`
-	// Instances are the ports to check: at least one, here or in InstancesFile.
-	Instances []Instance `mapstructure:"instances" is:"a list of instances" each:"an instance, which is a mapping of options"`
+	// List has more of these, and the ports to check: at least one, here or in
+	// InstancesFile.
+	List `mapstructure:",squash"`
 	// InstancesFile is the path of a YAML file with more instances, and perhaps an
 	// init_config of their own. It is read when the configuration is, once.
 	InstancesFile string `mapstructure:"instances_file" is:"the path of a file"`
-
-	// Unknown has what the user wrote that is no option. It is always an error.
-	Unknown map[string]any `mapstructure:",remain"`
 
 	// undecoded is what Decode could not decode, and schema that of all options of the
 	// receiver.
 	undecoded Problems
 	schema    *schema
-	// file is what Decode read from InstancesFile.
-	file file
+	// file is what Decode read from InstancesFile, or as much as it could decode; nil if
+	// there is no such file, or none that could be read.
+	file *List
+}
+
+// List is what a configuration file of tcp_check has.
+type List struct {
+	// InitConfig is tcp_check's place for Options.Service.
+	InitConfig InitConfig `mapstructure:"init_config" is:"a mapping of options"`
+	// Instances are ports to check.
+	Instances []Instance `mapstructure:"instances" is:"a list of instances" each:"an instance, which is a mapping of options"`
+
+	// Unknown has what the user wrote that is no option. It is always an error.
+	Unknown map[string]any `mapstructure:",remain"`
 }
 
 // InitConfig is the section of that name in a configuration of tcp_check.

@@ -51,7 +51,7 @@ func (s *schema) add(t reflect.Type) {
 			option.schema = schemaOf(inner)
 		}
 		if name == inFile {
-			option.schema = schemaOf(reflect.TypeFor[file]())
+			option.schema = schemaOf(reflect.TypeFor[List]())
 		}
 		s.names = append(s.names, name)
 		s.fields[name] = option

@@ -27,9 +27,9 @@ func (o *Options) Check(attributes []string) *Problems {
 	if o.Service != "" && o.InitConfig.Service != "" {
 		p.Add("init_config.service", "%q is written as service already, as %q; write one of them", o.InitConfig.Service, o.Service)
 	}
-	if o.InstancesFile != "" && !o.file.read {
+	if o.InstancesFile != "" && o.file == nil {
 		p.Add(inFile, "%s has not been read; that is for Unmarshal to do", o.InstancesFile)
-	} else if len(o.Instances)+len(o.file.Instances) == 0 && !p.has(inFile+".instances") {
+	} else if len(o.Instances)+o.file.len() == 0 && !p.has(inFile+".instances") {
 		p.Add("instances", "there are none, so there is nothing to check")
 	}
 	labels := labelsOf(attributes)
