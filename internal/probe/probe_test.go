@@ -136,7 +136,7 @@ func TestFewDescriptors(t *testing.T) {
 	var checks sync.WaitGroup
 	for range 10 {
 		p := newProbe(check.Target{Host: "name.test", Port: silent.Port(), Timeout: 10 * time.Millisecond, CacheDuration: time.Hour, MaxCacheDuration: time.Hour})
-		p.names.store(resolution{answers: []answer{found(check.IPv4, silent.Addr(), silent.Addr(), silent.Addr()), notFound(check.IPv6)}, complete: true})
+		p.names.store(resolution{answers: []answer{found(check.IPv4, silent.Addr(), silent.Addr(), silent.Addr()), notFound(check.IPv6)}, complete: true}, time.Now())
 		checks.Go(func() {
 			report := p.Check(context.Background(), time.Now(), HostAddresses{}, noHandOff)
 			assert.Len(t, report.Results, 3)
