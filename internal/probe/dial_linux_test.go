@@ -366,6 +366,7 @@ func late(t *testing.T) (address netip.AddrPort, answer func()) {
 
 // An answer to a SYN that was sent again is awaited, and the time counts from the first.
 func TestLateAnswer(t *testing.T) {
+	t.Parallel() // with the next one: the kernel waits for a second
 	address, answer := late(t)
 	d := newLinuxDialer(t, address, time.Minute)
 	_, err := d.begin()
@@ -395,6 +396,7 @@ func awaitWritable(t *testing.T, fd int) {
 // An answer that came within the timeout counts, though this machine looks later. One that
 // came too late does not.
 func TestAnswerFoundLate(t *testing.T) {
+	t.Parallel()
 	const hour = time.Hour // ago
 	for _, test := range []struct {
 		name    string

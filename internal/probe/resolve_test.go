@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/netip"
+	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -261,6 +262,41 @@ func TestAnswersToResults(t *testing.T) {
 				assert.ElementsMatch(t, test.omitted, omitted)
 			}
 		})
+	}
+}
+
+// Too many addresses are told of where all are to be checked.
+func TestExcesses(t *testing.T) {
+	many := found(check.IPv4, v4, v4Later)
+	many.count = 3
+	all := found(check.IPv6, v6)
+	all.count = 1
+	answers := resolution{answers: []answer{many, all}, complete: true}
+	for _, test := range []struct {
+		multiple bool
+		want     []check.Excess
+	}{
+		{true, []check.Excess{{Family: check.IPv4, Found: 3, Checked: 2}}},
+		{false, nil},
+	} {
+		p := &Probe{target: &check.Target{MultipleIPs: test.multiple, CacheDuration: time.Hour}, names: nameCache{bound: time.Hour}}
+		p.names.store(answers, time.Now())
+		var report check.Report
+		p.resolve(t.Context(), HostAddresses{}, noHandOff, &report)
+		assert.Equal(t, test.want, report.Excesses)
+	}
+}
+
+// Without multiple_ips, the first address of each family is the one.
+func TestFirstAddress(t *testing.T) {
+	for multiple, want := range map[bool][]netip.Addr{true: {v4, v4Later}, false: {v4}} {
+		r := zone{}.resolver(t, "")
+		require.NoError(t, os.WriteFile(r.files.hosts.path, []byte("192.0.2.1 web\n192.0.2.2 web\n"), 0o600))
+		p := &Probe{target: &check.Target{Host: "web", MultipleIPs: multiple, Timeout: time.Minute}, resolver: r}
+		answers := p.lookUp(t.Context()).answers
+		require.Len(t, answers, 2)
+		assert.Equal(t, want, answers[0].addresses)
+		assert.Empty(t, answers[1].addresses)
 	}
 }
 
