@@ -6,7 +6,7 @@ import (
 )
 
 // ErrConntrackFull is why an address could not be checked while the connection tracking
-// of this machine dropped packets for want of room: perhaps the SYN of this
+// of this machine dropped packets for want of room: perhaps the SYN of this check.
 var ErrConntrackFull = errors.New("the connection tracking table of this machine is full (nf_conntrack_max)")
 
 // Conntrack is the connection tracking of the kernel (nf_conntrack), which is in use

@@ -108,8 +108,3 @@ func TestLostHere(t *testing.T) {
 		})
 	}
 }
-
-func TestConntrackRate(t *testing.T) {
-	assert.Equal(t, 2184, check.Conntrack{Max: 262144, TimeWait: 2 * time.Minute}.Rate())
-	assert.Zero(t, check.Conntrack{Max: 262144}.Rate())
-}
