@@ -131,3 +131,9 @@ func TestReport(t *testing.T) {
 		})
 	}
 }
+
+// What stands for a value that is not there is no such value.
+func TestSentinels(t *testing.T) {
+	assert.Negative(t, UnknownRetransmits)
+	assert.Negative(t, UntilError)
+}
