@@ -12,7 +12,7 @@ SOAKTIME ?= 10m
 
 .DEFAULT_GOAL = test
 .PHONY: help run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog compat configs without-ipv6 lowest-go faults accuracy soak bench profile
-.PHONY: benchmarks picture fuzz distribution-datadog distribution-datadog-modules generate generated lint vet tidy clean
+.PHONY: benchmarks picture fuzz mutants distribution-datadog distribution-datadog-modules generate generated lint vet tidy clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 32
@@ -144,6 +144,24 @@ fuzz: ## new inputs for the fuzz tests
 	$(FUZZ) FuzzErrorType ./internal/probe
 	$(FUZZ) FuzzDNSAnswer ./internal/probe
 
+# Mutation tests: gremlins changes each operator in turn, and sees whether a test of that
+# room fails. It tells of each mutant that lives, of how many die (efficacy), and go test
+# of how many statements the tests cover. CONTRIBUTING.md has the figures. The tests run
+# each time, since the time that they take is what tells a mutant that hangs.
+GREMLINS = build/gremlins
+ROOMS = $(wildcard $(addprefix internal/,check source probe schedule state report receiver)) .
+MUTANTS = $(CURDIR)/$(GREMLINS) unleash --workers 1 --timeout-coefficient 4 --output-statuses l \
+	--exclude-files '_(other|windows|test)\.go$$' --exclude-files '^(internal|e2e|tools|build|reporttest)/'
+mutants: $(GREMLINS) ## mutation tests of each room, or of ROOMS=internal/probe (3 s a mutant)
+	for room in $(ROOMS); do \
+		echo "$$room:" && $(GO) test -count=1 -cover "./$$room" && \
+		GO="$$(command -v $(GO))" GOFLAGS="-count=1 -vet=off" PATH="$(CURDIR)/tools/gremlins/bin:$$PATH" $(MUTANTS) "./$$room" || exit; \
+	done
+
+$(GREMLINS): tools/gremlins/go.mod tools/gremlins/go.sum
+	mkdir -p build
+	cd tools/gremlins && $(GO) build -o $(CURDIR)/build/ github.com/go-gremlins/gremlins/cmd/gremlins
+
 # The generator names a package after its folder, so it is given a path that
 # ends in the package's name, whatever the checkout is called.
 generate: ## generate what comes from metadata.yaml
@@ -173,6 +191,7 @@ tidy: ## tidy all modules
 	cd e2e && $(GO) mod tidy
 	cd tools && $(GO) mod tidy
 	cd tools/prometheus && $(GO) mod tidy
+	cd tools/gremlins && $(GO) mod tidy
 
 clean: ## remove what was built
 	rm -rf build

@@ -15,6 +15,10 @@ const (
 // descriptors are those that checks may have open at the same time: half of the
 // process's limit, since the collector needs some as well, and the process's
 // limit is one for all receivers in it.
-var descriptors = sync.OnceValue(func() *semaphore.Weighted {
-	return semaphore.NewWeighted(max(2*lookupDescriptors, descriptorLimit()/2))
-})
+var descriptors = sync.OnceValue(func() *semaphore.Weighted { return shareOf(descriptorLimit()) })
+
+// shareOf returns the share of checks in so many descriptors: what a lookup of both
+// families needs at least.
+func shareOf(limit int64) *semaphore.Weighted {
+	return semaphore.NewWeighted(max(2*lookupDescriptors, limit/2))
+}

@@ -12,7 +12,7 @@ import (
 
 // newDialers returns what makes the dialers of this system.
 func newDialers() newDialer {
-	lowest := lowestEphemeralPort()
+	lowest := lowestEphemeralPort("/proc")
 	return func(address netip.AddrPort, timeout time.Duration) dialer {
 		return &linuxDialer{address: address, timeout: timeout, mayBeSelf: address.Port() >= lowest, heed: true, tables: processTables}
 	}
@@ -36,9 +36,10 @@ type linuxDialer struct {
 }
 
 // lowestEphemeralPort returns the lower end of net.ipv4.ip_local_port_range
-// (ip(7)), which holds for IPv6 as well, or 0 if it cannot be read.
-func lowestEphemeralPort() uint16 {
-	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+// (ip(7)) below a folder such as /proc, which holds for IPv6 as well, or 0 if it cannot be
+// read.
+func lowestEphemeralPort(proc string) uint16 {
+	text, err := os.ReadFile(proc + "/sys/net/ipv4/ip_local_port_range")
 	if err != nil {
 		return 0
 	}
@@ -95,7 +96,7 @@ func (d *linuxDialer) pollFirst(fd int) (shake handshake, err error) {
 	if d.refused && time.Since(d.start) < initialRTO { // no SYN was sent again
 		errno, err = d.socketError(fd)
 	}
-	if err == nil && errno == unix.ECONNREFUSED {
+	if errno == unix.ECONNREFUSED {
 		return handshake{}, d.failed("connect", errno)
 	}
 	if err == nil {
@@ -121,7 +122,7 @@ func (d *linuxDialer) pollAfter(fd int, read unix.Errno) (handshake, error) {
 	if errno != 0 {
 		return handshake{}, d.failed("getsockopt", errno)
 	}
-	shake := handshake{retransmits: int(info.Total_retrans), unsent: info.Total_retrans > 0 && info.Retrans == 0}
+	shake := synsOf(&info)
 	if info.State == unix.BPF_TCP_CLOSE && read == 0 {
 		var err error
 		if read, err = d.socketError(fd); err != nil {

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -99,6 +101,14 @@ func TestParseICMP(t *testing.T) {
 			"without a sender", extended(unix.IPPROTO_IP, unix.IP_RECVERR, unix.SO_EE_ORIGIN_ICMP, 3, 1, family(unix.AF_UNSPEC)),
 			&icmpError{family: check.IPv4, kind: 3, code: 1},
 		},
+		{
+			"nothing but the error", extended(unix.IPPROTO_IP, unix.IP_RECVERR, unix.SO_EE_ORIGIN_ICMP, 3, 1, nil),
+			&icmpError{family: check.IPv4, kind: 3, code: 1},
+		},
+		{"an error of another origin, IPv6", extended(unix.IPPROTO_IPV6, unix.IPV6_RECVERR, unix.SO_EE_ORIGIN_LOCAL, 1, 1, in6), nil},
+		{"another message, IPv6", extended(unix.IPPROTO_IPV6, unix.IPV6_HOPLIMIT, unix.SO_EE_ORIGIN_ICMP6, 1, 1, in6), nil},
+		{"a message of another protocol", extended(unix.SOL_SOCKET, unix.IP_RECVERR, unix.SO_EE_ORIGIN_ICMP, 3, 13, in), nil},
+		{"a message of another protocol, IPv6", extended(unix.SOL_SOCKET, unix.IPV6_RECVERR, unix.SO_EE_ORIGIN_ICMP6, 1, 1, in6), nil},
 		{"an error of this machine's own", extended(unix.IPPROTO_IP, unix.IP_RECVERR, unix.SO_EE_ORIGIN_LOCAL, 0, 0, in), nil},
 		{"another message", extended(unix.IPPROTO_IP, unix.IP_TTL, unix.SO_EE_ORIGIN_ICMP, 3, 13, in), nil},
 		{"cut short", extended(unix.IPPROTO_IP, unix.IP_RECVERR, unix.SO_EE_ORIGIN_ICMP, 3, 13, in)[:20], nil},
@@ -114,8 +124,7 @@ func TestParseICMP(t *testing.T) {
 // answer at once.
 func TestHeedICMP(t *testing.T) {
 	dial := func(address netip.AddrPort) *linuxDialer {
-		d, ok := newDialers()(address, time.Minute).(*linuxDialer)
-		require.True(t, ok)
+		d := newLinuxDialer(t, address, time.Minute)
 		assert.True(t, d.heed, "the first attempt")
 		_, err := d.begin()
 		if errors.Is(err, errPending) {
@@ -127,4 +136,425 @@ func TestHeedICMP(t *testing.T) {
 	assert.False(t, dial(testnet.ClosedPort(t, "127.0.0.1")).heed, "it refuses at once")
 	assert.True(t, dial(testnet.BlackHole(t)).heed, "its answer is awaited")
 	assert.True(t, dial(netip.MustParseAddrPort("[fe80::1%lo]:9")).heed, "it fails at once")
+}
+
+func TestSYNs(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		info unix.TCPInfo
+		want handshake
+	}{
+		{"none was sent again", unix.TCPInfo{}, handshake{}},
+		{"two were sent again", unix.TCPInfo{Total_retrans: 2, Retrans: 2}, handshake{retransmits: 2}},
+		{"one of two was sent again", unix.TCPInfo{Total_retrans: 2, Retrans: 1}, handshake{retransmits: 2}},
+		{"two could not be sent again", unix.TCPInfo{Total_retrans: 2}, handshake{retransmits: 2, unsent: true}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			assert.Equal(t, test.want, synsOf(&test.info))
+		})
+	}
+}
+
+func TestLowestEphemeralPort(t *testing.T) {
+	for text, want := range map[string]uint16{"32768\t60999\n": 32768, "1024 65535": 1024, "": 0, "32768\n": 0, "nonsense 60999": 0} {
+		p := proc{t, t.TempDir()}
+		p.write("sys/net/ipv4/ip_local_port_range", text)
+		assert.Equal(t, want, lowestEphemeralPort(p.folder), "%q", text)
+	}
+	assert.Zero(t, lowestEphemeralPort(t.TempDir()), "there is no file")
+}
+
+// Only a port that the kernel may choose as the local one may be connected to itself.
+func TestMayBeSelf(t *testing.T) {
+	lowest := lowestEphemeralPort("/proc")
+	require.Greater(t, lowest, uint16(1))
+	for port, want := range map[uint16]bool{lowest - 1: false, lowest: true, lowest + 1: true} {
+		d := newLinuxDialer(t, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), time.Minute)
+		assert.Equal(t, want, d.mayBeSelf, "%d", port)
+	}
+}
+
+func newLinuxDialer(t *testing.T, address netip.AddrPort, timeout time.Duration) *linuxDialer {
+	t.Helper()
+	d, ok := newDialers()(address, timeout).(*linuxDialer)
+	require.True(t, ok)
+	return d
+}
+
+// newSocket returns a socket of these, which is closed when the test ends.
+func newSocket(t *testing.T, domain, kind int) int {
+	t.Helper()
+	fd, err := unix.Socket(domain, kind|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	return fd
+}
+
+// selfConnected returns a socket that has connected to itself.
+func selfConnected(t *testing.T, domain int, loopback unix.Sockaddr) int {
+	t.Helper()
+	fd := newSocket(t, domain, unix.SOCK_STREAM)
+	require.NoError(t, unix.Bind(fd, loopback))
+	bound, err := unix.Getsockname(fd)
+	require.NoError(t, err)
+	require.NoError(t, unix.Connect(fd, bound))
+	return fd
+}
+
+// connectedTo returns a socket that is connected from an address to another one, at
+// which nothing accepts.
+func connectedTo(t *testing.T, domain int, from, to unix.Sockaddr, port func(unix.Sockaddr, unix.Sockaddr)) int {
+	t.Helper()
+	listener := newSocket(t, domain, unix.SOCK_STREAM)
+	require.NoError(t, unix.Bind(listener, to))
+	require.NoError(t, unix.Listen(listener, 1))
+	bound, err := unix.Getsockname(listener)
+	require.NoError(t, err)
+	fd := newSocket(t, domain, unix.SOCK_STREAM)
+	port(from, bound)
+	require.NoError(t, unix.Bind(fd, from))
+	require.NoError(t, unix.Connect(fd, bound))
+	return fd
+}
+
+// A socket that has connected to itself has one address at both ends.
+func TestIsSelf(t *testing.T) {
+	anyPort := func(_, _ unix.Sockaddr) {}
+	samePort := func(from, to unix.Sockaddr) {
+		here, ok := from.(*unix.SockaddrInet4)
+		require.True(t, ok)
+		there, ok := to.(*unix.SockaddrInet4)
+		require.True(t, ok)
+		here.Port = there.Port
+	}
+	for _, test := range []struct {
+		name   string
+		socket func(t *testing.T) int
+		want   bool
+	}{
+		{"itself", func(t *testing.T) int {
+			return selfConnected(t, unix.AF_INET, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+		}, true},
+		{"itself, IPv6", func(t *testing.T) int {
+			testnet.RequireIPv6(t)
+			return selfConnected(t, unix.AF_INET6, &unix.SockaddrInet6{Addr: [16]byte{15: 1}})
+		}, true},
+		{"another port", func(t *testing.T) int {
+			loopback := [4]byte{127, 0, 0, 1}
+			return connectedTo(t, unix.AF_INET, &unix.SockaddrInet4{Addr: loopback}, &unix.SockaddrInet4{Addr: loopback}, anyPort)
+		}, false},
+		{"another port, IPv6", func(t *testing.T) int {
+			testnet.RequireIPv6(t)
+			loopback := [16]byte{15: 1}
+			return connectedTo(t, unix.AF_INET6, &unix.SockaddrInet6{Addr: loopback}, &unix.SockaddrInet6{Addr: loopback}, anyPort)
+		}, false},
+		{"the same port of another address", func(t *testing.T) int {
+			return connectedTo(t, unix.AF_INET, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 2}}, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}, samePort)
+		}, false},
+		{"nothing", func(t *testing.T) int { return newSocket(t, unix.AF_INET, unix.SOCK_STREAM) }, false},
+		{"no socket", func(*testing.T) int { return -1 }, false},
+		{"a socket of no network", func(t *testing.T) int {
+			pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+			require.NoError(t, err)
+			t.Cleanup(func() { _, _ = unix.Close(pair[0]), unix.Close(pair[1]) })
+			return pair[0]
+		}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			assert.Equal(t, test.want, isSelf(test.socket(t)))
+		})
+	}
+}
+
+// A connection to itself is none: nothing listens.
+func TestSelfIsRefused(t *testing.T) {
+	fd := selfConnected(t, unix.AF_INET, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+	for mayBeSelf, want := range map[bool]bool{false: false, true: true} {
+		d := &linuxDialer{start: time.Now(), mayBeSelf: mayBeSelf}
+		_, err := d.poll(fd)
+		assert.Equal(t, want, isRefused(err), "%v", err)
+	}
+}
+
+// What the kernel does not tell of a socket is this machine's fault.
+func TestPollFails(t *testing.T) {
+	d := &linuxDialer{start: time.Now()}
+	for name, fails := range map[string]func() error{
+		"its state": func() error { _, err := d.poll(-1); return err },
+		"its error": func() error { _, err := d.socketError(-1); return err },
+		"its error, of one that was refused": func() error {
+			d := &linuxDialer{start: time.Now(), refused: true}
+			_, err := d.pollFirst(-1)
+			assert.False(t, d.refused)
+			return err
+		},
+		"that it may be waited for": func() error {
+			file, err := os.Create(filepath.Join(t.TempDir(), "file"))
+			require.NoError(t, err)
+			fd, err := unix.Dup(int(file.Fd()))
+			require.NoError(t, err)
+			require.NoError(t, file.Close())
+			_, err = (&linuxDialer{start: time.Now(), fd: fd, timeout: time.Minute}).await(t.Context())
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := fails()
+			require.Error(t, err)
+			assert.True(t, isLocalFault(err), "%v", err)
+		})
+	}
+}
+
+// A call that fails at once has ended the attempt, and nothing is awaited.
+func TestFailsAtOnce(t *testing.T) {
+	const group = "224.0.0.1:9" // TCP has no groups
+	d := newLinuxDialer(t, netip.MustParseAddrPort(group), time.Minute)
+	_, err := d.begin()
+	assert.EqualError(t, err, "dial tcp "+group+": connect: network is unreachable")
+	assert.Equal(t, check.NetworkUnreachable, connectErrorType(err))
+	assert.False(t, isLocalFault(err))
+
+	d = newLinuxDialer(t, netip.MustParseAddrPort("[fe80::1%nosuchif]:9"), time.Minute)
+	_, err = d.begin()
+	var noZone *unknownZoneError
+	assert.ErrorAs(t, err, &noZone)
+}
+
+// The address is put into the kernel's form once. That of a zone is anew each time, since
+// an interface may come to have another number.
+func TestSetSockaddr(t *testing.T) {
+	for _, test := range []struct {
+		address string
+		domain  int
+		anew    bool
+	}{
+		{"127.0.0.1:9", unix.AF_INET, false},
+		{"[::1]:9", unix.AF_INET6, false},
+		{"[fe80::1%lo]:9", unix.AF_INET6, true},
+	} {
+		t.Run(test.address, func(t *testing.T) {
+			d := &linuxDialer{address: netip.MustParseAddrPort(test.address)}
+			require.NoError(t, d.setSockaddr())
+			assert.Equal(t, test.domain, d.domain)
+			first := d.sockaddr
+			require.NoError(t, d.setSockaddr())
+			assert.Equal(t, first, d.sockaddr)
+			assert.Equal(t, test.anew, first != d.sockaddr)
+		})
+	}
+}
+
+// late is a peer that has no room for the SYN of an attempt, until it is told to answer the
+// next one.
+func late(t *testing.T) (address netip.AddrPort, answer func()) {
+	t.Helper()
+	listener := newSocket(t, unix.AF_INET, unix.SOCK_STREAM)
+	require.NoError(t, unix.Bind(listener, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	require.NoError(t, unix.Listen(listener, 0)) // for one
+	bound, err := unix.Getsockname(listener)
+	require.NoError(t, err)
+	inet4, ok := bound.(*unix.SockaddrInet4)
+	require.True(t, ok)
+	require.NoError(t, unix.Connect(newSocket(t, unix.AF_INET, unix.SOCK_STREAM), bound))
+	return netip.AddrPortFrom(netip.AddrFrom4(inet4.Addr), uint16(inet4.Port)), func() {
+		accepted, _, err := unix.Accept(listener)
+		require.NoError(t, err)
+		require.NoError(t, unix.Close(accepted))
+	}
+}
+
+// An answer to a SYN that was sent again is awaited, and the time counts from the first.
+func TestLateAnswer(t *testing.T) {
+	t.Parallel() // with the next one: the kernel waits for a second
+	address, answer := late(t)
+	d := newLinuxDialer(t, address, time.Minute)
+	_, err := d.begin()
+	require.ErrorIs(t, err, errPending)
+	answer()
+	shake, err := d.await(t.Context())
+	require.NoError(t, err)
+	assert.Positive(t, shake.retransmits)
+	assert.False(t, shake.unsent)
+	assert.Greater(t, shake.time, initialRTO/2)
+}
+
+// awaitWritable waits until a connection is made.
+func awaitWritable(t *testing.T, fd int) {
+	t.Helper()
+	polled := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+	for {
+		_, err := unix.Poll(polled, -1)
+		if err == unix.EINTR { //nolint:errorlint // it is never wrapped
+			continue
+		}
+		require.NoError(t, err)
+		return
+	}
+}
+
+// An answer that came within the timeout counts, though this machine looks later. One that
+// came too late does not.
+func TestAnswerFoundLate(t *testing.T) {
+	t.Parallel()
+	const hour = time.Hour // ago
+	for _, test := range []struct {
+		name    string
+		prepare func(t *testing.T) *linuxDialer
+		want    error
+	}{
+		{"in time", func(t *testing.T) *linuxDialer {
+			address := testnet.Listen(t, "tcp4", "127.0.0.1:0")
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+			require.NoError(t, err)
+			if err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(address.Port()), Addr: address.Addr().As4()}); err != nil {
+				require.ErrorIs(t, err, unix.EINPROGRESS)
+			}
+			awaitWritable(t, fd)
+			return &linuxDialer{address: address, fd: fd, start: time.Now().Add(-hour), timeout: time.Minute}
+		}, nil},
+		{"too late", func(t *testing.T) *linuxDialer {
+			address, answer := late(t)
+			d := newLinuxDialer(t, address, time.Millisecond)
+			_, err := d.begin()
+			require.ErrorIs(t, err, errPending)
+			answer()
+			awaitWritable(t, d.fd)
+			return d
+		}, os.ErrDeadlineExceeded},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			shake, err := test.prepare(t).await(t.Context())
+			assert.ErrorIs(t, err, test.want)
+			assert.Equal(t, test.want == nil, shake.time > 0)
+		})
+	}
+}
+
+// The tables are read again for an attempt that had no answer, unless they have been just
+// now: within a quarter of its timeout.
+func TestTablesAfterTheTimeout(t *testing.T) {
+	for _, test := range []struct {
+		timeout, age time.Duration
+		read         bool
+	}{
+		{time.Minute, stale, false},
+		{time.Minute, stale + 1, true},
+		{20 * time.Millisecond, 5 * time.Millisecond, false},
+		{20 * time.Millisecond, 5*time.Millisecond + 1, true},
+	} {
+		t.Run(test.timeout.String(), func(t *testing.T) {
+			p := proc{t, t.TempDir()}
+			d := &linuxDialer{timeout: test.timeout, tables: &tables{proc: p.folder}}
+			d.before = d.tables.at(time.Now(), 0)
+			err := d.timedOut(d.before.read.Add(test.age), handshake{})
+			assert.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			assert.Equal(t, test.read, d.before != d.tables.last.Load())
+		})
+	}
+}
+
+// An attempt that was lost on this machine says so, and is no fault of the target.
+func TestLostOnThisMachine(t *testing.T) {
+	p := proc{t, t.TempDir()}
+	for _, test := range []struct {
+		name  string
+		shake handshake
+		errno unix.Errno
+		want  error
+		local bool
+	}{
+		{"no answer", handshake{retransmits: 1}, unix.ETIMEDOUT, os.ErrDeadlineExceeded, false},
+		{"no SYN left", handshake{retransmits: 1, unsent: true}, unix.ETIMEDOUT, errUnsent, true},
+		{"an answer", handshake{retransmits: 1, unsent: true}, unix.EHOSTUNREACH, unix.EHOSTUNREACH, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := &linuxDialer{timeout: time.Minute, tables: &tables{proc: p.folder}, before: &tableState{}}
+			err := d.ended(-1, test.errno, test.shake)
+			assert.ErrorIs(t, err, test.want)
+			assert.Equal(t, test.local, isLocalFault(err))
+		})
+	}
+}
+
+// unreachable returns a UDP socket of which the kernel has kept an ICMP error: that nothing
+// has the port. The queue of a TCP socket is the same.
+func unreachable(t *testing.T, host string) *linuxDialer {
+	t.Helper()
+	d := &linuxDialer{address: testnet.ClosedPort(t, host)}
+	require.NoError(t, d.setSockaddr())
+	d.fd = newSocket(t, d.domain, unix.SOCK_DGRAM)
+	d.heedICMP(d.fd)
+	require.NoError(t, unix.Connect(d.fd, d.sockaddr))
+	_, err := unix.Write(d.fd, []byte{0})
+	require.NoError(t, err)
+	polled := []unix.PollFd{{Fd: int32(d.fd)}} // for POLLERR, as the error queue gives it
+	for {
+		if _, err := unix.Poll(polled, -1); err != unix.EINTR { //nolint:errorlint // it is never wrapped
+			require.NoError(t, err)
+			return d
+		}
+	}
+}
+
+func TestReadICMP(t *testing.T) {
+	for _, test := range []struct {
+		host string
+		want icmpError
+	}{
+		{"127.0.0.1", icmpError{family: check.IPv4, kind: 3, code: 3, sender: netip.MustParseAddr("127.0.0.1"), local: true}},
+		{"::1", icmpError{family: check.IPv6, kind: 1, code: 4, sender: netip.MustParseAddr("::1"), local: true}},
+	} {
+		t.Run(test.host, func(t *testing.T) {
+			assert.Equal(t, &test.want, readICMP(unreachable(t, test.host).fd))
+
+			d := unreachable(t, test.host)
+			var err *dialError
+			require.ErrorAs(t, d.ended(d.fd, unix.ECONNREFUSED, handshake{}), &err)
+			assert.Nil(t, err.icmp, "a refusal needs no more words")
+			require.ErrorAs(t, d.ended(d.fd, unix.EHOSTUNREACH, handshake{}), &err)
+			assert.Equal(t, &test.want, err.icmp)
+			require.ErrorAs(t, d.ended(d.fd, unix.EHOSTUNREACH, handshake{}), &err)
+			assert.Nil(t, err.icmp, "it has been read")
+		})
+	}
+}
+
+func TestParseSockaddr(t *testing.T) {
+	in := func(family uint16, size int) []byte {
+		b := binary.NativeEndian.AppendUint16(nil, family)
+		for n := len(b); n < size; n++ {
+			b = append(b, byte(n))
+		}
+		return b
+	}
+	for _, test := range []struct {
+		name string
+		b    []byte
+		want netip.Addr
+	}{
+		{"nothing", nil, netip.Addr{}},
+		{"IPv4", in(unix.AF_INET, 8), netip.AddrFrom4([4]byte{4, 5, 6, 7})},
+		{"IPv4, cut short", in(unix.AF_INET, 7), netip.Addr{}},
+		{"IPv6", in(unix.AF_INET6, 24), netip.AddrFrom16([16]byte{8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23})},
+		{"IPv6, cut short", in(unix.AF_INET6, 23), netip.Addr{}},
+		{"another family", in(unix.AF_UNIX, 24), netip.Addr{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			assert.Equal(t, test.want, parseSockaddr(test.b))
+		})
+	}
+}
+
+// The addresses of this machine are read again now and then.
+func TestAddressList(t *testing.T) {
+	loopback := netip.MustParseAddr("127.0.0.1")
+	l := &addressList{addresses: []netip.Addr{v4}, read: time.Now().Add(time.Hour)} // for the length of the test
+	assert.True(t, l.has(v4))
+	assert.False(t, l.has(loopback))
+	l.read = time.Now().Add(-time.Hour)
+	assert.False(t, l.has(v4))
+	assert.True(t, l.has(loopback))
+	l.addresses = nil
+	assert.False(t, l.has(loopback), "it has just been read")
 }

@@ -120,6 +120,10 @@ func TestZoneIndex(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, want, index, "%q", zone)
 	}
-	_, err = zoneIndex(netip.MustParseAddr("fe80::1%nosuchif"))
-	assert.True(t, isLocalFault(err))
+	for _, zone := range []string{"nosuchif", "0", "2147483648", "-1"} {
+		_, err = zoneIndex(netip.MustParseAddr("fe80::1").WithZone(zone))
+		assert.True(t, isLocalFault(err), "%q", zone)
+		var noInterface *net.OpError
+		assert.ErrorAs(t, err, &noInterface, "%q: the reason is kept", zone)
+	}
 }

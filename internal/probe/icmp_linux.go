@@ -75,11 +75,11 @@ func parseICMP(control []byte) *icmpError {
 // parseSockaddr returns the address in a struct sockaddr_in or sockaddr_in6, or the
 // zero value.
 func parseSockaddr(b []byte) netip.Addr {
-	if len(b) < 2 {
+	if len(b) < 8 {
 		return netip.Addr{}
 	}
 	switch family := binary.NativeEndian.Uint16(b); {
-	case family == unix.AF_INET && len(b) >= 8:
+	case family == unix.AF_INET:
 		return netip.AddrFrom4([4]byte(b[4:8]))
 	case family == unix.AF_INET6 && len(b) >= 24:
 		return netip.AddrFrom16([16]byte(b[8:24]))

@@ -37,12 +37,12 @@ type reach struct {
 	ok      bool
 }
 
-// fresh reports whether the answers may be used for another check of a target.
-func (c *nameCache) fresh(t *check.Target) bool {
+// fresh reports whether the answers may be used for a check of a target now.
+func (c *nameCache) fresh(t *check.Target, now time.Time) bool {
 	if c.answers == nil {
 		return false
 	}
-	age := time.Since(c.resolved)
+	age := now.Sub(c.resolved)
 	if t.CacheDuration == check.UntilError {
 		return !c.failed && age < c.bound
 	}
@@ -62,15 +62,15 @@ func spread(t *check.Target) time.Duration {
 	return half + time.Duration(float64(half)*float64(hash.Sum32())/(1<<32))
 }
 
-// store keeps a resolution for later checks, unless it is only half of the truth: no
-// family has addresses, or something failed.
-func (c *nameCache) store(r resolution) {
+// store keeps a resolution that was made now for later checks, unless it is only half of
+// the truth: no family has addresses, or something failed.
+func (c *nameCache) store(r resolution, now time.Time) {
 	c.answers, c.failed, c.reached = nil, false, nil
 	if r.name != "" {
 		c.name = r.name
 	}
 	if r.complete && slices.ContainsFunc(r.answers, func(a answer) bool { return a.found() }) {
-		c.answers, c.resolved = r.answers, time.Now()
+		c.answers, c.resolved = r.answers, now
 	}
 }
 

@@ -91,11 +91,15 @@ func (l searchList) candidates(host string) []string {
 // (LOCALDOMAIN, RES_OPTIONS). Without a search list, the domain of this machine's name
 // is searched.
 func parseResolv(text string) searchList {
+	name, _ := os.Hostname() // empty, if it is not known
+	return parseResolvOf(name, text)
+}
+
+// parseResolvOf is parseResolv for a machine of this name.
+func parseResolvOf(machine, text string) searchList {
 	l := searchList{ndots: 1}
-	if name, err := os.Hostname(); err == nil {
-		if _, domain, ok := strings.Cut(name, "."); ok {
-			l.domains = rooted(domain)
-		}
+	if _, domain, ok := strings.Cut(machine, "."); ok {
+		l.domains = rooted(domain)
 	}
 	options := func(words []string) {
 		for _, word := range words {
@@ -180,9 +184,12 @@ type cachedFile[T any] struct {
 	mu    sync.Mutex
 	read  bool
 	time  time.Time
-	size  int64
+	size  int64 // or absent
 	value T
 }
+
+// absent is the size of a file that there is not, or that this process may not read.
+const absent = -1
 
 // load returns what the file says, or that of an empty one if there is none. Where it
 // cannot be read, it is what it said the last time; the error is for a first time.
@@ -192,8 +199,8 @@ func (f *cachedFile[T]) load() (T, error) {
 	info, err := os.Stat(f.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission):
-		if !f.read || f.size >= 0 {
-			f.read, f.size, f.time, f.value = true, -1, time.Time{}, f.parse("")
+		if !f.read || f.size != absent {
+			f.read, f.size, f.time, f.value = true, absent, time.Time{}, f.parse("")
 		}
 		return f.value, nil
 	case err == nil && f.read && info.Size() == f.size && info.ModTime().Equal(f.time):

@@ -48,6 +48,55 @@ func TestCandidates(t *testing.T) {
 	}
 }
 
+// The longest name that there may be, and one that is longer: the resolver says so.
+func TestLongCandidates(t *testing.T) {
+	t.Setenv("LOCALDOMAIN", "")
+	t.Setenv("RES_OPTIONS", "")
+	longest := strings.Repeat("a.", 124) + "abc"
+	host := strings.Repeat("a", 300)
+	for _, test := range []struct {
+		resolv, host string
+		want         []string
+	}{
+		{"search " + longest, "a", []string{"a." + longest + ".", "a."}},
+		{"search " + longest + "d", "a", []string{"a."}},
+		{"search a.test", host, []string{host + "."}},
+		{"", host, []string{host + "."}},
+	} {
+		assert.Equal(t, test.want, parseResolvOf("", test.resolv).candidates(test.host), "%d", len(test.resolv))
+	}
+}
+
+// Without a search list, the domain of this machine is searched.
+func TestDomainOfThisMachine(t *testing.T) {
+	t.Setenv("LOCALDOMAIN", "")
+	t.Setenv("RES_OPTIONS", "")
+	for _, test := range []struct {
+		machine, resolv string
+		want            []string
+	}{
+		{"", "", nil},
+		{"machine", "", nil},
+		{"machine.corp.test", "", []string{"corp.test."}},
+		{"machine.corp.test", "nameserver 192.0.2.1\nsearch\n", []string{"corp.test."}},
+		{"machine.corp.test", "search a.test b.test", []string{"a.test.", "b.test."}},
+		{"machine.corp.test", "domain a.test", []string{"a.test."}},
+	} {
+		assert.Equal(t, test.want, parseResolvOf(test.machine, test.resolv).domains, "%q, %q", test.machine, test.resolv)
+	}
+	name, err := os.Hostname()
+	require.NoError(t, err)
+	assert.Equal(t, parseResolvOf(name, ""), parseResolv(""))
+}
+
+// The bounds of ndots (resolv.conf(5)).
+func TestNdots(t *testing.T) {
+	t.Setenv("RES_OPTIONS", "")
+	for option, want := range map[string]int{"ndots:-1": 0, "ndots:0": 0, "ndots:1": 1, "ndots:15": 15, "ndots:16": 15, "rotate": 1} {
+		assert.Equal(t, want, parseResolvOf("", "options "+option).ndots, option)
+	}
+}
+
 func TestHostsFile(t *testing.T) {
 	folder := t.TempDir()
 	files := newNameFiles(folder)

@@ -143,7 +143,7 @@ func (p *Probe) await(ctx context.Context, i int, pending dialer) {
 
 // dialer returns the dialer to the address of result i.
 func (p *Probe) dialer(i int) dialer {
-	for len(p.dials) < len(p.results) {
+	for i >= len(p.dials) {
 		p.dials = append(p.dials, dial{})
 	}
 	d, address := &p.dials[i], p.results[i].Address

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -136,7 +137,7 @@ func TestFewDescriptors(t *testing.T) {
 	var checks sync.WaitGroup
 	for range 10 {
 		p := newProbe(check.Target{Host: "name.test", Port: silent.Port(), Timeout: 10 * time.Millisecond, CacheDuration: time.Hour, MaxCacheDuration: time.Hour})
-		p.names.store(resolution{answers: []answer{found(check.IPv4, silent.Addr(), silent.Addr(), silent.Addr()), notFound(check.IPv6)}, complete: true})
+		p.names.store(resolution{answers: []answer{found(check.IPv4, silent.Addr(), silent.Addr(), silent.Addr()), notFound(check.IPv6)}, complete: true}, time.Now())
 		checks.Go(func() {
 			report := p.Check(context.Background(), time.Now(), HostAddresses{}, noHandOff)
 			assert.Len(t, report.Results, 3)
@@ -204,4 +205,105 @@ func TestCheckEnded(t *testing.T) {
 	go func() { reports <- newProbe(literal(silent)).Check(ctx, time.Now(), HostAddresses{}, noHandOff) }()
 	cancel()
 	assert.Empty(t, (<-reports).Results)
+}
+
+// fakeDialer is a dialer of which a test says what it finds, and when.
+type fakeDialer struct {
+	start func() (handshake, error)
+	wait  func() (handshake, error)
+}
+
+func (f fakeDialer) begin() (handshake, error)                { return f.start() }
+func (f fakeDialer) await(context.Context) (handshake, error) { return f.wait() }
+
+// All addresses are dialled before the answer of any is awaited, and results that have
+// failed are not dialled.
+func TestAllAreDialledAtOnce(t *testing.T) {
+	var begun sync.WaitGroup
+	begun.Add(2)
+	dialled := 0
+	p := &Probe{target: &check.Target{Timeout: time.Minute}, newDialer: func(netip.AddrPort, time.Duration) dialer {
+		return fakeDialer{
+			func() (handshake, error) {
+				dialled++
+				begun.Done()
+				return handshake{}, errPending
+			},
+			func() (handshake, error) {
+				begun.Wait()
+				return handshake{time: time.Second, retransmits: 1}, nil
+			},
+		}
+	}}
+	failed := check.Result{Family: check.IPv6, Status: check.Down, Err: errTimeout, ErrorType: check.DNSTimeout}
+	p.results = []check.Result{{Family: check.IPv4, Address: v4}, failed, {Family: check.IPv4, Address: v4Later}}
+	handedOff := false
+	p.connect(t.Context(), func() { handedOff = true })
+	assert.True(t, handedOff)
+	assert.Equal(t, 2, dialled)
+	failed.SYNRetransmits = check.UnknownRetransmits
+	up := check.Result{Family: check.IPv4, Address: v4, Status: check.Up, HandshakeTime: time.Second, SYNRetransmits: 1}
+	upLater := up
+	upLater.Address = v4Later
+	assert.Equal(t, []check.Result{up, failed, upLater}, p.results)
+}
+
+// An address keeps its dialer while it is the same.
+func TestDialersAreKept(t *testing.T) {
+	var made []netip.AddrPort
+	p := &Probe{target: &check.Target{Port: 443}, newDialer: func(address netip.AddrPort, _ time.Duration) dialer {
+		made = append(made, address)
+		return fakeDialer{start: func() (handshake, error) { return handshake{}, nil }}
+	}}
+	for n, test := range []struct {
+		addresses, want []netip.Addr
+	}{
+		{[]netip.Addr{v4, v6}, []netip.Addr{v4, v6}},
+		{[]netip.Addr{v4, v6}, nil},
+		{[]netip.Addr{v4Later, v6}, []netip.Addr{v4Later}},
+		{[]netip.Addr{v4Later}, nil},
+		{[]netip.Addr{v4Later, v6, v4}, []netip.Addr{v4}},
+	} {
+		made, p.results = nil, nil
+		for _, address := range test.addresses {
+			p.results = append(p.results, check.Result{Family: check.FamilyOf(address), Address: address})
+		}
+		p.connect(t.Context(), noHandOff)
+		var want []netip.AddrPort
+		for _, address := range test.want {
+			want = append(want, netip.AddrPortFrom(address, 443))
+		}
+		assert.Equal(t, want, made, "%d", n)
+	}
+}
+
+// Where this machine has no address for one that is not checked, that is what is said.
+func TestExplain(t *testing.T) {
+	ipv4Only := hostWith("192.0.2.9")
+	failedBy := func(errno syscall.Errno) error { return newDialError(netip.AddrPort{}, "connect", errno) }
+	const lacks = "this machine has no ipv6 address from which it could reach them"
+	for _, test := range []struct {
+		name   string
+		result check.Result
+		host   HostAddresses
+		want   string
+	}{
+		{"no address", check.Result{Family: check.IPv6, Address: v6, Status: check.Unchecked, Err: failedBy(syscall.EADDRNOTAVAIL)}, ipv4Only, lacks},
+		{"no family", check.Result{Family: check.IPv6, Address: v6, Status: check.Unchecked, Err: failedBy(syscall.EAFNOSUPPORT)}, ipv4Only, lacks},
+		{"no descriptor", check.Result{Family: check.IPv6, Address: v6, Status: check.Unchecked, Err: failedBy(syscall.EMFILE)}, ipv4Only, ""},
+		{"no port", check.Result{Family: check.IPv4, Address: v4, Status: check.Unchecked, Err: failedBy(syscall.EADDRNOTAVAIL)}, ipv4Only, ""},
+		{"nothing is known of this machine", check.Result{Family: check.IPv6, Address: v6, Status: check.Unchecked, Err: failedBy(syscall.EADDRNOTAVAIL)}, HostAddresses{}, ""},
+		{"no address is known", check.Result{Family: check.IPv6, Status: check.Unchecked, Err: failedBy(syscall.EADDRNOTAVAIL)}, ipv4Only, ""},
+		{"it is down", check.Result{Family: check.IPv6, Address: v6, Status: check.Down, Err: failedBy(syscall.EADDRNOTAVAIL)}, ipv4Only, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := &Probe{results: []check.Result{test.result}}
+			p.explain(test.host)
+			if test.want == "" {
+				assert.Equal(t, test.result.Err, p.results[0].Err)
+			} else {
+				assert.EqualError(t, p.results[0].Err, test.want)
+			}
+		})
+	}
 }

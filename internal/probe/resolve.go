@@ -52,14 +52,14 @@ func (a *answer) notFound() bool {
 // into report.
 func (p *Probe) resolve(ctx context.Context, host HostAddresses, handOff func(), report *check.Report) {
 	answers := p.names.answers
-	if !p.names.fresh(p.target) {
+	if !p.names.fresh(p.target, time.Now()) {
 		handOff()
 		resolved := p.lookUp(ctx)
 		if ctx.Err() != nil {
 			return // the answers say nothing about the name
 		}
 		answers = resolved.answers
-		p.names.store(resolved)
+		p.names.store(resolved, time.Now())
 		for _, a := range answers {
 			if a.time > 0 {
 				report.Lookups = append(report.Lookups, check.Lookup{Family: a.family, Time: a.time})

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/netip"
+	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -264,6 +265,41 @@ func TestAnswersToResults(t *testing.T) {
 	}
 }
 
+// Too many addresses are told of where all are to be checked.
+func TestExcesses(t *testing.T) {
+	many := found(check.IPv4, v4, v4Later)
+	many.count = 3
+	all := found(check.IPv6, v6)
+	all.count = 1
+	answers := resolution{answers: []answer{many, all}, complete: true}
+	for _, test := range []struct {
+		multiple bool
+		want     []check.Excess
+	}{
+		{true, []check.Excess{{Family: check.IPv4, Found: 3, Checked: 2}}},
+		{false, nil},
+	} {
+		p := &Probe{target: &check.Target{MultipleIPs: test.multiple, CacheDuration: time.Hour}, names: nameCache{bound: time.Hour}}
+		p.names.store(answers, time.Now())
+		var report check.Report
+		p.resolve(t.Context(), HostAddresses{}, noHandOff, &report)
+		assert.Equal(t, test.want, report.Excesses)
+	}
+}
+
+// Without multiple_ips, the first address of each family is the one.
+func TestFirstAddress(t *testing.T) {
+	for multiple, want := range map[bool][]netip.Addr{true: {v4, v4Later}, false: {v4}} {
+		r := zone{}.resolver(t, "")
+		require.NoError(t, os.WriteFile(r.files.hosts.path, []byte("192.0.2.1 web\n192.0.2.2 web\n"), 0o600))
+		p := &Probe{target: &check.Target{Host: "web", MultipleIPs: multiple, Timeout: time.Minute}, resolver: r}
+		answers := p.lookUp(t.Context()).answers
+		require.Len(t, answers, 2)
+		assert.Equal(t, want, answers[0].addresses)
+		assert.Empty(t, answers[1].addresses)
+	}
+}
+
 // What is remembered of a family ends with it, whether the name or this machine has lost
 // it.
 func TestAFamilyThatIsGoneIsForgotten(t *testing.T) {
@@ -312,35 +348,86 @@ func TestNameCache(t *testing.T) {
 	up := []check.Result{{Family: check.IPv4, Address: v4, Status: check.Up}}
 	refused := []check.Result{{Family: check.IPv4, Address: v4, Status: check.Down, Err: errTimeout, ErrorType: check.ConnectionRefused}}
 	local := []check.Result{{Family: check.IPv4, Address: v4, Status: check.Unchecked, Err: errTimeout}}
+	unconfirmed := []check.Result{{Family: check.IPv6, Status: check.Unconfirmed, Err: errTimeout, ErrorType: check.DNSTimeout}}
 	for _, test := range []struct {
 		name       string
 		resolution resolution
 		duration   time.Duration
 		bound      time.Duration // an hour if 0
+		age        time.Duration // a minute if 0
 		results    []check.Result
 		want       bool
 	}{
 		{name: "until an error, up", resolution: complete, duration: check.UntilError, results: up, want: true},
 		{name: "until an error, down", resolution: complete, duration: check.UntilError, results: refused, want: false},
+		{name: "until an error, not confirmed", resolution: complete, duration: check.UntilError, results: unconfirmed, want: false},
 		{name: "until an error, a local fault is none", resolution: complete, duration: check.UntilError, results: local, want: true},
-		{name: "until an error, at the bound", resolution: both, duration: check.UntilError, bound: time.Nanosecond, results: up, want: false},
+		{name: "until an error, before the bound", resolution: both, duration: check.UntilError, bound: time.Second, age: time.Second - 1, results: up, want: true},
+		{name: "until an error, at the bound", resolution: both, duration: check.UntilError, bound: time.Second, age: time.Second, results: up, want: false},
 		{name: "0 resolves every time", resolution: complete, duration: 0, results: up, want: false},
 		{name: "an hour, up", resolution: complete, duration: time.Hour, results: up, want: true},
 		{name: "an hour, down", resolution: complete, duration: time.Hour, results: refused, want: true},
-		{name: "an hour, beyond the bound", resolution: both, duration: time.Hour, bound: time.Nanosecond, results: up, want: true},
-		{name: "an hour, a family may have come at the bound", resolution: complete, duration: time.Hour, bound: time.Nanosecond, results: up, want: false},
-		{name: "over", resolution: complete, duration: time.Nanosecond, results: up, want: false},
+		{name: "an hour, beyond the bound", resolution: both, duration: time.Hour, bound: time.Second, results: up, want: true},
+		{name: "an hour, a family may have come at the bound", resolution: complete, duration: time.Hour, bound: time.Second, age: time.Second, results: up, want: false},
+		{name: "an hour, no family can have come before the bound", resolution: complete, duration: time.Hour, bound: time.Second, age: time.Second - 1, results: up, want: true},
+		{name: "just before it is over", resolution: both, duration: time.Second, age: time.Second - 1, results: up, want: true},
+		{name: "over", resolution: both, duration: time.Second, age: time.Second, results: up, want: false},
 		{name: "nothing was found", resolution: nothing, duration: time.Hour, results: up, want: false},
 		{name: "half the truth", resolution: half, duration: time.Hour, results: up, want: false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			checked := check.Target{CacheDuration: test.duration, MaxCacheDuration: cmp.Or(test.bound, time.Hour)}
-			c := nameCache{bound: spread(&checked)}
-			assert.False(t, c.fresh(&checked))
-			c.store(test.resolution)
+			checked := check.Target{CacheDuration: test.duration}
+			c := nameCache{bound: cmp.Or(test.bound, time.Hour)}
+			resolved := time.Unix(1_000_000, 0)
+			assert.False(t, c.fresh(&checked, resolved))
+			c.store(test.resolution, resolved)
 			c.observe(test.results)
-			assert.Equal(t, test.want, c.fresh(&checked))
+			assert.Equal(t, test.want, c.fresh(&checked, resolved.Add(cmp.Or(test.age, time.Minute))))
 		})
+	}
+}
+
+// A name that a host has come to stand for is kept while it does not resolve, and a
+// failure is forgotten with the addresses that failed.
+func TestNameCacheStore(t *testing.T) {
+	var c nameCache
+	c.store(resolution{name: "name.test.", answers: []answer{found(check.IPv4, v4)}, complete: true}, time.Unix(0, 0))
+	c.observe([]check.Result{{Status: check.Down}})
+	c.reaches(HostAddresses{}, v4)
+	assert.True(t, c.failed)
+	c.store(resolution{answers: []answer{notFound(check.IPv4)}, complete: true}, time.Unix(1, 0))
+	assert.Equal(t, nameCache{name: "name.test.", resolved: time.Unix(0, 0)}, c)
+	c.store(resolution{name: "other.test.", answers: []answer{found(check.IPv4, v4)}}, time.Unix(2, 0))
+	assert.Equal(t, nameCache{name: "other.test.", resolved: time.Unix(0, 0)}, c)
+}
+
+// The system is asked once whether it reaches an address, and again once this machine's
+// addresses have changed.
+func TestNameCacheReaches(t *testing.T) {
+	asked := 0
+	hosts := make([]HostAddresses, 2)
+	for i := range hosts {
+		hosts[i] = hostWith("192.0.2.9")
+		hosts[i].known.source = func(netip.Addr) (netip.Addr, bool) { asked++; return netip.Addr{}, false }
+	}
+	var c nameCache
+	for n, test := range []struct {
+		host    HostAddresses
+		address netip.Addr
+		want    bool
+		asked   int
+	}{
+		{hosts[0], v4, true, 1},
+		{hosts[0], v4, true, 1},
+		{hosts[0], v6, false, 1}, // no address fits, whatever the routes are
+		{hosts[0], v4Later, true, 2},
+		{hosts[0], v6, false, 2},
+		{hosts[0], v4, true, 2},
+		{hosts[1], v4, true, 3},
+		{HostAddresses{}, v6, true, 3},
+	} {
+		assert.Equal(t, test.want, c.reaches(test.host, test.address), "%d", n)
+		assert.Equal(t, test.asked, asked, "%d", n)
 	}
 }
 
@@ -396,13 +483,35 @@ func TestAddressesThatReach(t *testing.T) {
 func TestHostAddresses(t *testing.T) {
 	loopback := netip.MustParseAddr("127.0.0.1")
 	host := ReadHostAddresses(HostAddresses{})
+	require.NotNil(t, host.known)
+	assert.Contains(t, host.known.kinds, kindOf(loopback))
 	assert.True(t, host.Reaches(loopback))
+	assert.Equal(t, host.known.kinds, ReadHostAddresses(hostWith("192.0.2.1")).known.kinds, "they are others now")
 	assert.Equal(t, host, ReadHostAddresses(host), "they are the same addresses")
 	assert.True(t, HostAddresses{}.Reaches(v6), "nothing is known")
 	assert.True(t, HostAddresses{}.Has(check.IPv6))
 	assert.False(t, hostWith("127.0.0.1").Has(check.IPv4))
 	assert.True(t, hostWith("127.0.0.1", "10.0.0.1").Has(check.IPv4))
 	assert.False(t, hostWith("2001:db8::1").Reaches(loopback))
+}
+
+// The source address to loopback is one of loopback, and there is none without a route: a
+// link-local address needs a zone.
+func TestSourceFor(t *testing.T) {
+	source, ok := sourceFor(netip.MustParseAddr("127.0.0.7"))
+	assert.True(t, ok)
+	assert.Equal(t, netip.MustParseAddr("127.0.0.1"), source)
+	_, ok = sourceFor(netip.MustParseAddr("fe80::1"))
+	assert.False(t, ok)
+}
+
+// The labels of RFC 6724, section 2.1.
+func TestLabels(t *testing.T) {
+	for address, want := range map[string]uint8{
+		"::1": 0, "2001:db8::1": 1, "2002::1": 2, "::192.0.2.1": 3, "192.0.2.1": 4, "2001::1": 5, "fec0::1": 11, "3ffe::1": 12, "fd00::1": 13, "fe80::1%eth0": 1,
+	} {
+		assert.Equal(t, want, labelOf(netip.MustParseAddr(address)), address)
+	}
 }
 
 // The address that the system takes decides, if there is a route.

@@ -189,17 +189,10 @@ func (r *resolver) query(ctx context.Context, name string, families []check.Fami
 
 // lookUp returns what the name servers say about one family of a name.
 func (r *resolver) lookUp(ctx context.Context, name string, family check.Family) answer {
-	// A resolver of its own: one that is shared makes one lookup of several, and
-	// cannot tell whose name servers were out of reach.
 	servers := serverLog{connect: r.dial}
 	defer servers.close()
-	own := &net.Resolver{
-		PreferGo:     r.base.PreferGo || r.files != nil,
-		StrictErrors: r.base.StrictErrors,
-		Dial:         servers.dial,
-	}
 	start := time.Now()
-	found, err := own.LookupNetIP(ctx, networks[family], name)
+	found, err := r.asking(&servers).LookupNetIP(ctx, networks[family], name)
 	a := answer{family: family, time: time.Since(start)}
 	switch fault := servers.fault(); {
 	case err == nil:
@@ -210,6 +203,16 @@ func (r *resolver) lookUp(ctx context.Context, name string, family check.Family)
 		a.err, a.errorType = err, lookupErrorType(err)
 	}
 	return a
+}
+
+// asking returns a resolver for one lookup: one that is shared makes one lookup of several,
+// and cannot tell whose name servers were out of reach.
+func (r *resolver) asking(servers *serverLog) *net.Resolver {
+	return &net.Resolver{
+		PreferGo:     r.base.PreferGo || r.files != nil,
+		StrictErrors: r.base.StrictErrors,
+		Dial:         servers.dial,
+	}
 }
 
 // networks are the names of the families for LookupNetIP.

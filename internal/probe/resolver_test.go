@@ -8,12 +8,14 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/semaphore"
 
 	"example.com/tcpcheckreceiver/internal/check"
 )
@@ -177,6 +179,14 @@ func TestOneName(t *testing.T) {
 			want: " dns_not_found dns_failure",
 		},
 		{
+			name: "a failure of IPv4 is not forgotten either", zone: zone{"web.corp.test. A": "servfail"},
+			want: " dns_failure dns_not_found",
+		},
+		{
+			name: "a failure in the last domain", zone: zone{"web.wild.test. A": "servfail"},
+			want: " dns_failure dns_not_found",
+		},
+		{
 			name: "the next domain after a failure", zone: zone{"web.corp.test. A": "servfail", "web.wild.test. A": v4Later.String()},
 			want: "web.wild.test. 192.0.2.2 dns_not_found",
 		},
@@ -269,6 +279,247 @@ func TestServersOutOfReach(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is said about a name adds up with what was said about those before it.
+func TestAddAnswers(t *testing.T) {
+	took := func(a answer, time time.Duration) answer {
+		a.time = time
+		return a
+	}
+	for _, test := range []struct {
+		name        string
+		first, then []answer
+		want        []answer
+		incomplete  bool
+	}{
+		{
+			name:  "nothing, and then both",
+			first: []answer{took(notFound(check.IPv4), 1), took(notFound(check.IPv6), 2)}, then: []answer{took(found(check.IPv4, v4), 10), took(found(check.IPv6, v6), 20)},
+			want: []answer{took(found(check.IPv4, v4), 11), took(found(check.IPv6, v6), 22)},
+		},
+		{
+			name:  "failures, and then nothing",
+			first: []answer{took(timedOut(check.IPv4), 1), took(timedOut(check.IPv6), 2)}, then: []answer{took(notFound(check.IPv4), 10), took(notFound(check.IPv6), 20)},
+			want: []answer{took(timedOut(check.IPv4), 11), took(timedOut(check.IPv6), 22)}, incomplete: true,
+		},
+		{
+			name:  "failures, and then one family",
+			first: []answer{took(timedOut(check.IPv4), 1), took(timedOut(check.IPv6), 2)}, then: []answer{took(notFound(check.IPv4), 10), took(found(check.IPv6, v6), 20)},
+			want: []answer{took(notFound(check.IPv4), 11), took(found(check.IPv6, v6), 22)}, incomplete: true,
+		},
+		{
+			name:  "failures, and then the unspecified address",
+			first: []answer{took(timedOut(check.IPv4), 1), took(timedOut(check.IPv6), 2)}, then: []answer{took(notFound(check.IPv4), 10), took(unspecified(check.IPv6), 20)},
+			want: []answer{took(notFound(check.IPv4), 11), took(unspecified(check.IPv6), 22)}, incomplete: true,
+		},
+		{
+			name:  "nothing, and then a failure",
+			first: []answer{took(notFound(check.IPv4), 1), took(notFound(check.IPv6), 2)}, then: []answer{took(timedOut(check.IPv4), 10), took(notFound(check.IPv6), 20)},
+			want: []answer{took(timedOut(check.IPv4), 11), took(notFound(check.IPv6), 22)}, incomplete: true,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := resolution{complete: true}
+			r.add(test.first)
+			r.add(test.then)
+			assert.Equal(t, resolution{answers: test.want, complete: !test.incomplete}, r)
+		})
+	}
+}
+
+// After a search that ended early, no family is known to have no address.
+func TestStop(t *testing.T) {
+	fault := answer{family: check.IPv6, err: errTimeout, localFault: true}
+	for _, test := range []struct{ answers, want []answer }{
+		{[]answer{notFound(check.IPv4), timedOut(check.IPv6)}, []answer{timedOut(check.IPv4), timedOut(check.IPv6)}},
+		{[]answer{timedOut(check.IPv4), notFound(check.IPv6)}, []answer{timedOut(check.IPv4), timedOut(check.IPv6)}},
+		{[]answer{timedOut(check.IPv4), fault}, []answer{timedOut(check.IPv4), fault}},
+		{[]answer{notFound(check.IPv4), fault}, []answer{{family: check.IPv4, err: errTimeout, localFault: true}, fault}},
+	} {
+		r := resolution{answers: test.answers}
+		r.stop()
+		assert.Equal(t, test.want, r.answers)
+	}
+}
+
+// The report has the time of each lookup, but for a family that was not asked for. Of
+// cached addresses it has none.
+func TestLookups(t *testing.T) {
+	server := zone{"web.test. A": v4.String(), "only4.test. A": v4.String()}
+	for _, test := range []struct {
+		name     string
+		host     string
+		families []check.Family
+		want     []check.Family
+	}{
+		{"both", "web.test", nil, check.Families},
+		{"one that is there", "web.test", []check.Family{check.IPv4}, []check.Family{check.IPv4}},
+		{"one that is not there, and the other to see whether the name exists", "only4.test", []check.Family{check.IPv6}, check.Families},
+		{"the hosts file, and one is asked for", "filed.test", []check.Family{check.IPv4}, []check.Family{check.IPv4}},
+		{"the hosts file, and the one is asked for that it has not", "filed.test", []check.Family{check.IPv6}, []check.Family{check.IPv6}},
+		{"the hosts file, and both are", "filed.test", nil, check.Families},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := server.resolver(t, "")
+			require.NoError(t, os.WriteFile(r.files.hosts.path, []byte("192.0.2.2 filed.test\n"), 0o600))
+			p := &Probe{
+				target:   &check.Target{Host: test.host, Timeout: time.Minute, Families: test.families, CacheDuration: time.Hour},
+				resolver: r, names: nameCache{bound: time.Hour},
+			}
+			lookups := func() []check.Family {
+				var report check.Report
+				p.results = nil
+				p.resolve(t.Context(), HostAddresses{}, noHandOff, &report)
+				var families []check.Family
+				for _, lookup := range report.Lookups {
+					assert.Positive(t, lookup.Time)
+					families = append(families, lookup.Family)
+				}
+				return families
+			}
+			assert.Equal(t, test.want, lookups())
+			assert.Empty(t, lookups(), "they are cached")
+		})
+	}
+}
+
+// A lookup takes its descriptors for as long as it lasts.
+func TestLookupsTakeDescriptors(t *testing.T) {
+	before := descriptors
+	t.Cleanup(func() { descriptors = before })
+	for families, want := range map[int]int64{1: 2, 2: 4} {
+		all := semaphore.NewWeighted(want)
+		descriptors = func() *semaphore.Weighted { return all }
+		var free atomic.Bool
+		server := zone{"web.test. A": v4.String(), "web.test. AAAA": v6.String()}.resolver(t, "")
+		dial := server.dial
+		server.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if all.TryAcquire(1) {
+				free.Store(true)
+				all.Release(1)
+			}
+			return dial(ctx, network, address)
+		}
+		found := server.resolve(t.Context(), "web.test", check.Families[:families], time.Minute, "")
+		assert.Equal(t, "web.test.", found.name)
+		assert.False(t, free.Load(), "%d families", families)
+		assert.True(t, all.TryAcquire(want), "%d families: they are free again", families)
+	}
+}
+
+// Without descriptors, nothing is asked.
+func TestNoDescriptors(t *testing.T) {
+	before := descriptors
+	t.Cleanup(func() { descriptors = before })
+	none := semaphore.NewWeighted(4)
+	require.True(t, none.TryAcquire(1))
+	descriptors = func() *semaphore.Weighted { return none }
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	got := zone{}.resolver(t, "").resolve(ctx, "web.test", check.Families, time.Minute, "")
+	assert.Equal(t, resolution{answers: unable(check.Families, context.Canceled)}, got)
+}
+
+// Where this machine cannot read how names are resolved, it is unable to ask.
+func TestFilesThatCannotBeRead(t *testing.T) {
+	for name, file := range map[string]func(*nameFiles) string{
+		"hosts":         func(f *nameFiles) string { return f.hosts.path },
+		"resolv.conf":   func(f *nameFiles) string { return f.resolv.path },
+		"nsswitch.conf": func(f *nameFiles) string { return f.nsswitch.path },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := zone{"web.test. A": v4.String()}.resolver(t, "")
+			require.NoError(t, os.RemoveAll(file(r.files)))
+			require.NoError(t, os.Mkdir(file(r.files), 0o700))
+			got := r.resolve(t.Context(), "web.test", check.Families, time.Minute, "")
+			require.Len(t, got.answers, 2)
+			for _, a := range got.answers {
+				assert.True(t, a.localFault)
+				assert.ErrorContains(t, a.err, "lookup web.test: read "+file(r.files))
+			}
+			assert.False(t, got.complete)
+		})
+	}
+}
+
+// Names that this system's files say are asked for by Go's resolver.
+func TestGoResolver(t *testing.T) {
+	for _, test := range []struct {
+		prefers bool
+		files   *nameFiles
+		want    bool
+	}{
+		{false, nil, false}, {true, nil, true}, {false, newNameFiles(""), true}, {true, newNameFiles(""), true},
+	} {
+		r := newResolver(&net.Resolver{PreferGo: test.prefers, StrictErrors: true}, test.files)
+		asking := r.asking(&serverLog{})
+		assert.Equal(t, test.want, asking.PreferGo)
+		assert.True(t, asking.StrictErrors)
+	}
+	assert.Same(t, net.DefaultResolver, newResolver(nil, nil).base)
+}
+
+// The fault of this machine is told where it was unable to ask, but not where a server
+// answered or the name is known not to exist.
+func TestLookupFault(t *testing.T) {
+	local := &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}
+	refused := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	for name, test := range map[string]struct {
+		err  error
+		want error
+	}{
+		"of this machine": {local, syscall.EMFILE},
+		"of the server":   {refused, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newResolver(&net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, test.err }}, nil)
+			a := r.lookUp(t.Context(), "name.test.", check.IPv4)
+			require.Error(t, a.err)
+			assert.Equal(t, check.IPv4, a.family)
+			assert.Positive(t, a.time)
+			assert.Equal(t, test.want != nil, a.localFault)
+			if test.want != nil {
+				assert.ErrorIs(t, a.err, test.want)
+				assert.ErrorContains(t, a.err, "lookup name.test.: ")
+				assert.Empty(t, a.errorType)
+			} else {
+				assert.Equal(t, check.DNSFailure, a.errorType)
+			}
+		})
+	}
+}
+
+// The connections of a lookup end with it, also one that is made just then.
+func TestServerLogClose(t *testing.T) {
+	connected := make(chan net.Conn, 2)
+	var log serverLog
+	log.connect = func(context.Context, string, string) (net.Conn, error) {
+		client, server := net.Pipe()
+		connected <- server
+		return client, nil
+	}
+	ended := func() {
+		_, err := (<-connected).Read(make([]byte, 1))
+		assert.ErrorIs(t, err, io.EOF)
+	}
+	_, err := log.dial(t.Context(), "udp", "192.0.2.1:53")
+	require.NoError(t, err)
+	log.close()
+	ended()
+	_, err = log.dial(t.Context(), "udp", "192.0.2.1:53")
+	require.ErrorIs(t, err, net.ErrClosed)
+	assert.Empty(t, connected, "no server was dialled")
+
+	log = serverLog{connect: func(ctx context.Context, network, address string) (net.Conn, error) {
+		log.close()
+		client, server := net.Pipe()
+		connected <- server
+		return client, nil
+	}}
+	_, err = log.dial(t.Context(), "udp", "192.0.2.1:53")
+	require.ErrorIs(t, err, net.ErrClosed)
+	ended()
 }
 
 // The addresses of a name are bounded, and each is there once.

@@ -68,6 +68,14 @@ func TestTablesAreReadNowAndThen(t *testing.T) {
 	assert.Same(t, later, tables.at(now, time.Minute))
 }
 
+// The table of connections is nearly full from nine tenths on.
+func TestNearlyFull(t *testing.T) {
+	for count, want := range map[int]bool{0: false, 179: false, 180: true, 200: true} {
+		assert.Equal(t, want, (&tableState{Conntrack: check.Conntrack{Count: count, Max: 200}}).nearlyFull(), "%d", count)
+	}
+	assert.False(t, (&tableState{}).nearlyFull(), "there is none")
+}
+
 // Why there was no answer, by what the tables say and the socket.
 func TestLostHere(t *testing.T) {
 	unsent := handshake{retransmits: 2, unsent: true}
@@ -99,9 +107,4 @@ func TestLostHere(t *testing.T) {
 			assert.Equal(t, test.want, lostHere(&test.before, &test.after, test.shake, test.ipv6))
 		})
 	}
-}
-
-func TestConntrackRate(t *testing.T) {
-	assert.Equal(t, 2184, check.Conntrack{Max: 262144, TimeWait: 2 * time.Minute}.Rate())
-	assert.Zero(t, check.Conntrack{Max: 262144}.Rate())
 }

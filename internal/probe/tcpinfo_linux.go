@@ -51,6 +51,11 @@ func phaseOf(state uint8, err unix.Errno) phase {
 	}
 }
 
+// synsOf returns what is known of the SYNs of an attempt that had no answer yet.
+func synsOf(info *unix.TCPInfo) handshake {
+	return handshake{retransmits: int(info.Total_retrans), unsent: info.Total_retrans > 0 && info.Retrans == 0}
+}
+
 // handshakeTime returns how long the handshake took, where the clock says that elapsed
 // has passed since the SYN was sent.
 func handshakeTime(info *unix.TCPInfo, elapsed time.Duration) time.Duration {

@@ -437,3 +437,63 @@ func TestLogIsBounded(t *testing.T) {
 	assert.Equal(t, fmt.Sprintf(`%d lines about "web" (web.example:443) were not logged: 10 of its addresses are down`, checks*20-10-maxLines), entries[0].Message)
 	assert.Len(t, entries[0].ContextMap()["addresses_down"], 10)
 }
+
+// Of many lines, the first ones are logged, and what the others left unsaid as soon as the
+// time is over.
+func TestLogOfManyLines(t *testing.T) {
+	start := time.Unix(1_000_000, 0)
+	for _, test := range []struct {
+		down      int // addresses
+		logged    []int
+		addresses int // in the line that says what was left unsaid
+	}{
+		{down: 20, logged: []int{20, 0, 0, 20}},
+		{down: 21, logged: []int{21, 0, 1, 20}, addresses: 20},
+		{down: 22, logged: []int{21, 0, 1, 20}, addresses: 20},
+	} {
+		t.Run(fmt.Sprint(test.down), func(t *testing.T) {
+			core, logs := observer.New(zapcore.DebugLevel)
+			w := newWatched(zap.New(core), "web")
+			down, up := make([]check.Result, test.down), make([]check.Result, 20)
+			address := v4
+			for i := range down {
+				down[i] = failed(address, check.Timeout)
+				if i < len(up) {
+					up[i] = connected(address)
+				}
+				address = address.Next()
+			}
+			for n, report := range []check.Report{
+				{Time: start, Results: down},
+				{Time: start.Add(state.FlapWindow - 1), Results: down},
+				{Time: start.Add(state.FlapWindow), Results: down},
+				{Time: start.Add(state.FlapWindow), Results: append(up, down[20:]...)},
+			} {
+				w.observe(&report, report.Time)
+				entries := logs.TakeAll()
+				require.Len(t, entries, test.logged[n], "report %d", n)
+				if n == 2 && len(entries) > 0 {
+					fields := entries[0].ContextMap()
+					assert.Equal(t, int64(test.down-20), fields["lines"])
+					assert.Equal(t, int64(test.down), fields["down"])
+					assert.Len(t, fields["addresses_down"], test.addresses)
+				}
+			}
+		})
+	}
+}
+
+// An endpoint that flapped has settled up, or down for a reason.
+func TestLogOfSettled(t *testing.T) {
+	for want, result := range map[string]check.Result{
+		`info "web" (192.0.2.1:443) over ipv4 is no longer flapping: connected, since 7`:          connected(v4),
+		`info "web" (192.0.2.1:443) over ipv4 is no longer flapping: connection refused, since 7`: failed(v4, check.ConnectionRefused),
+	} {
+		core, logs := observer.New(zapcore.DebugLevel)
+		w := newWatched(zap.New(core), "web")
+		change := state.Change{Kind: state.Settled, Endpoint: state.Endpoint{Family: check.IPv4, Address: v4}, Result: &result, Since: time.Unix(7, 0)}
+		w.log.Write(&check.Report{Time: time.Unix(8, 0), Results: []check.Result{result}}, &w.known, []state.Change{change})
+		assert.Equal(t, result.Status == check.Up, logs.All()[0].ContextMap()["connected"])
+		assert.Equal(t, []string{want}, logLines(t, logs))
+	}
+}

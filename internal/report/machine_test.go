@@ -69,6 +69,27 @@ func TestMachine(t *testing.T) {
 	}
 }
 
+// What fits into the table is said where it is known, and nothing of a table of which the
+// size is not.
+func TestConntrackIsKnownInPart(t *testing.T) {
+	for _, test := range []struct {
+		table check.Conntrack
+		want  []string
+	}{
+		{check.Conntrack{Count: 90, Max: 100}, []string{"the connection tracking table of this machine is filling: 90 of 100 entries (nf_conntrack_max)."}},
+		{check.Conntrack{Count: 90, TimeWait: time.Minute}, nil},
+	} {
+		core, logs := observer.New(zapcore.DebugLevel)
+		NewMachine(zap.New(core), func() check.Conntrack { return test.table }).NewGroup(1).Observe(nil, 0)
+		var got []string
+		for _, entry := range logs.All() {
+			got = append(got, entry.Message)
+			assert.Equal(t, map[string]any{"nf_conntrack_count": int64(90), "nf_conntrack_max": int64(100), "checks_per_second": int64(0)}, entry.ContextMap())
+		}
+		assert.Equal(t, test.want, got)
+	}
+}
+
 // A line says that it may be this machine, where many addresses stop answering at once.
 func TestManySilentAtOnce(t *testing.T) {
 	for _, test := range []struct {

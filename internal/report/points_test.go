@@ -3,12 +3,14 @@ package report
 import (
 	"errors"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"go.opentelemetry.io/collector/filter"
 	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.uber.org/goleak"
 
@@ -36,6 +38,66 @@ func pointsOfOne(t *testing.T, config metadata.MetricsBuilderConfig) func(check.
 		b := p.NewBatch()
 		b.Add(s, &r)
 		return reporttest.Lines(t, b.Metrics())
+	}
+}
+
+// Where no metric is enabled, or the user's filters take the resource out, there are no
+// points. The failures are counted nevertheless.
+func TestNoPoints(t *testing.T) {
+	disabled := metadata.NewDefaultMetricsBuilderConfig()
+	for _, enabled := range []*bool{
+		&disabled.Metrics.NetworkTCPCanConnect.Enabled, &disabled.Metrics.NetworkTCPResponseTime.Enabled, &disabled.Metrics.TcpcheckDNSLookupDuration.Enabled,
+		&disabled.Metrics.TcpcheckErrors.Enabled, &disabled.Metrics.TcpcheckFamilyOmitted.Enabled, &disabled.Metrics.TcpcheckSynRetransmits.Enabled,
+	} {
+		*enabled = false
+	}
+	filtered := defaultMetrics()
+	filtered.ResourceAttributes.ServiceName.MetricsExclude = []filter.Config{{Strict: "s"}}
+	for name, config := range map[string]metadata.MetricsBuilderConfig{"no metric": disabled, "the resource is filtered": filtered} {
+		t.Run(name, func(t *testing.T) {
+			p := NewPoints(receivertest.NewNopSettings(metadata.Type), config)
+			target := &check.Target{Host: "h", Port: 1, Labels: check.Labels{Name: "a", Service: "s"}}
+			for range 2 {
+				s := p.NewSeries(target)
+				b := p.NewBatch()
+				b.Add(s, &check.Report{Target: target, Results: []check.Result{failed(netip.MustParseAddr("192.0.2.1"), check.Timeout)}})
+				assert.Zero(t, b.Metrics().ResourceMetrics().Len())
+				assert.Equal(t, []failures{{family: check.IPv4, errorType: check.Timeout, count: 1}}, s.failures)
+			}
+		})
+	}
+}
+
+// Of a metric that the user's patterns leave out, and of the response time where it is not
+// collected, there is no point.
+func TestUnwantedMetrics(t *testing.T) {
+	errorsOnly := check.Patterns{Include: []*regexp.Regexp{regexp.MustCompile("errors")}}
+	up, refused := connected(netip.MustParseAddr("192.0.2.1")), failed(netip.MustParseAddr("192.0.2.1"), check.ConnectionRefused)
+	up.HandshakeTime, up.SYNRetransmits, refused.SYNRetransmits = time.Second, check.UnknownRetransmits, check.UnknownRetransmits
+	for _, test := range []struct {
+		name   string
+		labels check.Labels
+		result check.Result
+		want   []string
+	}{
+		{"up", check.Labels{}, up, []string{"can_connect"}},
+		{"up, with its response time", check.Labels{CollectResponseTime: true}, up, []string{"can_connect", "response_time"}},
+		{"refused, with its response time", check.Labels{CollectResponseTime: true}, refused, []string{"can_connect", "errors"}},
+		{"refused, and only the errors are wanted", check.Labels{CollectResponseTime: true, Metrics: errorsOnly}, refused, []string{"errors"}},
+		{"up, and only the errors are wanted", check.Labels{CollectResponseTime: true, Metrics: errorsOnly}, up, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := NewPoints(receivertest.NewNopSettings(metadata.Type), defaultMetrics())
+			target := &check.Target{Host: "h", Port: 1, Labels: test.labels}
+			b := p.NewBatch()
+			b.Add(p.NewSeries(target), &check.Report{Target: target, Results: []check.Result{test.result}})
+			var got []string
+			for _, line := range reporttest.Lines(t, b.Metrics()) {
+				name, _, _ := strings.Cut(strings.TrimPrefix(line, "{} "), "{")
+				got = append(got, name)
+			}
+			assert.Equal(t, test.want, got)
+		})
 	}
 }
 
