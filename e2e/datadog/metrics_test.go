@@ -13,13 +13,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"example.com/tcpcheckreceiver/e2e/process"
+	"example.com/tcpcheckreceiver/e2e/harness"
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
 // The tags of each metric, for a service that is bound to IPv4 only.
 func TestTags(t *testing.T) {
-	needRoot(t)
+	harness.RequireRoot(t, "mount a hosts file of its own")
 	up := testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
 	port := fmt.Sprint(up)
 	in := newIntake(t)
@@ -102,7 +102,7 @@ instances:
 		for _, p := range in.await(responseTime, "up", 3) {
 			assert.Equal(t, gogen.MetricPayload_GAUGE, p.kind)
 			assert.Positive(t, p.value)
-			assert.Less(t, p.value, patience.Seconds(), "not in seconds")
+			assert.Less(t, p.value, harness.Patience.Seconds(), "not in seconds")
 		}
 		assert.Empty(t, of(in.arrived(responseTime), "down"))
 	})
@@ -157,10 +157,10 @@ func TestOneFailure(t *testing.T) {
 // The example as it is, but for the intake and what it takes from the environment.
 func TestExample(t *testing.T) {
 	in := newIntake(t)
-	text := readFile(t, "../../examples/datadog.yaml")
+	text := harness.Read(t, "../../examples/datadog.yaml")
 	command := withEnvironment(exec.Command(program(t), "--config", "../../examples/datadog.yaml",
 		"--config", "yaml:exporters::datadog::metrics::endpoint: http://"+in.address))
-	p := process.Start(t, command, process.CollectorReady)
+	p := harness.Start(t, command, harness.CollectorReady)
 	arrived := in.await(canConnect, "SSH of this machine", 1)[0]
 	assert.Contains(t, []float64{0, 1}, arrived.value)
 	assert.Equal(t, "SSH_of_this_machine", arrived.tags["instance"])
@@ -181,7 +181,7 @@ func TestExample(t *testing.T) {
 func hostsOfBoth(t *testing.T) string {
 	t.Helper()
 	hosts := filepath.Join(t.TempDir(), "hosts")
-	writeHosts(t, hosts, "127.0.0.1 both.test\n::1 both.test\n")
+	harness.Write(t, hosts, "127.0.0.1 both.test\n::1 both.test\n")
 	return hosts
 }
 

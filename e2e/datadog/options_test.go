@@ -12,17 +12,18 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/tcpcheckreceiver/e2e/harness"
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
 // Every option of tcp_check, written as there.
 func TestOptions(t *testing.T) {
-	needRoot(t)
+	harness.RequireRoot(t, "mount a hosts file of its own")
 	up := testnet.Listen(t, "tcp", "[::]:0").Port()
 	silent := testnet.BlackHole(t)
 	in := newIntake(t)
 	hosts := filepath.Join(t.TempDir(), "hosts")
-	writeHosts(t, hosts, "127.0.0.1 both.test\n::1 both.test\n127.0.0.2 many.test\n127.0.0.3 many.test\n")
+	harness.Write(t, hosts, "127.0.0.1 both.test\n::1 both.test\n127.0.0.2 many.test\n127.0.0.3 many.test\n")
 	startWithHosts(t, in, hosts, fmt.Sprintf(`
 collection_interval: 1s
 init_config:
@@ -143,11 +144,11 @@ instances:
 
 // A name moves to another address, and the old one still answers.
 func TestIPCacheDuration(t *testing.T) {
-	needRoot(t)
+	harness.RequireRoot(t, "mount a hosts file of its own")
 	port := testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
 	in := newIntake(t)
 	hosts := filepath.Join(t.TempDir(), "hosts")
-	writeHosts(t, hosts, "127.0.0.2 moves.test\n")
+	harness.Write(t, hosts, "127.0.0.2 moves.test\n")
 	startWithHosts(t, in, hosts, fmt.Sprintf(`
 collection_interval: 1s
 instances:
@@ -156,7 +157,7 @@ instances:
   - {name: until an error, host: moves.test, port: %[1]d}
 `, port))
 	in.await(canConnect, "until an error", 1)
-	writeHosts(t, hosts, "127.0.0.3 moves.test\n")
+	harness.Write(t, hosts, "127.0.0.3 moves.test\n")
 	moved := func(points []point) bool { return slices.Contains(values(points, "address"), "127.0.0.3") }
 	in.awaitThat(canConnect, "every time", moved)
 	in.awaitThat(canConnect, "a second", moved)
@@ -165,18 +166,18 @@ instances:
 
 // Addresses that still connect are not used for ever.
 func TestMaxIPCacheDuration(t *testing.T) {
-	needRoot(t)
+	harness.RequireRoot(t, "mount a hosts file of its own")
 	port := testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
 	in := newIntake(t)
 	hosts := filepath.Join(t.TempDir(), "hosts")
-	writeHosts(t, hosts, "127.0.0.2 moves.test\n")
+	harness.Write(t, hosts, "127.0.0.2 moves.test\n")
 	startWithHosts(t, in, hosts, fmt.Sprintf(`
 collection_interval: 1s
 max_ip_cache_duration: 1s
 instances: [{name: until an error, host: moves.test, port: %d}]
 `, port))
 	in.await(canConnect, "until an error", 1)
-	writeHosts(t, hosts, "127.0.0.3 moves.test\n")
+	harness.Write(t, hosts, "127.0.0.3 moves.test\n")
 	in.awaitThat(canConnect, "until an error", func(points []point) bool { return slices.Contains(values(points, "address"), "127.0.0.3") })
 }
 
@@ -200,7 +201,7 @@ func TestInstancesFile(t *testing.T) {
 func requireAgentsFile(t *testing.T, options func(file string) string) {
 	t.Helper()
 	in := newIntake(t)
-	file := readFile(t, "../../testdata/tcp_check.yaml")
+	file := harness.Read(t, "../../testdata/tcp_check.yaml")
 	require.Contains(t, file, "port: 22\n")
 	up := testnet.Listen(t, "tcp6", "[::1]:0").Port()
 	start(t, in, options(strings.ReplaceAll(file, "port: 22\n", fmt.Sprintf("port: %d\n", up))))

@@ -38,7 +38,8 @@ func (r row) run(w *world, a addresses) {
 	var received *running
 	logs := make(chan []string, 1000)
 	started := make(chan struct{})
-	received = w.start(r.receiver, options, func() {
+	config := fmt.Sprintf("%s\ninitial_delay: 0\ninstances:\n  - {name: x, %s}", r.receiver, options)
+	received = start(w.t, config, func() {
 		<-started
 		logs <- received.logged()
 		if at++; at < len(r.steps) && r.steps[at].change != nil {
@@ -59,7 +60,7 @@ func (r row) run(w *world, a addresses) {
 			slices.Sort(filled)
 			return filled
 		}
-		assert.Equal(w.t, fill(step.points), append([]string{}, received.collection()...), step.then)
+		assert.Equal(w.t, fill(step.points), points(received.collection()), step.then)
 		logged := <-logs
 		slices.Sort(logged)
 		assert.Equal(w.t, fill(step.logs), append([]string{}, logged...), step.then)

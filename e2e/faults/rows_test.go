@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/tcpcheckreceiver/e2e/dnsserver"
-	"example.com/tcpcheckreceiver/e2e/tunpeer"
+	"example.com/tcpcheckreceiver/e2e/peers"
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
@@ -81,10 +81,10 @@ const (
 )
 
 // peer is a row in which the peer treats both addresses of the row so.
-func peer(situation string, b tunpeer.Behaviour, options string, steps []step) row {
+func peer(situation string, b peers.Behaviour, options string, steps []step) row {
 	return row{group: "The peer", situation: situation, steps: steps, set: func(w *world, a addresses) string {
-		w.peer.Set(a.port4(), b)
-		w.peer.Set(a.port6(), b)
+		w.hosts.Set(a.port4(), b)
+		w.hosts.Set(a.port6(), b)
 		return options
 	}}
 }
@@ -98,7 +98,7 @@ func icmp(situation string, family string, icmpType, code uint8, errorType strin
 	}
 	// The error is not to arrive while the kernel is still sending the SYN: it
 	// would take it for a transient one.
-	b := tunpeer.Behaviour{Answer: tunpeer.ICMPError, ICMPType: icmpType, ICMPCode: code, Delay: time.Millisecond}
+	b := peers.Behaviour{Answer: peers.ICMPError, ICMPType: icmpType, ICMPCode: code, Delay: time.Millisecond}
 	r := peer(situation, b, options, once(family+" "+address+" 0", family+" "+errorType+" 1")).logs(down + words(errorType))
 	r.group = "ICMP"
 	return r
@@ -127,21 +127,21 @@ func answered(code dnsserver.Code) func(addresses) dnsserver.Zone {
 var rows = slices.Concat(peerRows, icmpRows, localRows, dnsRows, searchRows, familyRows, changingRows, ownFaultRows, tableRows, withoutIPv6Rows)
 
 var peerRows = []row{
-	peer("it accepts, over IPv4", tunpeer.Behaviour{}, dial4, once("ipv4 $4 1")),
-	peer("it accepts, over IPv6", tunpeer.Behaviour{}, dial6, once("ipv6 $6 1")),
-	peer("it accepts, and closes at once (the socket is in CLOSE_WAIT)", tunpeer.Behaviour{After: tunpeer.FINAtOnce}, dial4, once("ipv4 $4 1")),
-	peer("it accepts, and resets right behind the SYN-ACK", tunpeer.Behaviour{After: tunpeer.RSTAtOnce}, dial4, once("ipv4 $4 1")),
-	peer("it accepts, and resets in answer to the handshake's last ACK", tunpeer.Behaviour{After: tunpeer.RSTOnACK}, dial6, once("ipv6 $6 1")),
-	peer("it refuses, over IPv4", tunpeer.Behaviour{Answer: tunpeer.Refuse}, dial4, once("ipv4 $4 0", "ipv4 connection_refused 1")).logs(down4 + "connection refused"),
-	peer("it refuses, over IPv6", tunpeer.Behaviour{Answer: tunpeer.Refuse}, dial6, once("ipv6 $6 0", "ipv6 connection_refused 1")).logs(down6 + "connection refused"),
-	peer("it refuses late, within the timeout", tunpeer.Behaviour{Answer: tunpeer.Refuse, Delay: 50 * time.Millisecond}, dial4, once("ipv4 $4 0", "ipv4 connection_refused 1")).logs(down4 + "connection refused"),
-	peer("it is silent, over IPv4", tunpeer.Behaviour{Answer: tunpeer.Silence}, dial4+brief, once("ipv4 $4 0", "ipv4 timeout 1")).logs(down4 + "timeout"),
-	peer("it is silent, over IPv6", tunpeer.Behaviour{Answer: tunpeer.Silence}, dial6+brief, once("ipv6 $6 0", "ipv6 timeout 1")).logs(down6 + "timeout"),
-	peer("it answers late, within the timeout", tunpeer.Behaviour{Delay: 150 * time.Millisecond}, dial4, once("ipv4 $4 1")),
-	peer("it answers after the timeout", tunpeer.Behaviour{Delay: 600 * time.Millisecond}, dial4+brief, once("ipv4 $4 0", "ipv4 timeout 1")).logs(down4 + "timeout"),
-	peer("the first SYN is lost", tunpeer.Behaviour{LoseSYNs: 1}, dial4, once("ipv4 $4 1")),
-	peer("the first three SYNs are lost", tunpeer.Behaviour{LoseSYNs: 3}, dial6, once("ipv6 $6 1")),
-	peer("all SYNs are lost", tunpeer.Behaviour{LoseSYNs: 100}, dial4+", timeout: 1500ms", once("ipv4 $4 0", "ipv4 timeout 1")).logs(down4 + "timeout"),
+	peer("it accepts, over IPv4", peers.Behaviour{}, dial4, once("ipv4 $4 1")),
+	peer("it accepts, over IPv6", peers.Behaviour{}, dial6, once("ipv6 $6 1")),
+	peer("it accepts, and closes at once (the socket is in CLOSE_WAIT)", peers.Behaviour{After: peers.FINAtOnce}, dial4, once("ipv4 $4 1")),
+	peer("it accepts, and resets right behind the SYN-ACK", peers.Behaviour{After: peers.RSTAtOnce}, dial4, once("ipv4 $4 1")),
+	peer("it accepts, and resets in answer to the handshake's last ACK", peers.Behaviour{After: peers.RSTOnACK}, dial6, once("ipv6 $6 1")),
+	peer("it refuses, over IPv4", peers.Behaviour{Answer: peers.Refuse}, dial4, once("ipv4 $4 0", "ipv4 connection_refused 1")).logs(down4 + "connection refused"),
+	peer("it refuses, over IPv6", peers.Behaviour{Answer: peers.Refuse}, dial6, once("ipv6 $6 0", "ipv6 connection_refused 1")).logs(down6 + "connection refused"),
+	peer("it refuses late, within the timeout", peers.Behaviour{Answer: peers.Refuse, Delay: 50 * time.Millisecond}, dial4, once("ipv4 $4 0", "ipv4 connection_refused 1")).logs(down4 + "connection refused"),
+	peer("it is silent, over IPv4", peers.Behaviour{Answer: peers.Silence}, dial4+brief, once("ipv4 $4 0", "ipv4 timeout 1")).logs(down4 + "timeout"),
+	peer("it is silent, over IPv6", peers.Behaviour{Answer: peers.Silence}, dial6+brief, once("ipv6 $6 0", "ipv6 timeout 1")).logs(down6 + "timeout"),
+	peer("it answers late, within the timeout", peers.Behaviour{Delay: 150 * time.Millisecond}, dial4, once("ipv4 $4 1")),
+	peer("it answers after the timeout", peers.Behaviour{Delay: 600 * time.Millisecond}, dial4+brief, once("ipv4 $4 0", "ipv4 timeout 1")).logs(down4 + "timeout"),
+	peer("the first SYN is lost", peers.Behaviour{LoseSYNs: 1}, dial4, once("ipv4 $4 1")),
+	peer("the first three SYNs are lost", peers.Behaviour{LoseSYNs: 3}, dial6, once("ipv6 $6 1")),
+	peer("all SYNs are lost", peers.Behaviour{LoseSYNs: 100}, dial4+", timeout: 1500ms", once("ipv4 $4 0", "ipv4 timeout 1")).logs(down4 + "timeout"),
 	{
 		group: "The peer", situation: "its accept queue is full",
 		set: func(w *world, _ addresses) string {
@@ -335,7 +335,7 @@ var dnsRows = []row{
 			setNameServer(func(ctx context.Context, _, _ string) (net.Conn, error) {
 				return (&net.Dialer{}).DialContext(ctx, "udp", closed.String())
 			})
-			w.t.Cleanup(func() { setNameServer(w.dns.Resolver().Dial) })
+			w.t.Cleanup(func() { setNameServer(w.dns.Dial) })
 			return named
 		},
 		steps: []step{{points: []string{"- - 0", "- dns_failure 1"}, logs: []string{`cannot connect to "x" ($name:80): dns failure`}}},
@@ -381,19 +381,19 @@ var changingRows = []row{
 			{points: []string{"ipv4 $4 1"}},
 			{
 				then:   "it refuses",
-				change: func(w *world, a addresses) { w.peer.Set(a.port4(), tunpeer.Behaviour{Answer: tunpeer.Refuse}) },
+				change: func(w *world, a addresses) { w.hosts.Set(a.port4(), peers.Behaviour{Answer: peers.Refuse}) },
 				points: []string{"ipv4 $4 0", "ipv4 connection_refused 1"},
 				logs:   []string{down4 + "connection refused"},
 			},
 			{
 				then:   "it is silent",
-				change: func(w *world, a addresses) { w.peer.Set(a.port4(), tunpeer.Behaviour{Answer: tunpeer.Silence}) },
+				change: func(w *world, a addresses) { w.hosts.Set(a.port4(), peers.Behaviour{Answer: peers.Silence}) },
 				points: []string{"ipv4 $4 0", "ipv4 connection_refused 1", "ipv4 timeout 1"},
 				logs:   []string{down4 + "timeout, no longer connection refused"},
 			},
 			{
 				then:   "it accepts",
-				change: func(w *world, a addresses) { w.peer.Set(a.port4(), tunpeer.Behaviour{}) },
+				change: func(w *world, a addresses) { w.hosts.Set(a.port4(), peers.Behaviour{}) },
 				points: []string{"ipv4 $4 1", "ipv4 connection_refused 1", "ipv4 timeout 1"},
 				logs:   []string{`connected again to "x" ($4:80) over ipv4`},
 			},
@@ -403,7 +403,7 @@ var changingRows = []row{
 		group: changing, situation: "one family of a name refuses",
 		set: func(w *world, a addresses) string {
 			w.dns.Set(a.name, a.both())
-			w.peer.Set(a.port6(), tunpeer.Behaviour{Answer: tunpeer.Refuse})
+			w.hosts.Set(a.port6(), peers.Behaviour{Answer: peers.Refuse})
 			return named + often
 		},
 		steps: []step{
@@ -443,7 +443,7 @@ var changingRows = []row{
 				then: "the old address refuses",
 				change: func(w *world, a addresses) {
 					w.dns.Set(a.name, dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{netip.MustParseAddr("198.18.200.2")}}})
-					w.peer.Set(a.port4(), tunpeer.Behaviour{Answer: tunpeer.Refuse})
+					w.hosts.Set(a.port4(), peers.Behaviour{Answer: peers.Refuse})
 				},
 				points: []string{"ipv4 $4 0", "ipv4 connection_refused 1"},
 				logs:   []string{`cannot connect to "x" ($4:80) over ipv4: connection refused`},

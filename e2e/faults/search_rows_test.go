@@ -198,7 +198,7 @@ func uniqueLocal(options string) func(w *world, a addresses) string {
 		w.run("ip address add fd00::7/128 dev lo; ip route add "+elsewhere+" dev peer0 src fd00::7",
 			"ip route del "+elsewhere+" dev peer0; ip address del fd00::7/128 dev lo")
 		w.dns.Set(a.name, dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{a.v4, netip.MustParseAddr(elsewhere)}}))
-		w.peer.Set(netip.AddrPortFrom(netip.MustParseAddr(elsewhere), 80), silent)
+		w.hosts.Set(netip.AddrPortFrom(netip.MustParseAddr(elsewhere), 80), silent)
 		return options
 	}
 }
@@ -206,7 +206,7 @@ func uniqueLocal(options string) func(w *world, a addresses) string {
 // unreachableServers has those name servers of resolv.conf fail as where this machine
 // has no address for them: the socket is bound to an address that it does not have.
 func unreachableServers(w *world, servers ...string) {
-	answering := w.dns.Resolver().Dial
+	answering := w.dns.Dial
 	setNameServer(func(ctx context.Context, network, address string) (net.Conn, error) {
 		for _, server := range servers {
 			if strings.Contains(address, server) {

@@ -14,7 +14,7 @@ import (
 	"github.com/ti-mo/conntrack"
 	"golang.org/x/sys/unix"
 
-	"example.com/tcpcheckreceiver/e2e/tunpeer"
+	"example.com/tcpcheckreceiver/e2e/peers"
 )
 
 // The tables of this machine in which a connection needs room.
@@ -24,7 +24,7 @@ const unsent = "this machine did not send the SYN: a rule of its own firewall dr
 
 const conntrackFull = "the connection tracking table of this machine is full (nf_conntrack_max)"
 
-var silent = tunpeer.Behaviour{Answer: tunpeer.Silence}
+var silent = peers.Behaviour{Answer: peers.Silence}
 
 var tableRows = []row{
 	{
@@ -52,7 +52,7 @@ var tableRows = []row{
 			},
 			{
 				then:   "the peer is silent",
-				change: func(w *world, a addresses) { w.peer.Set(a.port4(), silent) },
+				change: func(w *world, a addresses) { w.hosts.Set(a.port4(), silent) },
 				points: []string{"ipv4 $4 0", "ipv4 timeout 1"},
 				logs:   []string{down4 + "timeout"},
 			},
@@ -77,7 +77,7 @@ var tableRows = []row{
 		set: func(w *world, a addresses) string {
 			w.sysctl("net.ipv4.tcp_syn_retries", "1")
 			w.sysctl("net.ipv4.tcp_syn_linear_timeouts", "0")
-			w.peer.Set(a.port4(), silent)
+			w.hosts.Set(a.port4(), silent)
 			return dial4
 		},
 		steps: []step{{points: []string{"ipv4 $4 0", "ipv4 timeout 1"}, logs: []string{down4 + "timeout"}}},
@@ -86,7 +86,7 @@ var tableRows = []row{
 		group: own, situation: "connections are tracked, and the peer is silent",
 		set: func(w *world, a addresses) string {
 			trackConnections(w)
-			w.peer.Set(a.port6(), silent)
+			w.hosts.Set(a.port6(), silent)
 			return dial6 + brief
 		},
 		steps: []step{{points: []string{"ipv6 $6 0", "ipv6 timeout 1"}, logs: []string{down6 + "timeout"}}},
@@ -96,7 +96,7 @@ var tableRows = []row{
 		set: func(w *world, a addresses) string {
 			trackConnections(w)
 			fillConntrack(w, 0.95)
-			w.peer.Set(a.port4(), silent)
+			w.hosts.Set(a.port4(), silent)
 			return dial4 + often
 		},
 		steps: []step{
