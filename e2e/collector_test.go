@@ -26,29 +26,37 @@ func start(t *testing.T, config string) *harness.Program {
 	return harness.Start(t, exec.Command(binary(t), "--config", config), harness.CollectorReady)
 }
 
-// awaitPage reads a page until it is as wanted, and returns it.
-func awaitPage(t *testing.T, address string, wanted func(harness.Page) bool) harness.Page {
+// reader reads a Prometheus page.
+type reader func() (harness.Page, error)
+
+// pageAt returns the reader of the page at an address.
+func pageAt(address string) reader {
+	return func() (harness.Page, error) { return harness.ReadPage(address) }
+}
+
+// await reads a page until it is as wanted, and returns it.
+func (r reader) await(t *testing.T, wanted func(harness.Page) bool) harness.Page {
 	t.Helper()
 	var page harness.Page
 	require.Eventually(t, func() bool {
-		var err error
-		page, err = harness.ReadPage(address)
-		return err == nil && wanted(page)
-	}, harness.Patience, 50*time.Millisecond, "the page of %s", address)
+		read, err := r()
+		page = read
+		return err == nil && wanted(read)
+	}, harness.Patience, 50*time.Millisecond, "the page is %v", &page)
 	return page
 }
 
 // awaitCheck reads a page until it has the result of a check, and returns it.
-func awaitCheck(t *testing.T, address string) harness.Page {
+func (r reader) awaitCheck(t *testing.T) harness.Page {
 	t.Helper()
-	return awaitPage(t, address, func(page harness.Page) bool { return len(page.Of(canConnect)) > 0 })
+	return r.await(t, func(page harness.Page) bool { return len(page.Of(canConnect)) > 0 })
 }
 
 // pipeline writes a configuration of a receiver and a Prometheus page, and
-// returns the file and the page's address.
-func pipeline(t *testing.T, receiver string) (file, page string) {
+// returns the file and the page.
+func pipeline(t *testing.T, receiver string) (file string, page reader) {
 	t.Helper()
-	page = harness.FreeAddress(t)
+	address := harness.FreeAddress(t)
 	file = filepath.Join(t.TempDir(), "collector.yaml")
 	harness.Write(t, file, fmt.Sprintf(`
 receivers:
@@ -67,6 +75,6 @@ service:
     metrics:
       receivers: [tcpcheck]
       exporters: [prometheus]
-`, harness.Indent(receiver, "    "), page))
-	return file, page
+`, harness.Indent(receiver, "    "), address))
+	return file, pageAt(address)
 }

@@ -83,7 +83,7 @@ instances:
 			c := harness.Start(t, command, harness.CollectorReady)
 			assert.Equal(t, map[string]float64{
 				fmt.Sprintf("{network_peer_address=127.0.0.1 network_type=ipv4 server_address=127.0.0.1 server_port=%d tcpcheck_instance=IPv4}", up.Port()): 1,
-			}, awaitCheck(t, page).Values(canConnect))
+			}, page.awaitCheck(t).Values(canConnect))
 			c.Await("Error scraping metrics", "a fault of this machine, and not of its targets, left addresses unchecked (1): "+test.reason)
 			assert.NotContains(t, c.Output(), "cannot connect")
 		})

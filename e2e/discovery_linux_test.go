@@ -27,7 +27,7 @@ func TestDiscovery(t *testing.T) {
 	command := machine.Command(binary(t), "--config", "../examples/discovery.yaml")
 	command.Env = append(os.Environ(), "DISCOVERY_INTERVAL=1s", "CHECK_INTERVAL=1s", "DISCOVERY_RETENTION=5s")
 	c := harness.Start(t, command, harness.CollectorReady)
-	page := machine.Forward("127.0.0.1:9464")
+	page := func() (harness.Page, error) { return machine.ReadPage("127.0.0.1:9464") }
 
 	listeners := make(map[string]net.Listener)
 	for _, listen := range []struct{ network, address, found string }{
@@ -61,11 +61,11 @@ func TestDiscovery(t *testing.T) {
 
 // awaitConnected returns once the page has these series of can_connect, all 1, and
 // no other ones.
-func awaitConnected(t *testing.T, page string, want []string) {
+func awaitConnected(t *testing.T, page reader, want []string) {
 	t.Helper()
 	connected := make(map[string]float64)
 	for _, series := range want {
 		connected[series] = 1
 	}
-	awaitPage(t, page, func(page harness.Page) bool { return maps.Equal(page.Values(canConnect), connected) })
+	page.await(t, func(page harness.Page) bool { return maps.Equal(page.Values(canConnect), connected) })
 }

@@ -28,7 +28,7 @@ type fleet struct {
 	agents  []*agent
 	gateway *harness.Program
 	arrived *recorder // what came to the gateway
-	page    string    // where the gateway serves its page
+	page    reader    // of the gateway
 }
 
 // agent is one vantage point of a fleet.
@@ -59,7 +59,7 @@ func startFleet(t *testing.T) *fleet {
 
 	gateway := harness.NewMachine(t)
 	f.arrived = startRecorder(t, gateway.Listen("tcp4", "127.0.0.1:4318"))
-	f.page = gateway.Forward("127.0.0.1:9464")
+	f.page = func() (harness.Page, error) { return gateway.ReadPage("127.0.0.1:9464") }
 	f.gateway = f.run(gateway, []string{"RETENTION=4s"}, "../examples/gateway.yaml", recorderOverlay("otlp"))
 
 	for i, family := range []string{"IPv4", "IPv6"} {
@@ -124,26 +124,17 @@ func (f *fleet) close() {
 	require.NoError(f.t, f.service.Close())
 }
 
-// seen returns what the gateway's page says of each vantage point and family.
-func (f *fleet) seen() map[string]float64 {
-	f.t.Helper()
-	page, err := harness.ReadPage(f.page)
-	require.NoError(f.t, err)
-	found := make(map[string]float64)
-	for _, sample := range page.Of(canConnect) {
-		found[sample.Labels["host_name"]+" "+sample.Labels["network_type"]] = sample.Value
-	}
-	return found
-}
-
-// await returns once the page says this and nothing else.
+// await returns once the gateway's page says this of each vantage point and family, and
+// nothing else.
 func (f *fleet) await(want map[string]float64) {
 	f.t.Helper()
-	var found map[string]float64
-	require.Eventually(f.t, func() bool {
-		found = f.seen()
+	f.page.await(f.t, func(page harness.Page) bool {
+		found := make(map[string]float64)
+		for _, sample := range page.Of(canConnect) {
+			found[sample.Labels["host_name"]+" "+sample.Labels["network_type"]] = sample.Value
+		}
 		return maps.Equal(found, want)
-	}, harness.Patience, 100*time.Millisecond, "the page is to say %v; it last said %v", want, &found)
+	})
 }
 
 // says is what the page says where agents report these values, each over both

@@ -36,11 +36,11 @@ func healthy(t *testing.T, n int, options string) string {
 
 // requireAllUp waits for the results of n targets over several collections, and
 // requires that none of them is down in any.
-func requireAllUp(t *testing.T, page string, n int) {
+func requireAllUp(t *testing.T, page reader, n int) {
 	t.Helper()
 	var last time.Time
 	for range 3 {
-		last = awaitPage(t, page, func(page harness.Page) bool {
+		last = page.await(t, func(page harness.Page) bool {
 			results := page.Of(canConnect)
 			for _, result := range results {
 				require.InDelta(t, 1, result.Value, 0, result.Labels)

@@ -36,7 +36,7 @@ func quickstart(t *testing.T) *exec.Cmd {
 func TestQuickstart(t *testing.T) {
 	testnet.RequireIPv6(t)
 	c := startQuickstart(t, quickstart(t))
-	page := awaitCheck(t, "localhost:9464")
+	page := pageAt("localhost:9464").awaitCheck(t)
 	series := func(instance, family string, port int) string {
 		address := map[string]string{"ipv4": "127.0.0.1", "ipv6": "::1"}[family]
 		return fmt.Sprintf("{network_peer_address=%s network_type=%s server_address=localhost server_port=%d tcpcheck_instance=%s}", address, family, port, instance)

@@ -42,7 +42,7 @@ instances:
 `, ipv4Only, both, ipv6Only, neither))
 	c := harness.Start(t, withHosts(t, "127.0.0.1 localhost four.test\n::1 localhost six.test\n", binary(t), "--config", config), harness.CollectorReady)
 
-	found := awaitCheck(t, page)
+	found := page.awaitCheck(t)
 	series := func(instance, host, family, address string, port uint16) string {
 		if address != "" {
 			address = "network_peer_address=" + address + " "
@@ -95,7 +95,7 @@ func withHosts(t *testing.T, text string, command ...string) *exec.Cmd {
 func TestQiitaInstances(t *testing.T) {
 	config, page := pipeline(t, harness.Read(t, "../testdata/qiita.yaml"))
 	start(t, config)
-	assert.Subset(t, instances(awaitCheck(t, page)), []string{"qiita-sample-ec2-1", "qiita-sample-ec2-2"})
+	assert.Subset(t, instances(page.awaitCheck(t)), []string{"qiita-sample-ec2-1", "qiita-sample-ec2-2"})
 }
 
 // The options that come from the environment: a text keeps its digits, a number
@@ -109,7 +109,7 @@ func TestEnvironment(t *testing.T) {
 	start(t, config)
 	assert.Equal(t, map[string]float64{
 		fmt.Sprintf("{network_peer_address=127.0.0.1 network_type=ipv4 server_address=127.0.0.1 server_port=%d tcpcheck_instance=0123}", up.Port()): 1,
-	}, awaitCheck(t, page).Values(canConnect))
+	}, page.awaitCheck(t).Values(canConnect))
 }
 
 // Shutdown does not wait for a target that never answers.
@@ -124,7 +124,7 @@ instances:
   - {name: up, endpoint: %q, timeout: 1s, min_collection_interval: 1s}
 `, silent, up))
 	c := start(t, config)
-	awaitCheck(t, page) // the other target's: the silent one's check is under way
+	page.awaitCheck(t) // the other target's: the silent one's check is under way
 	t.Logf("the process took %v to end, with a check under way whose timeout is 10s", c.Stop())
 	assert.NotContains(t, c.Output(), "silent")
 }
@@ -142,7 +142,7 @@ instances:
   - {name: no host, host: 127.0.0.1, port: %[1]d, empty_default_hostname: true, tags: ["team:x"]}
 `, port))
 	start(t, config)
-	all := awaitPage(t, page, func(page harness.Page) bool { return len(page.Of(canConnect)) == 5 })
+	all := page.await(t, func(page harness.Page) bool { return len(page.Of(canConnect)) == 5 })
 	assert.ElementsMatch(t, []string{"plain", "odd", "resource", "service", "no host"}, instances(all))
 }
 

@@ -6,8 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -114,18 +114,13 @@ func measureStart(n int) error {
 // beside it, and returns how long it took until it exported points.
 func start(binary, folder string, targets []netip.AddrPort, inFile bool) (time.Duration, error) {
 	exported := make(chan time.Time, 1)
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	sink := &http.Server{ReadHeaderTimeout: harness.Patience, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	sink := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		select {
 		case exported <- time.Now():
 		default:
 		}
-	})}
-	go func() { _ = sink.Serve(listener) }() // until it is closed
-	defer func() { _ = sink.Close() }()
+	}))
+	defer sink.Close()
 	config, instances := filepath.Join(folder, "collector.yaml"), instancesYAML(targets)
 	if inFile {
 		file := filepath.Join(folder, "instances.yaml")
@@ -134,7 +129,7 @@ func start(binary, folder string, targets []netip.AddrPort, inFile bool) (time.D
 		}
 		instances = "instances_file: " + file
 	}
-	if err := os.WriteFile(config, []byte(pipeline(instances, listener.Addr())), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(pipeline(instances, sink.URL)), 0o600); err != nil {
 		return 0, err
 	}
 	process := exec.Command(binary, "--config", config)
@@ -165,13 +160,13 @@ func instancesYAML(targets []netip.AddrPort) string {
 }
 
 // pipeline returns the collector's configuration with these options of the receiver.
-func pipeline(instances string, sink net.Addr) string {
+func pipeline(instances, sink string) string {
 	return fmt.Sprintf(`receivers:
   tcpcheck:
     initial_delay: 0
     %s
 exporters:
-  otlp_http: {endpoint: "http://%s"}
+  otlp_http: {endpoint: %q}
 service:
   telemetry: {metrics: {level: none}, logs: {level: fatal}}
   pipelines:

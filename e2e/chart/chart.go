@@ -36,7 +36,7 @@ func New(title string) *plot.Plot {
 	p := plot.New()
 	p.Title.Text = title
 	p.Title.Padding = vg.Points(6)
-	p.Legend.Top = true
+	p.Legend.Top, p.Legend.YOffs = true, vg.Points(16) // beside the title
 	return p
 }
 
@@ -97,13 +97,12 @@ func Save(file string, width, height vg.Length, plots ...*plot.Plot) error {
 	for i, row := range plot.Align(rows, tiles, page) {
 		plots[i].Draw(row[0])
 	}
-	out, err := os.Create(file)
-	if err != nil {
+	var text bytes.Buffer
+	if _, err := canvas.WriteTo(&text); err != nil {
 		return err
 	}
-	defer func() { _ = out.Close() }()
-	_, err = canvas.WriteTo(out)
-	return err
+	fonts := bytes.ReplaceAll(text.Bytes(), []byte("font-family:Liberation Sans"), []byte("font-family:Liberation Sans,Arial,sans-serif"))
+	return os.WriteFile(file, fonts, 0o644)
 }
 
 // RequireSVG requires that a file is SVG that a browser reads, with all of texts.

@@ -26,12 +26,20 @@ func start(t *testing.T, to *intake, receiver string, more ...string) {
 	harness.Start(t, withEnvironment(exec.Command(program(t), append(arguments(t, to, receiver), more...)...)), harness.CollectorReady)
 }
 
-// startWithHosts is start on a machine whose hosts file is the file hosts. It
-// needs root.
-func startWithHosts(t *testing.T, to *intake, hosts, receiver string) {
+// bothHosts are the lines of a hosts file in which both.test has both families.
+const bothHosts = "127.0.0.1 both.test\n::1 both.test\n"
+
+// startWithHosts starts a collector, with options of the receiver, on a machine whose
+// hosts file has this text. It returns the intake that it sends to, and the file: what
+// is written to it again, the collector reads within seconds.
+func startWithHosts(t *testing.T, text, receiver string) (in *intake, hosts string) {
 	t.Helper()
-	command := append([]string{program(t)}, arguments(t, to, receiver)...)
+	harness.RequireRoot(t, "mount a hosts file of its own")
+	in, hosts = newIntake(t), filepath.Join(t.TempDir(), "hosts")
+	harness.Write(t, hosts, text)
+	command := append([]string{program(t)}, arguments(t, in, receiver)...)
 	harness.Start(t, withEnvironment(harness.WithFile("/etc/hosts", hosts, command...)), harness.CollectorReady)
+	return in, hosts
 }
 
 // arguments returns the arguments of the collector for start.

@@ -6,17 +6,14 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"example.com/tcpcheckreceiver/e2e/harness"
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
 // What a query that groups by instance says of a service that is bound to IPv4
 // only: as it is, and with each of the lines that restore the old meaning.
 func TestMeaning(t *testing.T) {
-	harness.RequireRoot(t, "mount a hosts file of its own")
 	port := testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
-	in := newIntake(t)
-	startWithHosts(t, in, hostsOfBoth(t), fmt.Sprintf(`
+	in, _ := startWithHosts(t, bothHosts, fmt.Sprintf(`
 collection_interval: 1s
 instances:
   - {name: as it is, host: both.test, port: %[1]d}
@@ -53,12 +50,10 @@ instances:
 // One point for each instance, which is 1 if any address connects, or only if
 // every one does.
 func TestOnePoint(t *testing.T) {
-	harness.RequireRoot(t, "mount a hosts file of its own")
 	port := testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
 	assertOnePoint := func(t *testing.T, strategy string, value float64) {
 		t.Helper()
-		in := newIntake(t)
-		startWithHosts(t, in, hostsOfBoth(t), fmt.Sprintf(`
+		in, _ := startWithHosts(t, bothHosts, fmt.Sprintf(`
 collection_interval: 1s
 instances: [{name: web, host: both.test, port: %d, collect_response_time: true}]
 metrics:

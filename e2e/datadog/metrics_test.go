@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"testing"
 
@@ -19,11 +18,9 @@ import (
 
 // The tags of each metric, for a service that is bound to IPv4 only.
 func TestTags(t *testing.T) {
-	harness.RequireRoot(t, "mount a hosts file of its own")
 	up := testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
 	port := fmt.Sprint(up)
-	in := newIntake(t)
-	startWithHosts(t, in, hostsOfBoth(t), fmt.Sprintf(`
+	in, _ := startWithHosts(t, bothHosts, fmt.Sprintf(`
 collection_interval: 1s
 instances:
   - {name: "web (eu-1)", host: both.test, port: %d, collect_response_time: true, service: checkout, tags: ["env:prod"]}
@@ -175,14 +172,6 @@ func TestExample(t *testing.T) {
 	output, err := command.CombinedOutput()
 	require.Error(t, err)
 	assert.Contains(t, string(output), "api.key is not set")
-}
-
-// hostsOfBoth returns a hosts file in which both.test has both families.
-func hostsOfBoth(t *testing.T) string {
-	t.Helper()
-	hosts := filepath.Join(t.TempDir(), "hosts")
-	harness.Write(t, hosts, "127.0.0.1 both.test\n::1 both.test\n")
-	return hosts
 }
 
 // keys returns the keys of the tags of points, sorted.

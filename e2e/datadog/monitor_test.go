@@ -3,7 +3,6 @@ package datadog
 import (
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -23,14 +22,10 @@ import (
 // name, and returns what arrived.
 func states(t *testing.T) []point {
 	t.Helper()
-	harness.RequireRoot(t, "mount a hosts file of its own")
 	both := testnet.Listen(t, "tcp", "[::]:0").Port()
 	ipv4 := testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
 	closed := testnet.ClosedPort(t, "127.0.0.1").Port()
-	in := newIntake(t)
-	hosts := filepath.Join(t.TempDir(), "hosts")
-	harness.Write(t, hosts, "127.0.0.1 both.test four.test\n::1 both.test\n")
-	startWithHosts(t, in, hosts, fmt.Sprintf(`
+	in, _ := startWithHosts(t, bothHosts+"127.0.0.1 four.test\n", fmt.Sprintf(`
 collection_interval: 2s
 instances:
   - {name: up, host: both.test, port: %d, service: web, collect_response_time: true}

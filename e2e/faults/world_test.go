@@ -54,13 +54,19 @@ var nameServer atomic.Pointer[dialFunc]
 
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-func setNameServer(dial dialFunc) { nameServer.Store(&dial) }
+// setNameServer has names resolved by another name server than the world's, until the
+// end of the test.
+func setNameServer(w *world, dial dialFunc) {
+	nameServer.Store(&dial)
+	w.t.Cleanup(w.beNameServer)
+}
 
 // world is the network that a test checks.
 type world struct {
 	t     *testing.T
 	hosts *peers.Hosts
 	dns   *dnsserver.Server
+	port  uint16 // that a situation is about
 }
 
 // newWorld returns a world for the time of a test. Names are resolved by its DNS
@@ -68,8 +74,14 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, hosts: peers.New(t), dns: dnsserver.New(t)}
-	setNameServer(w.dns.Dial)
+	w.beNameServer()
 	return w
+}
+
+// beNameServer has names resolved by the world's name server.
+func (w *world) beNameServer() {
+	dial := dialFunc(w.dns.Dial)
+	nameServer.Store(&dial)
 }
 
 // in returns the world for the time of a subtest.
@@ -78,15 +90,7 @@ func (w *world) in(t *testing.T) *world {
 	return &world{t: t, hosts: w.hosts, dns: w.dns}
 }
 
-// run runs a command that sets the network up, and undo at the end of the test.
-func (w *world) run(command string, undo ...string) {
-	w.t.Helper()
-	w.shell(command)
-	for _, command := range undo {
-		w.t.Cleanup(func() { w.shell(command) })
-	}
-}
-
+// shell runs a command that sets the network up.
 func (w *world) shell(command string) {
 	w.t.Helper()
 	output, err := exec.Command("sh", "-ec", command).CombinedOutput()
@@ -97,16 +101,9 @@ func (w *world) shell(command string) {
 func (w *world) sysctl(name, value string) {
 	w.t.Helper()
 	file := "/proc/sys/" + strings.ReplaceAll(name, ".", "/")
-	before, err := os.ReadFile(file)
-	require.NoError(w.t, err)
-	require.NoError(w.t, os.WriteFile(file, []byte(value), 0o600))
-	w.t.Cleanup(func() { require.NoError(w.t, os.WriteFile(file, before, 0o600)) })
-}
-
-// nft loads rules into a table of their own, for the time of the test.
-func (w *world) nft(rules string) {
-	w.t.Helper()
-	w.run(fmt.Sprintf("nft -f - <<'EOF'\ntable inet test {\n%s\n}\nEOF", rules), "nft delete table inet test")
+	before := harness.Read(w.t, file)
+	harness.Write(w.t, file, value)
+	w.t.Cleanup(func() { harness.Write(w.t, file, before) })
 }
 
 // running is a receiver under test.

@@ -3,13 +3,12 @@ package harness
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -94,54 +93,16 @@ func (m *Machine) Listen(network, address string) net.Listener {
 	return listener
 }
 
-// Forward returns an address of the test's own loopback interface that leads to an
-// address of the machine, of an IP and a port, until the end of the test.
-func (m *Machine) Forward(address string) string {
-	m.t.Helper()
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	require.NoError(m.t, err)
-	ctx, end := context.WithCancel(context.Background())
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			near, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() { m.forward(ctx, near, address) })
-		}
-	})
-	m.t.Cleanup(func() {
-		_ = listener.Close()
-		end()
-		serving.Wait()
-	})
-	return listener.Addr().String()
-}
-
-// forward copies what comes, until one side ends or ctx does.
-func (m *Machine) forward(ctx context.Context, near net.Conn, address string) {
-	defer near.Close()
-	ctx, end := context.WithCancel(ctx)
-	defer end()
-	var far net.Conn
-	if m.Do(func() (err error) {
-		far, err = net.Dial("tcp", address)
-		return err
-	}) != nil {
-		return
-	}
-	var copying sync.WaitGroup
-	for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
-		copying.Go(func() {
-			defer end()
-			_, _ = io.Copy(way[0], way[1])
+// ReadPage reads the Prometheus page at an address of the machine.
+func (m *Machine) ReadPage(address string) (Page, error) {
+	dial := func(_ context.Context, network, address string) (conn net.Conn, err error) {
+		err = m.Do(func() (err error) {
+			conn, err = net.Dial(network, address)
+			return err
 		})
+		return conn, err
 	}
-	<-ctx.Done()
-	_ = near.Close()
-	_ = far.Close()
-	copying.Wait()
+	return readPage(&http.Client{Timeout: Patience, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}, address)
 }
 
 // Cable is a cable between two machines.

@@ -50,11 +50,15 @@ func InNamespace(resolv string, run func() int) int {
 
 // executeInNamespace executes the program anew. It returns only if that fails.
 func executeInNamespace() error {
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
 	runtime.LockOSThread() // whose namespaces are those of what it executes
 	if err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_NEWNS); err != nil {
 		return os.NewSyscallError("unshare", err)
 	}
-	return os.NewSyscallError("execve", syscall.Exec("/proc/self/exe", os.Args, append(os.Environ(), namespaceEnv+"=1")))
+	return os.NewSyscallError("execve", syscall.Exec(program, os.Args, append(os.Environ(), namespaceEnv+"=1")))
 }
 
 func failed(err error) int {

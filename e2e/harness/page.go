@@ -25,7 +25,10 @@ type Sample struct {
 
 // ReadPage reads the page at an address.
 func ReadPage(address string) (Page, error) {
-	client := http.Client{Timeout: Patience}
+	return readPage(&http.Client{Timeout: Patience}, address)
+}
+
+func readPage(client *http.Client, address string) (Page, error) {
 	response, err := client.Get("http://" + address + "/metrics")
 	if err != nil {
 		return nil, err

@@ -85,7 +85,7 @@ func TestICMPError(t *testing.T) {
 	} {
 		b := Behaviour{Answer: ICMPError, ICMPType: test.kind, ICMPCode: test.code, Delay: time.Millisecond}
 		h.Set(families[test.family], b)
-		assert.ErrorIs(t, talk(families[test.family], b), test.want, "%+v", test)
+		require.ErrorIs(t, talk(families[test.family], b), test.want, "%+v", test)
 	}
 	assert.Empty(t, h.Handshakes())
 }

@@ -63,7 +63,8 @@ func (r *report) facts() [][2]string {
 	}
 	found := [][2]string{
 		{"duration", fmt.Sprintf("%s on %d cores, Linux", duration(p.duration), runtime.NumCPU())},
-		{"targets", fmt.Sprintf("%d of %d in each configuration, checked every %v with a timeout of %v", len(run.world.configured(run.number)), len(run.world.targets), interval, timeout)},
+		{"targets", fmt.Sprintf("%d of %d in each configuration, checked every %v with a timeout of %v",
+			len(run.world.configured(run.number)), len(run.world.targets), interval, timeout)},
 		{"changes of targets", fmt.Sprint(run.world.changes)},
 		{"reloads", reloads},
 		{"collections on the Prometheus page", fmt.Sprint(len(page.between(run.start, now)))},
@@ -109,24 +110,7 @@ func (r *report) problems() []string {
 	return found
 }
 
-// text is the report for a terminal.
-func (r *report) text() string {
-	var b strings.Builder
-	line := func(cells [7]string) {
-		fmt.Fprintf(&b, "%-26s %10s %10s %10s %10s %6s %10s\n", cells[0], cells[1], cells[2], cells[3], cells[4], cells[5], cells[6])
-	}
-	line([7]string{"median of the", "middle", "last third", "change", "allowed", "flat", "peak"})
-	for _, v := range r.verdicts {
-		line(v.cells())
-	}
-	b.WriteString("\n")
-	for _, fact := range r.facts() {
-		fmt.Fprintf(&b, "%s: %s\n", fact[0], fact[1])
-	}
-	return b.String()
-}
-
-// markdown is the report for reliability.md.
+// markdown is the report, for a terminal and for reliability.md.
 func (r *report) markdown() string {
 	var b strings.Builder
 	b.WriteString("| | middle third | last third | change | allowed | flat | peak |\n| --- | --- | --- | --- | --- | --- | --- |\n")
@@ -244,5 +228,6 @@ func TestChart(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "chart.svg")
 	require.NoError(t, r.draw(file))
-	chart.RequireSVG(t, file, "Open file descriptors (logarithmic)", "Threads", "Goroutines (logarithmic)", "Series on the Prometheus page", "Go heap", "2000")
+	chart.RequireSVG(t, file, "Open file descriptors (logarithmic)", "Threads", "Goroutines (logarithmic)",
+		"Series on the Prometheus page", "Go heap", "2000")
 }

@@ -169,7 +169,7 @@ func TestSoak(t *testing.T) {
 	r.figures.goroutines.points, r.stderr = goroutinesIn(harness.Read(t, r.traces()))
 
 	report := newReport(r)
-	t.Log("\n" + report.text())
+	t.Log("\n" + report.markdown())
 	for _, problem := range report.problems() {
 		t.Error("WRONG:", problem)
 	}
