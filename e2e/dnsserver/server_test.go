@@ -46,10 +46,10 @@ func TestLookup(t *testing.T) {
 		{what: "NODATA of one family", zone: Zone{AAAA: Answer{Addrs: v6}}, network: "ip4", err: notFound},
 		{what: "NODATA", network: "ip", err: notFound},
 		{what: "NXDOMAIN", zone: Both(Answer{Code: NXDomain}), network: "ip", err: notFound},
-		{what: "SERVFAIL", zone: Both(Answer{Code: ServFail}), network: "ip4", err: func(err *net.DNSError) bool { return err.IsTemporary && !err.IsNotFound }},
-		{what: "REFUSED", zone: Both(Answer{Code: Refused}), network: "ip4", err: func(err *net.DNSError) bool { return !err.IsTemporary && !err.IsNotFound }},
+		{what: "SERVFAIL", zone: Both(Answer{Code: ServFail}), network: "ip4", err: temporary},
+		{what: "REFUSED", zone: Both(Answer{Code: Refused}), network: "ip4", err: permanent},
 		{what: "delayed", zone: Both(Answer{Addrs: v4, Delay: 20 * time.Millisecond}), network: "ip4", want: v4},
-		{what: "silent", zone: Both(Answer{Silent: true}), network: "ip4", err: func(err *net.DNSError) bool { return err.IsTimeout }},
+		{what: "silent", zone: Both(Answer{Silent: true}), network: "ip4", err: timeout},
 		{what: "truncated", zone: Both(Answer{Addrs: v4, Truncate: true}), network: "ip4", want: v4},
 		{what: "a hundred", zone: Addresses(addrs("192.0.2.1", 100)...), network: "ip4", want: addrs("192.0.2.1", 100)},
 		{what: "a hundred of IPv6", zone: Addresses(addrs("2001:db8::1", 100)...), network: "ip6", want: addrs("2001:db8::1", 100)},
@@ -76,7 +76,11 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-func notFound(err *net.DNSError) bool { return err.IsNotFound }
+// The kinds of errors, as the Go runtime has them.
+func notFound(err *net.DNSError) bool  { return err.IsNotFound }
+func temporary(err *net.DNSError) bool { return err.IsTemporary && !err.IsNotFound }
+func permanent(err *net.DNSError) bool { return !err.IsTemporary && !err.IsNotFound }
+func timeout(err *net.DNSError) bool   { return err.IsTimeout }
 
 // lookup asks for the addresses of name that are of the network "ip", "ip4" or
 // "ip6". A lookup that ends before its answer leaves the runtime waiting for it,

@@ -30,8 +30,9 @@ func unchecked(addresses int, reason string) string {
 const (
 	unsent        = "this machine did not send the SYN: a rule of its own firewall drops it, or one of its tables is full"
 	conntrackFull = "the connection tracking table of this machine is full (nf_conntrack_max)"
-	full          = "the connection tracking table of this machine is full, so it drops what the checks send, and targets that do not answer are left unchecked: ENTRIES"
-	notOver6      = "1 of 1 instances are not checked over ipv6: this machine has no ipv6 address from which it could reach theirs"
+	full          = "the connection tracking table of this machine is full, so it drops what the checks send, " +
+		"and targets that do not answer are left unchecked: ENTRIES"
+	notOver6 = "1 of 1 instances are not checked over ipv6: this machine has no ipv6 address from which it could reach theirs"
 )
 
 var ownFaultRows = []row{

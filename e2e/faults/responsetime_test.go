@@ -17,25 +17,29 @@ import (
 // SYNs the whole wait; how true it is under load, make accuracy shows.
 func TestResponseTime(t *testing.T) {
 	w := newWorld(t)
+	late := func(delay time.Duration) peers.Behaviour { return peers.Behaviour{Delay: delay} }
+	reset := peers.Behaviour{Delay: 150 * time.Millisecond, After: peers.RSTAtOnce}
+	lost := peers.Behaviour{LoseSYNs: 1}
 	for _, test := range []struct {
 		name        string
-		address     netip.AddrPort
+		address     string
 		behaviour   peers.Behaviour
 		retransmits int64
 		want        time.Duration // zero: what the peer recorded
 	}{
-		{name: "IPv4, 20 ms", address: netip.MustParseAddrPort("198.18.3.1:80"), behaviour: peers.Behaviour{Delay: 20 * time.Millisecond}},
-		{name: "IPv6, 20 ms", address: netip.MustParseAddrPort("[2001:db8:1::301]:80"), behaviour: peers.Behaviour{Delay: 20 * time.Millisecond}},
-		{name: "IPv4, 150 ms", address: netip.MustParseAddrPort("198.18.3.2:80"), behaviour: peers.Behaviour{Delay: 150 * time.Millisecond}},
-		{name: "IPv4, 150 ms and reset at once", address: netip.MustParseAddrPort("198.18.3.3:80"), behaviour: peers.Behaviour{Delay: 150 * time.Millisecond, After: peers.RSTAtOnce}},
+		{name: "IPv4, 20 ms", address: "198.18.3.1:80", behaviour: late(20 * time.Millisecond)},
+		{name: "IPv6, 20 ms", address: "[2001:db8:1::301]:80", behaviour: late(20 * time.Millisecond)},
+		{name: "IPv4, 150 ms", address: "198.18.3.2:80", behaviour: late(150 * time.Millisecond)},
+		{name: "IPv4, 150 ms and reset at once", address: "198.18.3.3:80", behaviour: reset},
 		// The kernel sends the second SYN after 1 s (RFC 6298, section 2).
-		{name: "IPv4, a lost SYN", address: netip.MustParseAddrPort("198.18.3.4:80"), behaviour: peers.Behaviour{LoseSYNs: 1}, retransmits: 1, want: time.Second},
-		{name: "IPv6, a lost SYN", address: netip.MustParseAddrPort("[2001:db8:1::302]:80"), behaviour: peers.Behaviour{LoseSYNs: 1}, retransmits: 1, want: time.Second},
+		{name: "IPv4, a lost SYN", address: "198.18.3.4:80", behaviour: lost, retransmits: 1, want: time.Second},
+		{name: "IPv6, a lost SYN", address: "[2001:db8:1::302]:80", behaviour: lost, retransmits: 1, want: time.Second},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w.hosts.Set(test.address, test.behaviour)
+			address := netip.MustParseAddrPort(test.address)
+			w.hosts.Set(address, test.behaviour)
 			w.hosts.Handshakes() // those of other tests
-			seconds, retransmits := measureOnce(t, test.address)
+			seconds, retransmits := measureOnce(t, address)
 			want := test.want
 			if want == 0 {
 				handshakes := w.hosts.Handshakes()

@@ -45,8 +45,8 @@ type Server struct {
 	answers  *bufio.Reader
 }
 
-// StartServer executes this program anew with arguments that make it call Serve, and
-// returns once it listens.
+// StartServer executes this program anew with arguments that make it call Serve, or
+// ServeHosts, and returns once it listens.
 func StartServer(arguments ...string) (*Server, error) {
 	process := exec.Command("/proc/self/exe", arguments...)
 	process.Stderr = os.Stderr

@@ -152,16 +152,20 @@ func (p *picture) draw(file string) error {
 	for i, series := range p.states {
 		lane := float64(len(p.states) - 1 - i)
 		names = append([]string{nameOf(series)}, names...)
-		for j, sample := range series.Values {
-			until := p.end
-			if j+1 < len(series.Values) {
-				until = series.Values[j+1].Timestamp.Time()
+		for from := 0; from < len(series.Values); { // a bar for each stay of a value
+			value, next := series.Values[from].Value, from+1
+			for next < len(series.Values) && series.Values[next].Value == value {
+				next++
 			}
-			colour := chart.Red
-			if sample.Value == 1 {
+			until, colour := p.end, chart.Red
+			if next < len(series.Values) {
+				until = series.Values[next].Timestamp.Time()
+			}
+			if value == 1 {
 				colour = chart.Green
 			}
-			chart.Line(states, "", plotter.XYs{{X: p.x(sample.Timestamp.Time()), Y: lane}, {X: p.x(until), Y: lane}}, 14, colour)
+			chart.Line(states, "", plotter.XYs{{X: p.x(series.Values[from].Timestamp.Time()), Y: lane}, {X: p.x(until), Y: lane}}, 14, colour)
+			from = next
 		}
 	}
 	states.NominalY(names...)
