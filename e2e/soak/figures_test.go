@@ -4,10 +4,8 @@ package soak
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"net/netip"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -15,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -102,32 +101,24 @@ func (r *run) sample(ctx context.Context) {
 	}
 }
 
-var resident, threads = regexp.MustCompile(`VmRSS:\s*(\d+) kB`), regexp.MustCompile(`Threads:\s*(\d+)`)
-
 // sampleProcess measures what the kernel knows of the process.
 func (r *run) sampleProcess(at time.Duration) error {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.collector.PID()))
+	process, err := procfs.NewProc(r.collector.PID())
 	if err != nil {
 		return err
 	}
-	descriptors, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", r.collector.PID()))
+	stat, err := process.Stat()
 	if err != nil {
 		return err
 	}
-	kibibytes, running := resident.FindSubmatch(status), threads.FindSubmatch(status)
-	if kibibytes == nil || running == nil {
-		return os.ErrProcessDone
+	descriptors, err := process.FileDescriptorsLen()
+	if err != nil {
+		return err
 	}
-	r.figures.resident.add(at, number(kibibytes[1])*1024/mebibyte)
-	r.figures.threads.add(at, number(running[1]))
-	r.figures.descriptors.add(at, float64(len(descriptors)))
+	r.figures.resident.add(at, float64(stat.ResidentMemory())/mebibyte)
+	r.figures.threads.add(at, float64(stat.NumThreads))
+	r.figures.descriptors.add(at, float64(descriptors))
 	return nil
-}
-
-// number returns the value of digits.
-func number(digits []byte) float64 {
-	value, _ := strconv.ParseFloat(string(digits), 64)
-	return value
 }
 
 // samplePages measures what the collector says about itself and its targets.
@@ -157,7 +148,7 @@ func (r *run) samplePages(at time.Duration) error {
 }
 
 var (
-	traceBegin = regexp.MustCompile(`^SCHED (\d+)ms:`)
+	traceBegin = regexp.MustCompile(`^SCHED (\d+ms):`)
 	traceLine  = regexp.MustCompile(`^  ([PMG])\d+: (?:status=(\d+))?`)
 )
 
@@ -176,7 +167,8 @@ const (
 func goroutinesIn(traces string) (counts []point, rest []string) {
 	for line := range strings.Lines(traces) {
 		if begin := traceBegin.FindStringSubmatch(line); begin != nil {
-			counts = append(counts, point{at: time.Duration(number([]byte(begin[1]))) * time.Millisecond})
+			at, _ := time.ParseDuration(begin[1])
+			counts = append(counts, point{at: at})
 			continue
 		}
 		found := traceLine.FindStringSubmatch(line)
@@ -184,8 +176,8 @@ func goroutinesIn(traces string) (counts []point, rest []string) {
 			rest = append(rest, strings.TrimSuffix(line, "\n"))
 			continue
 		}
-		status := int(number([]byte(found[2]))) &^ scanning
-		if found[1] == "G" && status != unused && status != dead {
+		status, err := strconv.Atoi(found[2])
+		if status &^= scanning; found[1] == "G" && err == nil && status != unused && status != dead {
 			counts[len(counts)-1].value++
 		}
 	}
