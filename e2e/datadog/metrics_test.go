@@ -30,15 +30,13 @@ instances:
 	connects := in.await(canConnect, "web (eu-1)", 2)
 
 	t.Run("can_connect", func(t *testing.T) {
-		t.Run("instance", func(t *testing.T) { assert.Equal(t, []string{"web_eu_1"}, values(connects, "instance")) })
-		t.Run("target_host", func(t *testing.T) { assert.Equal(t, []string{"both.test"}, values(connects, "target_host")) })
-		t.Run("port", func(t *testing.T) { assert.Equal(t, []string{port}, values(connects, "port")) })
-		t.Run("address", func(t *testing.T) { assert.Equal(t, []string{"127.0.0.1", "::1"}, values(connects, "address")) })
-		t.Run("service", func(t *testing.T) { assert.Equal(t, []string{"checkout"}, values(connects, "service")) })
-		t.Run("tags", func(t *testing.T) { assert.Equal(t, []string{"prod"}, values(connects, "env")) })
-		t.Run("tcpcheck.instance", func(t *testing.T) {
-			assert.Equal(t, []string{"web (eu-1)"}, values(connects, "tcpcheck.instance"))
-		})
+		t.Run("instance", has(connects, "instance", "web_eu_1"))
+		t.Run("target_host", has(connects, "target_host", "both.test"))
+		t.Run("port", has(connects, "port", port))
+		t.Run("address", has(connects, "address", "127.0.0.1", "::1"))
+		t.Run("service", has(connects, "service", "checkout"))
+		t.Run("tags", has(connects, "env", "prod"))
+		t.Run("tcpcheck.instance", has(connects, "tcpcheck.instance", "web (eu-1)"))
 		t.Run("network.type", func(t *testing.T) {
 			for _, p := range connects {
 				assert.InDelta(t, map[string]float64{"ipv4": 1, "ipv6": 0}[p.tags["network.type"]], p.value, 0)
@@ -50,15 +48,13 @@ instances:
 		})
 	})
 	t.Run("response_time", func(t *testing.T) {
-		t.Run("url", func(t *testing.T) { assert.Equal(t, []string{"both.test:" + port}, values(times, "url")) })
-		t.Run("instance", func(t *testing.T) { assert.Equal(t, []string{"web (eu-1)"}, values(times, "instance")) })
-		t.Run("address", func(t *testing.T) { assert.Equal(t, []string{"127.0.0.1"}, values(times, "address")) })
-		t.Run("service", func(t *testing.T) { assert.Equal(t, []string{"checkout"}, values(times, "service")) })
-		t.Run("tags", func(t *testing.T) { assert.Equal(t, []string{"prod"}, values(times, "env")) })
-		t.Run("tcpcheck.instance", func(t *testing.T) {
-			assert.Equal(t, []string{"web (eu-1)"}, values(times, "tcpcheck.instance"))
-		})
-		t.Run("network.type", func(t *testing.T) { assert.Equal(t, []string{"ipv4"}, values(times, "network.type")) })
+		t.Run("url", has(times, "url", "both.test:"+port))
+		t.Run("instance", has(times, "instance", "web (eu-1)"))
+		t.Run("address", has(times, "address", "127.0.0.1"))
+		t.Run("service", has(times, "service", "checkout"))
+		t.Run("tags", has(times, "env", "prod"))
+		t.Run("tcpcheck.instance", has(times, "tcpcheck.instance", "web (eu-1)"))
+		t.Run("network.type", has(times, "network.type", "ipv4"))
 		t.Run("no_others", func(t *testing.T) {
 			assert.Equal(t, []string{"address", "env", "instance", "network.type", "service", "tcpcheck.instance", "url"}, keys(times))
 		})
@@ -172,6 +168,14 @@ func TestExample(t *testing.T) {
 	output, err := command.CombinedOutput()
 	require.Error(t, err)
 	assert.Contains(t, string(output), "api.key is not set")
+}
+
+// has is the test that a tag has these values on points, and no other ones.
+func has(points []point, tag string, want ...string) func(*testing.T) {
+	return func(t *testing.T) {
+		t.Helper()
+		assert.Equal(t, want, values(points, tag))
+	}
 }
 
 // keys returns the keys of the tags of points, sorted.

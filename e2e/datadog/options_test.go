@@ -58,8 +58,8 @@ instances:
 		assert.Equal(t, "as_short_as_can_be", short[0].tags["instance"])
 		assert.Equal(t, "as short as can be", short[0].tags["tcpcheck.instance"])
 	})
-	t.Run("host", func(t *testing.T) { assert.Equal(t, []string{"both.test"}, values(short, "target_host")) })
-	t.Run("port", func(t *testing.T) { assert.Equal(t, []string{port}, values(short, "port")) })
+	t.Run("host", has(short, "target_host", "both.test"))
+	t.Run("port", has(short, "port", port))
 	t.Run("timeout", func(t *testing.T) {
 		assert.Equal(t, []string{"timeout"}, values(in.await(failures, "short timeout", 2), "error.type"))
 		assert.Zero(t, in.await(canConnect, "short timeout", 1)[0].value)
@@ -88,7 +88,7 @@ instances:
 	t.Run("service", func(t *testing.T) {
 		assert.Equal(t, []string{"checkout"}, values(in.await(canConnect, "service", 1), "service"))
 	})
-	t.Run("init_config.service", func(t *testing.T) { assert.Equal(t, []string{"payments"}, values(short, "service")) })
+	t.Run("init_config.service", has(short, "service", "payments"))
 	t.Run("min_collection_interval", func(t *testing.T) {
 		// One check at the start, of both addresses, and none while others have many.
 		in.await(canConnect, "as short as can be", 8)

@@ -278,7 +278,10 @@ func (r *run) steps() {
 			case <-due:
 				waiting = false
 			case <-ticks.C:
-				require.True(r.t, r.collector.Running(), "the collector has ended")
+				if !r.collector.Running() {
+					_, rest := goroutinesIn(harness.Read(r.t, r.traces()))
+					require.FailNow(r.t, "the collector has ended", strings.Join(rest, "\n"))
+				}
 				r.world.change(changeTick)
 			}
 		}
