@@ -9,6 +9,7 @@ LATER = build/collector-later/tcpcheck-collector-later
 SOURCES = $(shell find . -name '*.go' -not -name '*_test.go' -not -path './build/*' -not -path './e2e/*')
 FUZZTIME ?= 5s
 SOAKTIME ?= 10m
+RELOADS ?= 9
 
 .DEFAULT_GOAL = test
 .PHONY: help run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog compat configs without-ipv6 lowest-go faults accuracy soak bench profile
@@ -89,7 +90,7 @@ e2e-datadog: $(DATADOG) ## what arrives at Datadog's intake
 
 # The table of faults, and the test peers that it is made with. Needs root.
 faults: ## the table of faults (root)
-	cd e2e && $(GO) test -race -count=1 ./faults ./tunpeer ./dnsserver ./soak
+	cd e2e && $(GO) test -race -count=1 ./faults ./peers ./dnsserver ./soak
 
 # How true the response times are under load. Needs root.
 accuracy: ## how true the response times are under load (root)
@@ -97,7 +98,8 @@ accuracy: ## how true the response times are under load (root)
 
 # Ten minutes of change, of which docs/reliability.md tells. Needs root.
 soak: $(COLLECTOR) ## ten minutes in which targets, names and configuration keep changing (root)
-	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) run ./soak -duration $(SOAKTIME) $(if $(filter 10m,$(SOAKTIME)),-docs $(CURDIR)/docs)
+	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) test -count=1 -v -timeout 0 -run TestSoak ./soak \
+		-duration $(SOAKTIME) -reloads $(RELOADS) $(if $(filter 10m-9,$(SOAKTIME)-$(RELOADS)),-update)
 
 # What a check costs, beside the bare system calls and net.Dialer. Needs root.
 bench: $(COLLECTOR) ## what a check costs, beside the bare system calls and net.Dialer (root)

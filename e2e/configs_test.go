@@ -18,6 +18,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer/json"
 	"sigs.k8s.io/yaml"
+
+	"example.com/tcpcheckreceiver/e2e/harness"
 )
 
 // The environment variables that name the binaries, by the component that only one
@@ -81,7 +83,7 @@ func TestConfigurations(t *testing.T) {
 				t.Skipf("needs the distribution that %s names; run the test by make configs", variable)
 			}
 			file := filepath.Join(t.TempDir(), "collector.yaml")
-			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+			harness.Write(t, file, text)
 			command := exec.Command(collector, "validate", "--config", file)
 			command.Env = os.Environ()
 			for _, name := range wanted(text) {
@@ -144,7 +146,7 @@ func configurations(t *testing.T) map[string]string {
 	t.Helper()
 	found := make(map[string]string)
 	for _, file := range files(t, "../examples", ".yaml") {
-		found[name(file)] = read(t, file)
+		found[name(file)] = harness.Read(t, file)
 	}
 	for _, file := range files(t, "../deploy", ".yaml") {
 		for _, object := range objects(t, file) {
@@ -157,7 +159,7 @@ func configurations(t *testing.T) map[string]string {
 	}
 	for _, file := range append(files(t, "../docs", ".md"), "../README.md") {
 		number := 0
-		for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(read(t, file), -1) {
+		for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(harness.Read(t, file), -1) {
 			if _, ok := whole(block[1]); ok {
 				number++
 				found[fmt.Sprintf("%s: block %d", name(file), number)] = block[1]
@@ -212,7 +214,7 @@ func objects(t *testing.T, file string) []runtime.Object {
 	if filepath.Base(file) == "kustomization.yaml" {
 		return nil // no object, but for the kustomize command
 	}
-	for document := range bytes.SplitSeq([]byte(read(t, file)), []byte("\n---\n")) {
+	for document := range bytes.SplitSeq([]byte(harness.Read(t, file)), []byte("\n---\n")) {
 		object, _, err := decoder.Decode(document, nil, nil)
 		require.NoError(t, err, file)
 		found = append(found, object)
@@ -235,10 +237,3 @@ func files(t *testing.T, folder, suffix string) []string {
 
 // name returns the path of a file as seen from the root of the repository.
 func name(file string) string { return strings.TrimPrefix(filepath.ToSlash(file), "../") }
-
-func read(t *testing.T, file string) string {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	return string(text)
-}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"golang.org/x/sys/unix"
 
+	"example.com/tcpcheckreceiver/e2e/harness"
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
@@ -79,10 +80,10 @@ instances:
 `, up.Port()))
 			command := exec.Command("/proc/self/exe", binary(t), "--config", config)
 			command.Env = append(os.Environ(), fmt.Sprintf("%s=%d", denyIPv6, test.errno))
-			c := startCommand(t, command)
+			c := harness.Start(t, command, harness.CollectorReady)
 			assert.Equal(t, map[string]float64{
 				fmt.Sprintf("{network_peer_address=127.0.0.1 network_type=ipv4 server_address=127.0.0.1 server_port=%d tcpcheck_instance=IPv4}", up.Port()): 1,
-			}, only(awaitSamples(t, page), canConnect))
+			}, page.awaitCheck(t).Values(canConnect))
 			c.Await("Error scraping metrics", "a fault of this machine, and not of its targets, left addresses unchecked (1): "+test.reason)
 			assert.NotContains(t, c.Output(), "cannot connect")
 		})

@@ -6,15 +6,13 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"example.com/tcpcheckreceiver/e2e/netns"
+	"example.com/tcpcheckreceiver/e2e/harness"
 )
 
 // A check begins for every port that begins to listen, and ends when it is closed,
@@ -25,12 +23,11 @@ func TestDiscovery(t *testing.T) {
 	if !strings.Contains(string(components), "receiver_creator") {
 		t.Skip("the distribution has no receiver_creator; run the test by make compat")
 	}
-	machine := netns.New(t)
-	words := append(machine.Enter(), binary(t), "--config", "../examples/discovery.yaml")
-	process := exec.Command(words[0], words[1:]...)
-	process.Env = append(os.Environ(), "DISCOVERY_INTERVAL=1s", "CHECK_INTERVAL=1s", "DISCOVERY_RETENTION=5s")
-	c := startCommand(t, process)
-	page := machine.Forward("127.0.0.1:9464")
+	machine := harness.NewMachine(t)
+	command := machine.Command(binary(t), "--config", "../examples/discovery.yaml")
+	command.Env = append(os.Environ(), "DISCOVERY_INTERVAL=1s", "CHECK_INTERVAL=1s", "DISCOVERY_RETENTION=5s")
+	c := harness.Start(t, command, harness.CollectorReady)
+	page := func() (harness.Page, error) { return machine.ReadPage("127.0.0.1:9464") }
 
 	listeners := make(map[string]net.Listener)
 	for _, listen := range []struct{ network, address, found string }{
@@ -64,14 +61,11 @@ func TestDiscovery(t *testing.T) {
 
 // awaitConnected returns once the page has these series of can_connect, all 1, and
 // no other ones.
-func awaitConnected(t *testing.T, page string, want []string) {
+func awaitConnected(t *testing.T, page reader, want []string) {
 	t.Helper()
 	connected := make(map[string]float64)
 	for _, series := range want {
 		connected[series] = 1
 	}
-	require.Eventually(t, func() bool {
-		found, err := samples(t, page)
-		return err == nil && maps.Equal(only(found, canConnect), connected)
-	}, patience, 100*time.Millisecond, "the page is to have %q", slices.Sorted(maps.Keys(connected)))
+	page.await(t, func(page harness.Page) bool { return maps.Equal(page.Values(canConnect), connected) })
 }

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,8 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"example.com/tcpcheckreceiver/e2e/netns"
-	"example.com/tcpcheckreceiver/e2e/process"
+	"example.com/tcpcheckreceiver/e2e/harness"
 )
 
 // fleet is two agents and a gateway, each a collector on a machine of its own, and
@@ -25,21 +23,21 @@ import (
 // gateway and another one to the service.
 type fleet struct {
 	t       *testing.T
-	machine *netns.Namespace // of the service
+	machine *harness.Machine // of the service
 	service net.Listener
 	agents  []*agent
-	gateway *process.Process
+	gateway *harness.Program
 	arrived *recorder // what came to the gateway
-	page    string    // where the gateway serves its page
+	page    reader    // of the gateway
 }
 
 // agent is one vantage point of a fleet.
 type agent struct {
-	*process.Process
+	*harness.Program
 	name      string
 	measured  *recorder // what the agent measured
-	toService *netns.Link
-	toGateway *netns.Link
+	toService *harness.Cable
+	toGateway *harness.Cable
 }
 
 // Where the service is: addresses of the ranges for documentation (RFC 5737,
@@ -54,14 +52,14 @@ const (
 // startFleet returns a fleet that runs the configurations which are shipped.
 func startFleet(t *testing.T) *fleet {
 	t.Helper()
-	f := &fleet{t: t, machine: netns.New(t)}
+	f := &fleet{t: t, machine: harness.NewMachine(t)}
 	f.machine.IP("addr", "add", service4+"/32", "dev", "lo")
 	f.machine.IP("addr", "add", service6+"/128", "dev", "lo")
 	f.open()
 
-	gateway := netns.New(t)
+	gateway := harness.NewMachine(t)
 	f.arrived = startRecorder(t, gateway.Listen("tcp4", "127.0.0.1:4318"))
-	f.page = gateway.Forward("127.0.0.1:9464")
+	f.page = func() (harness.Page, error) { return gateway.ReadPage("127.0.0.1:9464") }
 	f.gateway = f.run(gateway, []string{"RETENTION=4s"}, "../examples/gateway.yaml", recorderOverlay("otlp"))
 
 	for i, family := range []string{"IPv4", "IPv6"} {
@@ -71,9 +69,9 @@ func startFleet(t *testing.T) *fleet {
 }
 
 // startAgent starts agent i, which has the gateway's address of a family.
-func (f *fleet) startAgent(i int, family string, gateway *netns.Namespace) *agent {
+func (f *fleet) startAgent(i int, family string, gateway *harness.Machine) *agent {
 	f.t.Helper()
-	machine := netns.New(f.t)
+	machine := harness.NewMachine(f.t)
 	a := &agent{
 		name:      "agent-" + family,
 		measured:  startRecorder(f.t, machine.Listen("tcp4", "127.0.0.1:4318")),
@@ -83,7 +81,7 @@ func (f *fleet) startAgent(i int, family string, gateway *netns.Namespace) *agen
 	machine.IP("route", "add", service4, "via", far4(10+i).Addr().String())
 	machine.IP("route", "add", service6, "via", far6(10+i).Addr().String())
 	address := map[string]netip.Prefix{"IPv4": far4(20 + i), "IPv6": far6(20 + i)}[family].Addr()
-	a.Process = f.run(machine, []string{
+	a.Program = f.run(machine, []string{
 		"VANTAGE_POINT=" + a.name,
 		"GATEWAY=" + netip.AddrPortFrom(address, 4317).String(),
 		"TARGET_HOST=" + serviceName,
@@ -94,8 +92,8 @@ func (f *fleet) startAgent(i int, family string, gateway *netns.Namespace) *agen
 }
 
 // connect lays cable number n, which has networks of its own.
-func connect(n int, near, far *netns.Namespace) *netns.Link {
-	return netns.Connect(fmt.Sprintf("cable%d", n), near, far,
+func connect(n int, near, far *harness.Machine) *harness.Cable {
+	return harness.Connect(fmt.Sprintf("cable%d", n), near, far,
 		[]netip.Prefix{netip.MustParsePrefix(fmt.Sprintf("10.0.%d.1/24", n)), netip.MustParsePrefix(fmt.Sprintf("2001:db8:%d::1/64", n))},
 		[]netip.Prefix{far4(n), far6(n)})
 }
@@ -104,15 +102,14 @@ func far4(n int) netip.Prefix { return netip.MustParsePrefix(fmt.Sprintf("10.0.%
 func far6(n int) netip.Prefix { return netip.MustParsePrefix(fmt.Sprintf("2001:db8:%d::2/64", n)) }
 
 // run starts a collector on a machine, with an example and what is put over it.
-func (f *fleet) run(machine *netns.Namespace, environment []string, example, overlay string) *process.Process {
+func (f *fleet) run(machine *harness.Machine, environment []string, example, overlay string) *harness.Program {
 	f.t.Helper()
 	file := filepath.Join(f.t.TempDir(), "overlay.yaml")
-	require.NoError(f.t, os.WriteFile(file, []byte(overlay), 0o600))
+	harness.Write(f.t, file, overlay)
 	command := withHosts(f.t, "127.0.0.1 localhost\n"+service4+" "+serviceName+"\n"+service6+" "+serviceName+"\n", binary(f.t), "--config", example, "--config", file)
-	words := append(machine.Enter(), command.Args...)
-	process := exec.Command(words[0], words[1:]...)
-	process.Env = append(os.Environ(), environment...)
-	return startCommand(f.t, process)
+	command = machine.Command(command.Args...)
+	command.Env = append(os.Environ(), environment...)
+	return harness.Start(f.t, command, harness.CollectorReady)
 }
 
 // open lets the service listen.
@@ -127,30 +124,17 @@ func (f *fleet) close() {
 	require.NoError(f.t, f.service.Close())
 }
 
-// seen returns what the gateway's page says of each vantage point and family.
-func (f *fleet) seen() map[string]float64 {
-	f.t.Helper()
-	families, err := readPage(f.t, f.page)
-	require.NoError(f.t, err)
-	found := make(map[string]float64)
-	for _, metric := range families[canConnect].GetMetric() {
-		labels := make(map[string]string)
-		for _, label := range metric.GetLabel() {
-			labels[label.GetName()] = label.GetValue()
-		}
-		found[labels["host_name"]+" "+labels["network_type"]] = metric.GetGauge().GetValue()
-	}
-	return found
-}
-
-// await returns once the page says this and nothing else.
+// await returns once the gateway's page says this of each vantage point and family, and
+// nothing else.
 func (f *fleet) await(want map[string]float64) {
 	f.t.Helper()
-	var found map[string]float64
-	require.Eventually(f.t, func() bool {
-		found = f.seen()
+	f.page.await(f.t, func(page harness.Page) bool {
+		found := make(map[string]float64)
+		for _, sample := range page.Of(canConnect) {
+			found[sample.Labels["host_name"]+" "+sample.Labels["network_type"]] = sample.Value
+		}
 		return maps.Equal(found, want)
-	}, patience, 100*time.Millisecond, "the page is to say %v; it last said %v", want, &found)
+	})
 }
 
 // says is what the page says where agents report these values, each over both

@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"net/netip"
-	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/tcpcheckreceiver/e2e/harness"
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
@@ -36,18 +36,17 @@ func healthy(t *testing.T, n int, options string) string {
 
 // requireAllUp waits for the results of n targets over several collections, and
 // requires that none of them is down in any.
-func requireAllUp(t *testing.T, page string, n int) {
+func requireAllUp(t *testing.T, page reader, n int) {
 	t.Helper()
-	for range 2 {
-		require.Eventually(t, func() bool {
-			found, err := samples(t, page)
-			results := only(found, canConnect)
-			for target, value := range results {
-				require.InDelta(t, 1, value, 0, target)
+	var last time.Time
+	for range 3 {
+		last = page.await(t, func(page harness.Page) bool {
+			results := page.Of(canConnect)
+			for _, result := range results {
+				require.InDelta(t, 1, result.Value, 0, result.Labels)
 			}
-			return err == nil && len(results) == n
-		}, patience, 100*time.Millisecond)
-		awaitCollection(t, page)
+			return len(results) == n && results.Newest().After(last)
+		}).Newest()
 	}
 }
 
@@ -57,10 +56,8 @@ func TestDescriptorLimit(t *testing.T) {
 		t.Skip("needs a limit of descriptors, which Windows has not")
 	}
 	config, page := pipeline(t, healthy(t, 1000, "collection_interval: 2s"))
-	c := startCommand(t, exec.Command("sh", "-c", `ulimit -n 256 && exec "$@"`, "sh", binary(t), "--config", config))
-	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", c.PID()))
-	require.NoError(t, err)
-	require.Regexp(t, `Max open files +256 +256`, string(limits))
+	c := harness.Start(t, exec.Command("sh", "-c", `ulimit -n 256 && exec "$@"`, "sh", binary(t), "--config", config), harness.CollectorReady)
+	require.Regexp(t, `Max open files +256 +256`, harness.Read(t, fmt.Sprintf("/proc/%d/limits", c.PID())))
 	requireAllUp(t, page, 1000)
 	assert.NotContains(t, c.Output(), "Error scraping metrics")
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"example.com/tcpcheckreceiver/e2e/netns"
+	"example.com/tcpcheckreceiver/e2e/harness"
 )
 
 // On a machine without IPv6 the quickstart says so in a sentence, whether IPv6 is
@@ -25,8 +25,7 @@ func TestQuickstartWithoutIPv6(t *testing.T) {
 			name: "disabled",
 			command: func(t *testing.T) *exec.Cmd {
 				script := `echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6 && exec "$@"`
-				words := append(netns.New(t).Enter(), append([]string{"sh", "-c", script, "sh"}, arguments...)...)
-				return exec.Command(words[0], words[1:]...)
+				return harness.NewMachine(t).Command(append([]string{"sh", "-c", script, "sh"}, arguments...)...)
 			},
 			reason: "this machine has no ipv6 address from which it could reach them",
 		},

@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -14,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"example.com/tcpcheckreceiver/e2e/process"
+	"example.com/tcpcheckreceiver/e2e/harness"
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
@@ -22,9 +21,9 @@ var update = flag.Bool("update", false, "write what the quickstart prints into R
 
 // startQuickstart runs a command that becomes the collector with the quickstart's
 // configuration, and returns once it has printed its first results.
-func startQuickstart(t *testing.T, command *exec.Cmd) *process.Process {
+func startQuickstart(t *testing.T, command *exec.Cmd) *harness.Program {
 	t.Helper()
-	return process.Start(t, command, "network.tcp.response_time{tcpcheck.instance=both,network.type=ipv4}")
+	return harness.Start(t, command, "network.tcp.response_time{tcpcheck.instance=both,network.type=ipv4}")
 }
 
 // quickstart is the command of make run.
@@ -37,7 +36,7 @@ func quickstart(t *testing.T) *exec.Cmd {
 func TestQuickstart(t *testing.T) {
 	testnet.RequireIPv6(t)
 	c := startQuickstart(t, quickstart(t))
-	found := awaitSamples(t, "localhost:9464")
+	page := pageAt("localhost:9464").awaitCheck(t)
 	series := func(instance, family string, port int) string {
 		address := map[string]string{"ipv4": "127.0.0.1", "ipv6": "::1"}[family]
 		return fmt.Sprintf("{network_peer_address=%s network_type=%s server_address=localhost server_port=%d tcpcheck_instance=%s}", address, family, port, instance)
@@ -49,19 +48,19 @@ func TestQuickstart(t *testing.T) {
 		series("both", "ipv6", 14318):    1,
 		series("closed", "ipv4", 14319):  0,
 		series("closed", "ipv6", 14319):  0,
-	}, only(found, canConnect))
+	}, page.Values(canConnect))
 
-	times := only(found, responseTime)
+	times := page.Values(responseTime)
 	assert.ElementsMatch(t, []string{series("v4 only", "ipv4", 14317), series("both", "ipv4", 14318), series("both", "ipv6", 14318)}, slices.Collect(maps.Keys(times)))
 	for _, seconds := range times {
 		assert.Positive(t, seconds)
 	}
-	for name := range found {
-		assert.NotContains(t, name, "_ratio")
+	for _, sample := range page {
+		assert.NotContains(t, sample.Name, "_ratio")
 	}
-	own, err := samples(t, "localhost:18888")
+	own, err := harness.ReadPage("localhost:18888")
 	require.NoError(t, err)
-	assert.Contains(t, only(own, "otelcol_scraper_errored_metric_points"), "{receiver=tcpcheck scraper=tcpcheck}")
+	assert.Contains(t, own.Values("otelcol_scraper_errored_metric_points"), "{receiver=tcpcheck scraper=tcpcheck}")
 	c.Await(`cannot connect to "v4 only" ([::1]:14317) over ipv6: connection refused`, `"hint": "It connects over ipv4 and is refused over ipv6`)
 }
 
@@ -69,7 +68,7 @@ func TestQuickstart(t *testing.T) {
 func TestREADME(t *testing.T) {
 	testnet.RequireIPv6(t)
 	const file = "../README.md"
-	readme := read(t, file)
+	readme := harness.Read(t, file)
 	sample := regexp.MustCompile("(?s)```\n(network\\.tcp\\..*?)```").FindStringSubmatch(readme)
 	require.NotNil(t, sample)
 	c := startQuickstart(t, quickstart(t))
@@ -84,7 +83,7 @@ func TestREADME(t *testing.T) {
 	}
 	if *update {
 		readme = strings.Replace(readme, sample[1], printed.String(), 1)
-		require.NoError(t, os.WriteFile(file, []byte(readme), 0o600))
+		harness.Write(t, file, readme)
 		sample[1] = printed.String()
 	}
 	times := regexp.MustCompile(`(?m)(response_time{.*}) .*$`)
@@ -93,7 +92,7 @@ func TestREADME(t *testing.T) {
 	message := regexp.MustCompile("cannot connect to [^`\n]+").FindString(readme)
 	require.NotEmpty(t, message)
 	c.Await(message)
-	for line := range strings.Lines(read(t, "../examples/quickstart.yaml")) {
+	for line := range strings.Lines(harness.Read(t, "../examples/quickstart.yaml")) {
 		assert.LessOrEqual(t, len(line), 80+len("\n"), line)
 	}
 }

@@ -3,19 +3,15 @@ package e2e
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/tcpcheckreceiver/e2e/harness"
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
@@ -27,9 +23,7 @@ const (
 
 // A name that has both families in the hosts file.
 func TestHostsFile(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, to mount a hosts file of its own")
-	}
+	harness.RequireRoot(t, "mount a hosts file of its own")
 	ipv4Only := testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
 	both := testnet.Listen(t, "tcp", "[::]:0").Port()
 	ipv6Only := testnet.Listen(t, "tcp6", "[::]:0").Port()
@@ -46,9 +40,9 @@ instances:
   - {name: name of one family and both asked for, host: four.test, port: %[2]d, address_families: [ipv4, ipv6]}
   - {name: name of the other family, host: six.test, port: %[2]d}
 `, ipv4Only, both, ipv6Only, neither))
-	c := startCommand(t, withHosts(t, "127.0.0.1 localhost four.test\n::1 localhost six.test\n", binary(t), "--config", config))
+	c := harness.Start(t, withHosts(t, "127.0.0.1 localhost four.test\n::1 localhost six.test\n", binary(t), "--config", config), harness.CollectorReady)
 
-	found := awaitSamples(t, page)
+	found := page.awaitCheck(t)
 	series := func(instance, host, family, address string, port uint16) string {
 		if address != "" {
 			address = "network_peer_address=" + address + " "
@@ -70,7 +64,7 @@ instances:
 		series("name of one family and both asked for", "four.test", "ipv4", "127.0.0.1", both): 1,
 		series("name of one family and both asked for", "four.test", "ipv6", "", both):          0,
 		series("name of the other family", "six.test", "ipv6", "::1", both):                     1,
-	}, only(found, canConnect))
+	}, found.Values(canConnect))
 	failure := func(errorType, family, host, instance string, port uint16) string {
 		return fmt.Sprintf("{error_type=%s network_type=%s server_address=%s server_port=%d tcpcheck_instance=%s}", errorType, family, host, port, instance)
 	}
@@ -81,8 +75,8 @@ instances:
 		failure("connection_refused", "ipv6", "localhost", "bound to neither", neither):           1,
 		failure("connection_refused", "ipv6", "localhost", "IPv6 asked for", ipv4Only):            1,
 		failure("no_address", "ipv6", "four.test", "name of one family and both asked for", both): 1,
-	}, only(found, errorsTotal))
-	assert.Len(t, only(found, responseTime), 1)
+	}, found.Values(errorsTotal))
+	assert.Len(t, found.Of(responseTime), 1)
 
 	c.Await(`cannot connect to "bound to IPv4" ([::1]:`, "over ipv6: connection refused", "127.0.0.1 together with ::1 is both")
 	c.Await(`cannot connect to "bound to IPv6" (127.0.0.1:`, "over ipv4: connection refused", "::1 together with 127.0.0.1 is both")
@@ -93,23 +87,15 @@ instances:
 func withHosts(t *testing.T, text string, command ...string) *exec.Cmd {
 	t.Helper()
 	hosts := filepath.Join(t.TempDir(), "hosts")
-	require.NoError(t, os.WriteFile(hosts, []byte(text), 0o600))
-	script := `mount --bind "$1" /etc/hosts && shift && exec "$@"`
-	return exec.Command("unshare", append([]string{"--mount", "sh", "-c", script, "sh", hosts}, command...)...)
+	harness.Write(t, hosts, text)
+	return harness.WithFile("/etc/hosts", hosts, command...)
 }
 
 // A check of ports 1000 and 2000 of localhost, as someone once pasted it.
 func TestQiitaInstances(t *testing.T) {
-	text, err := os.ReadFile("../testdata/qiita.yaml")
-	require.NoError(t, err)
-	config, page := pipeline(t, string(text))
+	config, page := pipeline(t, harness.Read(t, "../testdata/qiita.yaml"))
 	start(t, config)
-	found := only(awaitSamples(t, page), canConnect)
-	for _, instance := range []string{"qiita-sample-ec2-1", "qiita-sample-ec2-2"} {
-		assert.True(t, slices.ContainsFunc(slices.Collect(maps.Keys(found)), func(key string) bool {
-			return strings.Contains(key, "tcpcheck_instance="+instance)
-		}), "%s in %v", instance, found)
-	}
+	assert.Subset(t, instances(page.awaitCheck(t)), []string{"qiita-sample-ec2-1", "qiita-sample-ec2-2"})
 }
 
 // The options that come from the environment: a text keeps its digits, a number
@@ -123,7 +109,7 @@ func TestEnvironment(t *testing.T) {
 	start(t, config)
 	assert.Equal(t, map[string]float64{
 		fmt.Sprintf("{network_peer_address=127.0.0.1 network_type=ipv4 server_address=127.0.0.1 server_port=%d tcpcheck_instance=0123}", up.Port()): 1,
-	}, only(awaitSamples(t, page), canConnect))
+	}, page.awaitCheck(t).Values(canConnect))
 }
 
 // Shutdown does not wait for a target that never answers.
@@ -138,7 +124,7 @@ instances:
   - {name: up, endpoint: %q, timeout: 1s, min_collection_interval: 1s}
 `, silent, up))
 	c := start(t, config)
-	awaitSamples(t, page) // the other target's: the silent one's check is under way
+	page.awaitCheck(t) // the other target's: the silent one's check is under way
 	t.Logf("the process took %v to end, with a check under way whose timeout is 10s", c.Stop())
 	assert.NotContains(t, c.Output(), "silent")
 }
@@ -156,17 +142,17 @@ instances:
   - {name: no host, host: 127.0.0.1, port: %[1]d, empty_default_hostname: true, tags: ["team:x"]}
 `, port))
 	start(t, config)
+	all := page.await(t, func(page harness.Page) bool { return len(page.Of(canConnect)) == 5 })
+	assert.ElementsMatch(t, []string{"plain", "odd", "resource", "service", "no host"}, instances(all))
+}
+
+// instances returns the instances of which a page has results.
+func instances(page harness.Page) []string {
 	var names []string
-	require.Eventually(t, func() bool {
-		found, err := samples(t, page)
-		names = names[:0]
-		for series := range only(found, canConnect) {
-			_, name, _ := strings.Cut(series, "tcpcheck_instance=")
-			names = append(names, strings.TrimRight(strings.SplitN(name, " team", 2)[0], "}"))
-		}
-		return err == nil && len(names) == 5
-	}, patience, 50*time.Millisecond, "%q", &names)
-	assert.ElementsMatch(t, []string{"plain", "odd", "resource", "service", "no host"}, names)
+	for _, sample := range page.Of(canConnect) {
+		names = append(names, sample.Labels["tcpcheck_instance"])
+	}
+	return names
 }
 
 // All mistakes at once, each with its place, and nothing starts.

@@ -62,22 +62,22 @@ func newCapture(name string) (*capture, error) {
 }
 
 // handshakes ends the capture and returns the time from the first SYN to the
-// first SYN-ACK of each address that answered.
+// first SYN-ACK of each address that answered. The loopback interface shows a
+// packet as it goes and as it comes, of which the first counts.
 func (c *capture) handshakes() (map[netip.AddrPort]time.Duration, error) {
 	defer func() { _ = unix.Close(c.fd) }()
 	sent := make(map[netip.AddrPort]time.Time)
 	took := make(map[netip.AddrPort]time.Duration)
 	packet, control := make([]byte, 64), make([]byte, 64)
 	for {
-		n, controlLength, _, from, err := unix.Recvmsg(c.fd, packet, control, 0)
+		n, controlLength, _, _, err := unix.Recvmsg(c.fd, packet, control, 0)
 		if errors.Is(err, unix.EAGAIN) {
 			return took, nil
 		}
 		if err != nil {
 			return nil, os.NewSyscallError("recvmsg", err)
 		}
-		// The loopback interface shows a packet as it goes and as it comes.
-		if link, ok := from.(*unix.SockaddrLinklayer); !ok || link.Pkttype != unix.PACKET_OUTGOING || n < 40 {
+		if n < 40 {
 			continue
 		}
 		at, err := timestamp(control[:controlLength])

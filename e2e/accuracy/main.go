@@ -2,8 +2,8 @@
 
 // Command accuracy measures how true the receiver's response times are under
 // load, beside those of a plain net.Dialer timed by the clock, in one run: on
-// loopback, where a packet capture has the truth, and against a test peer that
-// answers after programmed delays and records the real ones.
+// loopback, and against a test peer that answers after programmed delays. A packet
+// capture has the truth.
 package main
 
 import (
@@ -14,11 +14,11 @@ import (
 	"os"
 	"time"
 
-	"example.com/tcpcheckreceiver/e2e/loopback"
-	"example.com/tcpcheckreceiver/e2e/tunpeer"
+	"example.com/tcpcheckreceiver/e2e/harness"
+	"example.com/tcpcheckreceiver/e2e/peers"
 )
 
-func main() { os.Exit(tunpeer.InNamespace(run)) }
+func main() { os.Exit(harness.InNamespace("", run)) }
 
 // method measures the handshakes with all of targets at the same time, and
 // returns the times that it has of them.
@@ -36,11 +36,15 @@ func run() int {
 	onLoopback := flag.Int("loopback", 10_000, "targets on loopback")
 	behindPeer := flag.Int("peer", 2_000, "targets behind the test peer")
 	serve := flag.String("serve", "", "serve connections to this address, for the measuring process")
+	delay := flag.Duration("delay", 0, "be the test peer, with this delay, for the measuring process")
 	flag.Parse()
-	if *serve != "" {
-		return report(loopback.Serve(*serve))
+	switch {
+	case *serve != "":
+		return report(peers.Serve(*serve))
+	case *delay != 0:
+		return report(peers.ServeHosts(peers.Behaviour{Delay: *delay}))
 	}
-	if err := tunpeer.Available(); err != nil {
+	if err := peers.Available(); err != nil {
 		return report(err)
 	}
 	fmt.Printf("%-12s %-10s %7s  %29s  %29s  %29s\n", "", "", "", "true time", "reported time", "error")
@@ -59,14 +63,39 @@ func report(err error) int {
 // measureLoopback measures n targets, distinct addresses of 127.0.0.0/8 that
 // another process serves.
 func measureLoopback(n int) error {
-	server, err := loopback.Start("-serve", "0.0.0.0:0")
+	server, err := peers.StartServer("-serve", "0.0.0.0:0")
 	if err != nil {
 		return err
 	}
 	defer server.Stop()
-	targets := server.Targets(n)
+	return measure("loopback", "lo", server.Targets(n), 100*time.Microsecond)
+}
+
+// measurePeer measures n targets behind a test peer, which is another process, for each
+// of its delays.
+func measurePeer(n int) error {
+	targets := make([]netip.AddrPort, n)
+	for i := range targets {
+		targets[i] = netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18, byte(1 + i>>8), byte(i)}), 80)
+	}
+	for _, delay := range []time.Duration{time.Millisecond, 20 * time.Millisecond, 150 * time.Millisecond} {
+		server, err := peers.StartServer("-delay", delay.String())
+		if err != nil {
+			return err
+		}
+		err = measure(fmt.Sprintf("peer, %v", delay), peers.Device, targets, max(time.Millisecond, delay/100))
+		server.Stop()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measure prints a line for each method, with the truth as it is on a device.
+func measure(name, device string, targets []netip.AddrPort, goal time.Duration) error {
 	for _, m := range methods {
-		capture, err := newCapture("lo")
+		capture, err := newCapture(device)
 		if err != nil {
 			return err
 		}
@@ -75,41 +104,8 @@ func measureLoopback(n int) error {
 		if err := errors.Join(err, captureErr); err != nil {
 			return err
 		}
-		if err := compare("loopback", m.name, n, truth, reported, 100*time.Microsecond); err != nil {
+		if err := compare(name, m.name, len(targets), truth, reported, goal); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// measurePeer measures n targets behind a peer for each of its delays.
-func measurePeer(n int) error {
-	peer, err := tunpeer.Open("peer0", netip.MustParsePrefix("198.18.0.0/16"))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = peer.Close() }()
-	targets := make([]netip.AddrPort, n)
-	for i := range targets {
-		targets[i] = netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18, byte(1 + i>>8), byte(i)}), 80)
-	}
-	for _, delay := range []time.Duration{time.Millisecond, 20 * time.Millisecond, 150 * time.Millisecond} {
-		peer.SetDefault(tunpeer.Behaviour{Delay: delay})
-		for _, m := range methods {
-			peer.ResetHandshakes()
-			reported, err := m.measure(targets)
-			if err != nil {
-				return err
-			}
-			truth := make(map[netip.AddrPort]time.Duration)
-			for _, handshake := range peer.Handshakes() {
-				if handshake.SYNs == 1 { // of others the peer does not know when the first one was sent
-					truth[handshake.Peer] = handshake.Delay
-				}
-			}
-			if err := compare(fmt.Sprintf("peer, %v", delay), m.name, n, truth, reported, max(time.Millisecond, delay/100)); err != nil {
-				return err
-			}
 		}
 	}
 	return nil

@@ -11,22 +11,22 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.uber.org/zap"
 
-	"example.com/tcpcheckreceiver/e2e/inprocess"
+	"example.com/tcpcheckreceiver/e2e/harness"
 )
 
-// patience bounds a measurement.
-const patience = time.Minute
-
-// collect measures by one collection of the receiver, made by its factory.
+// collect measures by one collection of the receiver.
 func collect(targets []netip.AddrPort) (map[netip.AddrPort]time.Duration, error) {
 	instances := make([]any, len(targets))
 	for i, target := range targets {
 		instances[i] = map[string]any{"name": fmt.Sprint(i), "endpoint": target.String(), "collect_response_time": true, "min_collection_interval": "1h"}
 	}
+	config := confmap.NewFromStringMap(map[string]any{"initial_delay": 0, "instances": instances})
 	collected := make(chan pmetric.Metrics, 1)
-	receiver, err := inprocess.Start(map[string]any{"initial_delay": 0, "instances": instances}, func(_ context.Context, metrics pmetric.Metrics) error {
+	receiver, err := harness.StartReceiver(config, zap.NewNop(), func(_ context.Context, metrics pmetric.Metrics) error {
 		collected <- metrics
 		return nil
 	})
@@ -37,7 +37,7 @@ func collect(targets []netip.AddrPort) (map[netip.AddrPort]time.Duration, error)
 	select {
 	case metrics := <-collected:
 		return responseTimes(metrics), receiver.Shutdown(ctx)
-	case <-time.After(patience):
+	case <-time.After(harness.Patience):
 		return nil, errors.Join(errors.New("no collection"), receiver.Shutdown(ctx))
 	}
 }
@@ -45,16 +45,11 @@ func collect(targets []netip.AddrPort) (map[netip.AddrPort]time.Duration, error)
 // responseTimes returns those of a collection, by address.
 func responseTimes(metrics pmetric.Metrics) map[netip.AddrPort]time.Duration {
 	times := make(map[netip.AddrPort]time.Duration)
-	for _, metric := range metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
-		if metric.Name() != "network.tcp.response_time" {
-			continue
-		}
-		for _, point := range metric.Gauge().DataPoints().All() { // none has ended, at the first collection
-			address, _ := point.Attributes().Get("network.peer.address")
-			port, _ := point.Attributes().Get("server.port")
-			target := netip.AddrPortFrom(netip.MustParseAddr(address.Str()), uint16(port.Int()))
-			times[target] = time.Duration(point.DoubleValue() * float64(time.Second))
-		}
+	for _, point := range harness.Points(metrics, "network.tcp.response_time") {
+		address, _ := point.Attributes().Get("network.peer.address")
+		port, _ := point.Attributes().Get("server.port")
+		target := netip.AddrPortFrom(netip.MustParseAddr(address.Str()), uint16(port.Int()))
+		times[target] = time.Duration(point.DoubleValue() * float64(time.Second))
 	}
 	return times
 }
@@ -66,7 +61,7 @@ func dial(targets []netip.AddrPort) (map[netip.AddrPort]time.Duration, error) {
 	var dials sync.WaitGroup
 	for i, target := range targets {
 		dials.Go(func() {
-			dialer := net.Dialer{Timeout: patience}
+			dialer := net.Dialer{Timeout: harness.Patience}
 			began := time.Now()
 			conn, err := dialer.Dial("tcp", target.String())
 			times[i] = time.Since(began)

@@ -13,11 +13,11 @@ import (
 	"strings"
 	"time"
 
-	"example.com/tcpcheckreceiver/e2e/loopback"
-	"example.com/tcpcheckreceiver/e2e/tunpeer"
+	"example.com/tcpcheckreceiver/e2e/harness"
+	"example.com/tcpcheckreceiver/e2e/peers"
 )
 
-func main() { os.Exit(tunpeer.InNamespace(run)) }
+func main() { os.Exit(harness.InNamespace("", run)) }
 
 var profile string
 
@@ -36,14 +36,14 @@ func run() int {
 	serve := flag.String("serve", "", "serve connections to this address, for the measuring process")
 	flag.Parse()
 	if *serve != "" {
-		return report(loopback.Serve(*serve))
+		return report(peers.Serve(*serve))
 	}
-	server, err := loopback.Start("-serve", "0.0.0.0:20000")
+	server, err := peers.StartServer("-serve", "0.0.0.0:20000")
 	if err != nil {
 		return report(err)
 	}
 	defer server.Stop()
-	hole, closeHole, err := loopback.KeepSilent(netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
+	hole, closeHole, err := peers.KeepSilent(netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
 	if err != nil {
 		return report(err)
 	}
@@ -83,12 +83,12 @@ func report(err error) int {
 }
 
 // targetsIn returns n targets that are in a state, and how many of them answer.
-func targetsIn(state string, n int, server *loopback.Server) ([]netip.AddrPort, error) {
+func targetsIn(state string, n int, server *peers.Server) ([]netip.AddrPort, error) {
 	switch state {
 	case "up":
 		return server.Targets(n), nil
 	case "refused":
-		return loopback.Targets(n, 1), nil
+		return peers.Targets(n, 1), nil
 	case "silent":
 		targets := server.Targets(n)
 		for i := 0; i < n; i += 10 {
@@ -101,7 +101,7 @@ func targetsIn(state string, n int, server *loopback.Server) ([]netip.AddrPort, 
 
 // measure prints the lines of one state and number of targets, and returns what the
 // receiver's collections are like.
-func measure(state string, n, rounds int, server *loopback.Server) (promise, error) {
+func measure(state string, n, rounds int, server *peers.Server) (promise, error) {
 	targets, err := targetsIn(state, n, server)
 	if err != nil {
 		return promise{}, err

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"example.com/tcpcheckreceiver/e2e/loopback"
+	"example.com/tcpcheckreceiver/e2e/peers"
 )
 
 // promise is what a collection with response times is like.
@@ -23,7 +23,7 @@ type promise struct {
 }
 
 // measurePromise makes a collection, which is the second one of a receiver.
-func measurePromise(state string, targets []netip.AddrPort, server *loopback.Server) (promise, error) {
+func measurePromise(state string, targets []netip.AddrPort, server *peers.Server) (promise, error) {
 	r, err := newReceiver(targets, map[string]any{"collect_response_time": true})
 	if err != nil {
 		return promise{}, err

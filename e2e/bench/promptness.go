@@ -6,8 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -19,14 +19,12 @@ import (
 
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.uber.org/zap"
 
 	"example.com/tcpcheckreceiver"
-	"example.com/tcpcheckreceiver/e2e/inprocess"
-	"example.com/tcpcheckreceiver/e2e/loopback"
+	"example.com/tcpcheckreceiver/e2e/harness"
+	"example.com/tcpcheckreceiver/e2e/peers"
 )
-
-// patience bounds the waits for what is certain to come.
-const patience = 10 * time.Minute
 
 // measurePromptness prints how long it takes to read a configuration, to start with
 // it, and to stop.
@@ -39,7 +37,7 @@ func measurePromptness() error {
 func measureConfig() error {
 	took := make(map[int]time.Duration)
 	for _, n := range []int{10_000, 100_000} {
-		conf := confmap.NewFromStringMap(map[string]any{"instances": instancesOf(loopback.Targets(n, 80), map[string]any{
+		conf := confmap.NewFromStringMap(map[string]any{"instances": instancesOf(peers.Targets(n, 80), map[string]any{
 			"timeout": "5s", "collect_response_time": true, "tags": []any{"env:prod", "team:payments"}, "service": "checkout", "ip_cache_duration": 60,
 		})})
 		began := time.Now()
@@ -60,8 +58,9 @@ func measureConfig() error {
 
 // measureShutdown measures the shutdown with n checks under way.
 func measureShutdown(n int) error {
-	r, err := inprocess.Start(map[string]any{"initial_delay": 0, "instances": instancesOf(loopback.Targets(n, silentPort), nil)},
-		func(context.Context, pmetric.Metrics) error { return nil })
+	r, err := harness.StartReceiver(confmap.NewFromStringMap(map[string]any{
+		"initial_delay": 0, "instances": instancesOf(peers.Targets(n, silentPort), nil),
+	}), zap.NewNop(), func(context.Context, pmetric.Metrics) error { return nil })
 	if err != nil {
 		return err
 	}
@@ -95,7 +94,7 @@ func measureStart(n int) error {
 		targets int
 		inFile  bool
 	}{{1, false}, {n, false}, {n, true}, {10 * n, true}} {
-		took, err := start(binary, folder, loopback.Targets(run.targets, 1), run.inFile)
+		took, err := start(binary, folder, peers.Targets(run.targets, 1), run.inFile)
 		if err != nil {
 			return err
 		}
@@ -115,18 +114,13 @@ func measureStart(n int) error {
 // beside it, and returns how long it took until it exported points.
 func start(binary, folder string, targets []netip.AddrPort, inFile bool) (time.Duration, error) {
 	exported := make(chan time.Time, 1)
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	sink := &http.Server{ReadHeaderTimeout: patience, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	sink := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		select {
 		case exported <- time.Now():
 		default:
 		}
-	})}
-	go func() { _ = sink.Serve(listener) }() // until it is closed
-	defer func() { _ = sink.Close() }()
+	}))
+	defer sink.Close()
 	config, instances := filepath.Join(folder, "collector.yaml"), instancesYAML(targets)
 	if inFile {
 		file := filepath.Join(folder, "instances.yaml")
@@ -135,7 +129,7 @@ func start(binary, folder string, targets []netip.AddrPort, inFile bool) (time.D
 		}
 		instances = "instances_file: " + file
 	}
-	if err := os.WriteFile(config, []byte(pipeline(instances, listener.Addr())), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(pipeline(instances, sink.URL)), 0o600); err != nil {
 		return 0, err
 	}
 	process := exec.Command(binary, "--config", config)
@@ -151,7 +145,7 @@ func start(binary, folder string, targets []netip.AddrPort, inFile bool) (time.D
 	select {
 	case at := <-exported:
 		return at.Sub(began), nil
-	case <-time.After(patience):
+	case <-time.After(harness.Patience):
 		return 0, errors.New("the collector exports nothing")
 	}
 }
@@ -166,13 +160,13 @@ func instancesYAML(targets []netip.AddrPort) string {
 }
 
 // pipeline returns the collector's configuration with these options of the receiver.
-func pipeline(instances string, sink net.Addr) string {
+func pipeline(instances, sink string) string {
 	return fmt.Sprintf(`receivers:
   tcpcheck:
     initial_delay: 0
     %s
 exporters:
-  otlp_http: {endpoint: "http://%s"}
+  otlp_http: {endpoint: %q}
 service:
   telemetry: {metrics: {level: none}, logs: {level: fatal}}
   pipelines:

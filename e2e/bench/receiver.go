@@ -11,10 +11,12 @@ import (
 	"runtime/pprof"
 	"time"
 
+	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	collector "go.opentelemetry.io/collector/receiver"
+	"go.uber.org/zap"
 
-	"example.com/tcpcheckreceiver/e2e/inprocess"
+	"example.com/tcpcheckreceiver/e2e/harness"
 )
 
 // receiver is the receiver, whose collections are held back between rounds.
@@ -58,9 +60,9 @@ func newReceiver(targets []netip.AddrPort, options map[string]any) (*receiver, e
 	before := heap()
 	r := &receiver{targets: len(targets), collected: make(chan collection), release: make(chan struct{}), stopped: make(chan struct{})}
 	var err error
-	r.metrics, err = inprocess.Start(map[string]any{
+	r.metrics, err = harness.StartReceiver(confmap.NewFromStringMap(map[string]any{
 		"initial_delay": 0, "collection_interval": timeout.String(), "instances": instancesOf(targets, options),
-	}, r.consume)
+	}), zap.NewNop(), r.consume)
 	if err != nil {
 		return nil, err
 	}
@@ -83,22 +85,11 @@ func heap() uint64 {
 // consume tells of a collection, and holds the receiver back until it is released.
 func (r *receiver) consume(_ context.Context, metrics pmetric.Metrics) error {
 	c := collection{points: metrics.DataPointCount(), delivered: time.Now()}
-	for _, rm := range metrics.ResourceMetrics().All() {
-		for _, metric := range rm.ScopeMetrics().At(0).Metrics().All() {
-			if metric.Type() != pmetric.MetricTypeGauge {
-				continue
-			}
-			c.began = metric.Gauge().DataPoints().At(0).Timestamp().AsTime()
-			if metric.Name() != "network.tcp.response_time" {
-				continue
-			}
-			for _, point := range metric.Gauge().DataPoints().All() {
-				if point.Flags().NoRecordedValue() {
-					continue // down, and up before
-				}
-				c.responseTimes = append(c.responseTimes, time.Duration(point.DoubleValue()*float64(time.Second)))
-			}
-		}
+	for _, point := range harness.Points(metrics, "network.tcp.can_connect") {
+		c.began = point.Timestamp().AsTime()
+	}
+	for _, point := range harness.Points(metrics, "network.tcp.response_time") {
+		c.responseTimes = append(c.responseTimes, time.Duration(point.DoubleValue()*float64(time.Second)))
 	}
 	select {
 	case r.collected <- c:

@@ -4,9 +4,9 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"strings"
 	"time"
+
+	"github.com/prometheus/procfs"
 )
 
 func printHeader() {
@@ -40,16 +40,15 @@ func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
 
 // peak returns the largest resident memory of this process so far.
 func peak() string {
-	status, err := os.ReadFile("/proc/self/status")
+	process, err := procfs.Self()
 	if err != nil {
 		return "?"
 	}
-	for line := range strings.Lines(string(status)) {
-		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			return strings.TrimSpace(value)
-		}
+	status, err := process.NewStatus()
+	if err != nil {
+		return "?"
 	}
-	return "?"
+	return fmt.Sprintf("%d kB", status.VmHWM>>10)
 }
 
 // goal is a figure that is to be at most limit.

@@ -5,12 +5,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
-	"example.com/tcpcheckreceiver/e2e/process"
+	"example.com/tcpcheckreceiver/e2e/harness"
 )
 
 // hostname is what the collector calls the machine that it runs on.
@@ -19,30 +16,37 @@ const hostname = "checks-1"
 // program returns the path of the distribution for Datadog.
 func program(t *testing.T) string {
 	t.Helper()
-	return process.Program(t, "COLLECTOR", "e2e-datadog")
+	return harness.Binary(t, "COLLECTOR", "e2e-datadog")
 }
 
 // start runs examples/datadog.yaml with other options of the receiver, and more
 // arguments, to send to the intake. The collector is stopped at the end of the test.
 func start(t *testing.T, to *intake, receiver string, more ...string) {
 	t.Helper()
-	process.Start(t, withEnvironment(exec.Command(program(t), append(arguments(t, to, receiver), more...)...)), process.CollectorReady)
+	harness.Start(t, withEnvironment(exec.Command(program(t), append(arguments(t, to, receiver), more...)...)), harness.CollectorReady)
 }
 
-// startWithHosts is start on a machine whose hosts file is the file hosts. It
-// needs root.
-func startWithHosts(t *testing.T, to *intake, hosts, receiver string) {
+// bothHosts are the lines of a hosts file in which both.test has both families.
+const bothHosts = "127.0.0.1 both.test\n::1 both.test\n"
+
+// startWithHosts starts a collector, with options of the receiver, on a machine whose
+// hosts file has this text. It returns the intake that it sends to, and the file: what
+// is written to it again, the collector reads within seconds.
+func startWithHosts(t *testing.T, text, receiver string) (in *intake, hosts string) {
 	t.Helper()
-	script := `mount --bind "$1" /etc/hosts && shift && exec "$@"`
-	command := append([]string{"--mount", "sh", "-c", script, "sh", hosts, program(t)}, arguments(t, to, receiver)...)
-	process.Start(t, withEnvironment(exec.Command("unshare", command...)), process.CollectorReady)
+	harness.RequireRoot(t, "mount a hosts file of its own")
+	in, hosts = newIntake(t), filepath.Join(t.TempDir(), "hosts")
+	harness.Write(t, hosts, text)
+	command := append([]string{program(t)}, arguments(t, in, receiver)...)
+	harness.Start(t, withEnvironment(harness.WithFile("/etc/hosts", hosts, command...)), harness.CollectorReady)
+	return in, hosts
 }
 
 // arguments returns the arguments of the collector for start.
 func arguments(t *testing.T, to *intake, receiver string) []string {
 	t.Helper()
 	changes := filepath.Join(t.TempDir(), "changes.yaml")
-	require.NoError(t, os.WriteFile(changes, fmt.Appendf(nil, `
+	harness.Write(t, changes, fmt.Sprintf(`
 receivers:
   tcpcheck:
 %s
@@ -52,13 +56,8 @@ exporters:
     host_metadata: {enabled: false}
 service:
   telemetry: {metrics: {level: none}} # several of them run at a time
-`, indent(receiver), to.address), 0o600))
+`, harness.Indent(receiver, "    "), to.address))
 	return []string{"--config", "../../examples/datadog.yaml", "--config", changes}
-}
-
-// indent moves a block of YAML below the name of the receiver.
-func indent(text string) string {
-	return "    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ")
 }
 
 // withEnvironment sets what examples/datadog.yaml wants from the environment, and
@@ -66,19 +65,4 @@ func indent(text string) string {
 func withEnvironment(command *exec.Cmd) *exec.Cmd {
 	command.Env = []string{"PATH=" + os.Getenv("PATH"), "DD_API_KEY=" + apiKey, "DD_HOSTNAME=" + hostname}
 	return command
-}
-
-// writeHosts writes a hosts file. What is written to it again, the collector reads
-// within seconds.
-func writeHosts(t *testing.T, file, text string) {
-	t.Helper()
-	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-}
-
-// needRoot skips the test without the right to mount a hosts file.
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, to mount a hosts file of its own")
-	}
 }

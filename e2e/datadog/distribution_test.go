@@ -8,12 +8,14 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/tcpcheckreceiver/e2e/harness"
 )
 
 // The recorded modules, of which the program was built, are those that the builder
 // is asked for.
 func TestDistribution(t *testing.T) {
-	asked := regexp.MustCompile(`(?m)gomod: (\S+) (\S+)$`).FindAllStringSubmatch(readFile(t, "../../distributions/datadog/builder-config.yaml"), -1)
+	asked := regexp.MustCompile(`(?m)gomod: (\S+) (\S+)$`).FindAllStringSubmatch(harness.Read(t, "../../distributions/datadog/builder-config.yaml"), -1)
 	require.NotEmpty(t, asked)
 	info, err := buildinfo.ReadFile(program(t))
 	require.NoError(t, err)
@@ -29,8 +31,8 @@ func TestDistribution(t *testing.T) {
 // The distribution for Datadog has all that the other one has.
 func TestDistributionHasTheOther(t *testing.T) {
 	components := regexp.MustCompile(`(?m)^  - gomod: .*$`)
-	has := components.FindAllString(readFile(t, "../../distributions/datadog/builder-config.yaml"), -1)
-	other := components.FindAllString(readFile(t, "../../builder-config.yaml"), -1)
+	has := components.FindAllString(harness.Read(t, "../../distributions/datadog/builder-config.yaml"), -1)
+	other := components.FindAllString(harness.Read(t, "../../builder-config.yaml"), -1)
 	require.NotEmpty(t, other)
 	assert.Subset(t, has, other)
 	output, err := exec.Command(program(t), "components").CombinedOutput()

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/tcpcheckreceiver/e2e/harness"
 )
 
 // Each row of the tables of docs/migrating-from-datadog.md names a test of this
@@ -20,7 +22,7 @@ func TestDocument(t *testing.T) {
 	tests := testNames(t)
 	named := regexp.MustCompile("`(Test[^` ]*)`")
 	rows := 0
-	for line := range strings.Lines(readFile(t, "../../docs/migrating-from-datadog.md")) {
+	for line := range strings.Lines(harness.Read(t, "../../docs/migrating-from-datadog.md")) {
 		names := named.FindAllStringSubmatch(line, -1)
 		for _, name := range names {
 			assert.Contains(t, tests, name[1])

@@ -1,5 +1,5 @@
 // Package datadog tests what arrives at Datadog: the distribution for Datadog as a
-// process, and its intake for metrics on loopback.
+// process, and its intake for metrics on peers.
 package datadog
 
 import (
@@ -17,6 +17,8 @@ import (
 	"github.com/DataDog/agent-payload/v5/gogen"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/tcpcheckreceiver/e2e/harness"
 )
 
 const (
@@ -24,9 +26,6 @@ const (
 	responseTime = "network.tcp.response_time"
 	failures     = "tcpcheck.errors"
 )
-
-// patience bounds every wait for an event that is certain to come.
-const patience = 2 * time.Minute
 
 // apiKey has the form of a key, and is none.
 const apiKey = "00000000000000000000000000000000"
@@ -72,7 +71,7 @@ func (i *intake) open() {
 	listener, err := net.Listen("tcp4", i.address)
 	require.NoError(i.t, err)
 	i.address = listener.Addr().String()
-	i.server = &http.Server{Handler: i, ReadHeaderTimeout: patience}
+	i.server = &http.Server{Handler: i, ReadHeaderTimeout: harness.Patience}
 	go func() { _ = i.server.Serve(listener) }() // always an error, in the end
 }
 
@@ -187,7 +186,7 @@ func (i *intake) await(metric, instance string, count int) []point {
 // awaitThat returns the points of a metric of an instance once they are as wanted.
 func (i *intake) awaitThat(metric, instance string, wanted func([]point) bool) []point {
 	i.t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(harness.Patience)
 	for {
 		points, changed := i.look(metric)
 		points = only(points, func(p point) bool { return p.instance() == instance })
@@ -212,7 +211,7 @@ func (i *intake) awaitRefused(count int) {
 		i.mu.Lock()
 		defer i.mu.Unlock()
 		return i.refused >= enough
-	}, patience, 50*time.Millisecond)
+	}, harness.Patience, 50*time.Millisecond)
 }
 
 // only returns the points that are wanted.

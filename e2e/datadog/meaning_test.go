@@ -12,10 +12,8 @@ import (
 // What a query that groups by instance says of a service that is bound to IPv4
 // only: as it is, and with each of the lines that restore the old meaning.
 func TestMeaning(t *testing.T) {
-	needRoot(t)
 	port := testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
-	in := newIntake(t)
-	startWithHosts(t, in, hostsOfBoth(t), fmt.Sprintf(`
+	in, _ := startWithHosts(t, bothHosts, fmt.Sprintf(`
 collection_interval: 1s
 instances:
   - {name: as it is, host: both.test, port: %[1]d}
@@ -52,12 +50,10 @@ instances:
 // One point for each instance, which is 1 if any address connects, or only if
 // every one does.
 func TestOnePoint(t *testing.T) {
-	needRoot(t)
 	port := testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
 	assertOnePoint := func(t *testing.T, strategy string, value float64) {
 		t.Helper()
-		in := newIntake(t)
-		startWithHosts(t, in, hostsOfBoth(t), fmt.Sprintf(`
+		in, _ := startWithHosts(t, bothHosts, fmt.Sprintf(`
 collection_interval: 1s
 instances: [{name: web, host: both.test, port: %d, collect_response_time: true}]
 metrics:

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"testing"
 
@@ -13,17 +12,15 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"example.com/tcpcheckreceiver/e2e/process"
+	"example.com/tcpcheckreceiver/e2e/harness"
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
 // The tags of each metric, for a service that is bound to IPv4 only.
 func TestTags(t *testing.T) {
-	needRoot(t)
 	up := testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
 	port := fmt.Sprint(up)
-	in := newIntake(t)
-	startWithHosts(t, in, hostsOfBoth(t), fmt.Sprintf(`
+	in, _ := startWithHosts(t, bothHosts, fmt.Sprintf(`
 collection_interval: 1s
 instances:
   - {name: "web (eu-1)", host: both.test, port: %d, collect_response_time: true, service: checkout, tags: ["env:prod"]}
@@ -33,15 +30,13 @@ instances:
 	connects := in.await(canConnect, "web (eu-1)", 2)
 
 	t.Run("can_connect", func(t *testing.T) {
-		t.Run("instance", func(t *testing.T) { assert.Equal(t, []string{"web_eu_1"}, values(connects, "instance")) })
-		t.Run("target_host", func(t *testing.T) { assert.Equal(t, []string{"both.test"}, values(connects, "target_host")) })
-		t.Run("port", func(t *testing.T) { assert.Equal(t, []string{port}, values(connects, "port")) })
-		t.Run("address", func(t *testing.T) { assert.Equal(t, []string{"127.0.0.1", "::1"}, values(connects, "address")) })
-		t.Run("service", func(t *testing.T) { assert.Equal(t, []string{"checkout"}, values(connects, "service")) })
-		t.Run("tags", func(t *testing.T) { assert.Equal(t, []string{"prod"}, values(connects, "env")) })
-		t.Run("tcpcheck.instance", func(t *testing.T) {
-			assert.Equal(t, []string{"web (eu-1)"}, values(connects, "tcpcheck.instance"))
-		})
+		t.Run("instance", has(connects, "instance", "web_eu_1"))
+		t.Run("target_host", has(connects, "target_host", "both.test"))
+		t.Run("port", has(connects, "port", port))
+		t.Run("address", has(connects, "address", "127.0.0.1", "::1"))
+		t.Run("service", has(connects, "service", "checkout"))
+		t.Run("tags", has(connects, "env", "prod"))
+		t.Run("tcpcheck.instance", has(connects, "tcpcheck.instance", "web (eu-1)"))
 		t.Run("network.type", func(t *testing.T) {
 			for _, p := range connects {
 				assert.InDelta(t, map[string]float64{"ipv4": 1, "ipv6": 0}[p.tags["network.type"]], p.value, 0)
@@ -53,15 +48,13 @@ instances:
 		})
 	})
 	t.Run("response_time", func(t *testing.T) {
-		t.Run("url", func(t *testing.T) { assert.Equal(t, []string{"both.test:" + port}, values(times, "url")) })
-		t.Run("instance", func(t *testing.T) { assert.Equal(t, []string{"web (eu-1)"}, values(times, "instance")) })
-		t.Run("address", func(t *testing.T) { assert.Equal(t, []string{"127.0.0.1"}, values(times, "address")) })
-		t.Run("service", func(t *testing.T) { assert.Equal(t, []string{"checkout"}, values(times, "service")) })
-		t.Run("tags", func(t *testing.T) { assert.Equal(t, []string{"prod"}, values(times, "env")) })
-		t.Run("tcpcheck.instance", func(t *testing.T) {
-			assert.Equal(t, []string{"web (eu-1)"}, values(times, "tcpcheck.instance"))
-		})
-		t.Run("network.type", func(t *testing.T) { assert.Equal(t, []string{"ipv4"}, values(times, "network.type")) })
+		t.Run("url", has(times, "url", "both.test:"+port))
+		t.Run("instance", has(times, "instance", "web (eu-1)"))
+		t.Run("address", has(times, "address", "127.0.0.1"))
+		t.Run("service", has(times, "service", "checkout"))
+		t.Run("tags", has(times, "env", "prod"))
+		t.Run("tcpcheck.instance", has(times, "tcpcheck.instance", "web (eu-1)"))
+		t.Run("network.type", has(times, "network.type", "ipv4"))
 		t.Run("no_others", func(t *testing.T) {
 			assert.Equal(t, []string{"address", "env", "instance", "network.type", "service", "tcpcheck.instance", "url"}, keys(times))
 		})
@@ -102,7 +95,7 @@ instances:
 		for _, p := range in.await(responseTime, "up", 3) {
 			assert.Equal(t, gogen.MetricPayload_GAUGE, p.kind)
 			assert.Positive(t, p.value)
-			assert.Less(t, p.value, patience.Seconds(), "not in seconds")
+			assert.Less(t, p.value, harness.Patience.Seconds(), "not in seconds")
 		}
 		assert.Empty(t, of(in.arrived(responseTime), "down"))
 	})
@@ -157,10 +150,10 @@ func TestOneFailure(t *testing.T) {
 // The example as it is, but for the intake and what it takes from the environment.
 func TestExample(t *testing.T) {
 	in := newIntake(t)
-	text := readFile(t, "../../examples/datadog.yaml")
+	text := harness.Read(t, "../../examples/datadog.yaml")
 	command := withEnvironment(exec.Command(program(t), "--config", "../../examples/datadog.yaml",
 		"--config", "yaml:exporters::datadog::metrics::endpoint: http://"+in.address))
-	p := process.Start(t, command, process.CollectorReady)
+	p := harness.Start(t, command, harness.CollectorReady)
 	arrived := in.await(canConnect, "SSH of this machine", 1)[0]
 	assert.Contains(t, []float64{0, 1}, arrived.value)
 	assert.Equal(t, "SSH_of_this_machine", arrived.tags["instance"])
@@ -177,12 +170,12 @@ func TestExample(t *testing.T) {
 	assert.Contains(t, string(output), "api.key is not set")
 }
 
-// hostsOfBoth returns a hosts file in which both.test has both families.
-func hostsOfBoth(t *testing.T) string {
-	t.Helper()
-	hosts := filepath.Join(t.TempDir(), "hosts")
-	writeHosts(t, hosts, "127.0.0.1 both.test\n::1 both.test\n")
-	return hosts
+// has is the test that a tag has these values on points, and no other ones.
+func has(points []point, tag string, want ...string) func(*testing.T) {
+	return func(t *testing.T) {
+		t.Helper()
+		assert.Equal(t, want, values(points, tag))
+	}
 }
 
 // keys returns the keys of the tags of points, sorted.

@@ -3,8 +3,6 @@ package datadog
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -16,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/tcpcheckreceiver/e2e/harness"
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
@@ -23,14 +22,10 @@ import (
 // name, and returns what arrived.
 func states(t *testing.T) []point {
 	t.Helper()
-	needRoot(t)
 	both := testnet.Listen(t, "tcp", "[::]:0").Port()
 	ipv4 := testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
 	closed := testnet.ClosedPort(t, "127.0.0.1").Port()
-	in := newIntake(t)
-	hosts := filepath.Join(t.TempDir(), "hosts")
-	writeHosts(t, hosts, "127.0.0.1 both.test four.test\n::1 both.test\n")
-	startWithHosts(t, in, hosts, fmt.Sprintf(`
+	in, _ := startWithHosts(t, bothHosts+"127.0.0.1 four.test\n", fmt.Sprintf(`
 collection_interval: 2s
 instances:
   - {name: up, host: both.test, port: %d, service: web, collect_response_time: true}
@@ -127,7 +122,7 @@ var asides = []string{"UnparsedObject", "AdditionalProperties"}
 // readJSON reads a file as Datadog's client does, which knows all that is in it.
 func readJSON(t *testing.T, file string, into any) {
 	t.Helper()
-	require.NoError(t, json.Unmarshal([]byte(readFile(t, file)), into))
+	require.NoError(t, json.Unmarshal([]byte(harness.Read(t, file)), into))
 	var look func(place string, value reflect.Value)
 	look = func(place string, value reflect.Value) {
 		switch value.Kind() {
@@ -173,7 +168,7 @@ func requests(t *testing.T, file string) []request {
 			}
 		}
 	}
-	require.NoError(t, json.Unmarshal([]byte(readFile(t, file)), &dashboard))
+	require.NoError(t, json.Unmarshal([]byte(harness.Read(t, file)), &dashboard))
 	var found []request
 	for _, widget := range dashboard.Widgets {
 		require.NotEmpty(t, widget.Definition.Requests, widget.Definition.Title)
@@ -186,11 +181,4 @@ func requests(t *testing.T, file string) []request {
 	}
 	require.NotEmpty(t, found)
 	return found
-}
-
-func readFile(t *testing.T, file string) string {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	return string(text)
 }

@@ -2,7 +2,6 @@ package datadog
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -12,49 +11,29 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/tcpcheckreceiver/e2e/harness"
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
 // Every option of tcp_check, written as there.
 func TestOptions(t *testing.T) {
-	needRoot(t)
 	up := testnet.Listen(t, "tcp", "[::]:0").Port()
 	silent := testnet.BlackHole(t)
-	in := newIntake(t)
-	hosts := filepath.Join(t.TempDir(), "hosts")
-	writeHosts(t, hosts, "127.0.0.1 both.test\n::1 both.test\n127.0.0.2 many.test\n127.0.0.3 many.test\n")
-	startWithHosts(t, in, hosts, fmt.Sprintf(`
+	in, _ := startWithHosts(t, bothHosts+"127.0.0.2 many.test\n127.0.0.3 many.test\n", fmt.Sprintf(`
 collection_interval: 1s
 init_config:
   service: payments
 instances:
-  - name: as short as can be
-    host: both.test
-    port: %[1]d
-  - name: response time
-    host: both.test
-    port: %[1]d
-    collect_response_time: true
-  - name: short timeout
-    host: %[2]q
-    port: %[3]d
-    timeout: 0.5
-  - name: long timeout
-    host: %[2]q
-    port: %[3]d
-    timeout: 7200
-    min_collection_interval: 7200
-  - name: IPv4 only
-    host: both.test
-    port: %[1]d
-    ipv4_only: true
-  - name: every address
-    host: many.test
-    port: %[1]d
-    multiple_ips: true
-  - name: first address
-    host: many.test
-    port: %[1]d
+  - {name: as short as can be, host: both.test, port: %[1]d}
+  - {name: response time, host: both.test, port: %[1]d, collect_response_time: true}
+  - {name: short timeout, host: %[2]q, port: %[3]d, timeout: 0.5}
+  - {name: long timeout, host: %[2]q, port: %[3]d, timeout: 7200, min_collection_interval: 7200}
+  - {name: IPv4 only, host: both.test, port: %[1]d, ipv4_only: true}
+  - {name: every address, host: many.test, port: %[1]d, multiple_ips: true}
+  - {name: first address, host: many.test, port: %[1]d}
+  - {name: service, host: both.test, port: %[1]d, service: checkout}
+  - {name: seldom, host: both.test, port: %[1]d, min_collection_interval: 3600}
+  - {name: no host, host: both.test, port: %[1]d, empty_default_hostname: true}
   - name: tagged
     host: both.test
     port: %[1]d
@@ -62,18 +41,6 @@ instances:
     tags:
       - env:prod
       - doc:http://wiki/page
-  - name: service
-    host: both.test
-    port: %[1]d
-    service: checkout
-  - name: seldom
-    host: both.test
-    port: %[1]d
-    min_collection_interval: 3600
-  - name: no host
-    host: both.test
-    port: %[1]d
-    empty_default_hostname: true
   - name: patterns
     host: both.test
     port: %[1]d
@@ -91,8 +58,8 @@ instances:
 		assert.Equal(t, "as_short_as_can_be", short[0].tags["instance"])
 		assert.Equal(t, "as short as can be", short[0].tags["tcpcheck.instance"])
 	})
-	t.Run("host", func(t *testing.T) { assert.Equal(t, []string{"both.test"}, values(short, "target_host")) })
-	t.Run("port", func(t *testing.T) { assert.Equal(t, []string{port}, values(short, "port")) })
+	t.Run("host", has(short, "target_host", "both.test"))
+	t.Run("port", has(short, "port", port))
 	t.Run("timeout", func(t *testing.T) {
 		assert.Equal(t, []string{"timeout"}, values(in.await(failures, "short timeout", 2), "error.type"))
 		assert.Zero(t, in.await(canConnect, "short timeout", 1)[0].value)
@@ -121,7 +88,7 @@ instances:
 	t.Run("service", func(t *testing.T) {
 		assert.Equal(t, []string{"checkout"}, values(in.await(canConnect, "service", 1), "service"))
 	})
-	t.Run("init_config.service", func(t *testing.T) { assert.Equal(t, []string{"payments"}, values(short, "service")) })
+	t.Run("init_config.service", has(short, "service", "payments"))
 	t.Run("min_collection_interval", func(t *testing.T) {
 		// One check at the start, of both addresses, and none while others have many.
 		in.await(canConnect, "as short as can be", 8)
@@ -141,14 +108,13 @@ instances:
 	})
 }
 
+// moved says that a check has gone to the new address of TestIPCacheDuration.
+func moved(points []point) bool { return slices.Contains(values(points, "address"), "127.0.0.3") }
+
 // A name moves to another address, and the old one still answers.
 func TestIPCacheDuration(t *testing.T) {
-	needRoot(t)
 	port := testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
-	in := newIntake(t)
-	hosts := filepath.Join(t.TempDir(), "hosts")
-	writeHosts(t, hosts, "127.0.0.2 moves.test\n")
-	startWithHosts(t, in, hosts, fmt.Sprintf(`
+	in, hosts := startWithHosts(t, "127.0.0.2 moves.test\n", fmt.Sprintf(`
 collection_interval: 1s
 instances:
   - {name: every time, host: moves.test, port: %[1]d, ip_cache_duration: 0}
@@ -156,8 +122,7 @@ instances:
   - {name: until an error, host: moves.test, port: %[1]d}
 `, port))
 	in.await(canConnect, "until an error", 1)
-	writeHosts(t, hosts, "127.0.0.3 moves.test\n")
-	moved := func(points []point) bool { return slices.Contains(values(points, "address"), "127.0.0.3") }
+	harness.Write(t, hosts, "127.0.0.3 moves.test\n")
 	in.awaitThat(canConnect, "every time", moved)
 	in.awaitThat(canConnect, "a second", moved)
 	assert.Equal(t, []string{"127.0.0.2"}, values(of(in.arrived(canConnect), "until an error"), "address"))
@@ -165,19 +130,15 @@ instances:
 
 // Addresses that still connect are not used for ever.
 func TestMaxIPCacheDuration(t *testing.T) {
-	needRoot(t)
 	port := testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
-	in := newIntake(t)
-	hosts := filepath.Join(t.TempDir(), "hosts")
-	writeHosts(t, hosts, "127.0.0.2 moves.test\n")
-	startWithHosts(t, in, hosts, fmt.Sprintf(`
+	in, hosts := startWithHosts(t, "127.0.0.2 moves.test\n", fmt.Sprintf(`
 collection_interval: 1s
 max_ip_cache_duration: 1s
 instances: [{name: until an error, host: moves.test, port: %d}]
 `, port))
 	in.await(canConnect, "until an error", 1)
-	writeHosts(t, hosts, "127.0.0.3 moves.test\n")
-	in.awaitThat(canConnect, "until an error", func(points []point) bool { return slices.Contains(values(points, "address"), "127.0.0.3") })
+	harness.Write(t, hosts, "127.0.0.3 moves.test\n")
+	in.awaitThat(canConnect, "until an error", moved)
 }
 
 // A configuration of tcp_check with every option filled in and commented can be
@@ -190,7 +151,7 @@ func TestPastedInstances(t *testing.T) {
 func TestInstancesFile(t *testing.T) {
 	requireAgentsFile(t, func(file string) string {
 		path := filepath.Join(t.TempDir(), "conf.yaml")
-		require.NoError(t, os.WriteFile(path, []byte(file), 0o600))
+		harness.Write(t, path, file)
 		return "instances: []\ninstances_file: " + path
 	})
 }
@@ -200,7 +161,7 @@ func TestInstancesFile(t *testing.T) {
 func requireAgentsFile(t *testing.T, options func(file string) string) {
 	t.Helper()
 	in := newIntake(t)
-	file := readFile(t, "../../testdata/tcp_check.yaml")
+	file := harness.Read(t, "../../testdata/tcp_check.yaml")
 	require.Contains(t, file, "port: 22\n")
 	up := testnet.Listen(t, "tcp6", "[::1]:0").Port()
 	start(t, in, options(strings.ReplaceAll(file, "port: 22\n", fmt.Sprintf("port: %d\n", up))))

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"example.com/tcpcheckreceiver/e2e/process"
+	"example.com/tcpcheckreceiver/e2e/harness"
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
@@ -65,7 +65,7 @@ func TestIntakeOutage(t *testing.T) {
 		in, target := newIntake(t), newTarget(t)
 		command := withEnvironment(exec.Command(program(t), arguments(t, in, target.check())...))
 		command.Env = append(command.Env, "DD_FORWARDER_RETRY_QUEUE_PAYLOADS_MAX_SIZE=1000")
-		process.Start(t, command, process.CollectorReady)
+		harness.Start(t, command, harness.CollectorReady)
 		in.await(canConnect, "up", 1)
 		refuse(in)
 		made := target.awaitChecks(8)
@@ -102,6 +102,6 @@ func (c *target) check() string {
 func (c *target) awaitChecks(more int64) int {
 	c.t.Helper()
 	enough := c.checks.Load() + more
-	require.Eventually(c.t, func() bool { return c.checks.Load() >= enough }, patience, 10*time.Millisecond)
+	require.Eventually(c.t, func() bool { return c.checks.Load() >= enough }, harness.Patience, 10*time.Millisecond)
 	return int(c.checks.Load())
 }

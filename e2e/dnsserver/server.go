@@ -4,18 +4,26 @@
 package dnsserver
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"net"
-	"net/netip"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 const (
+	// maxUDPSize is how long answers over UDP are at most, whatever the client
+	// takes: what passes any network without fragments, and what clients offer.
+	maxUDPSize = 1232
+	// queryBuffer holds the queries of many clients that ask all at once.
+	queryBuffer = 4 << 20
 	// portAttempts is how many ports of UDP are tried for one that is free for
 	// TCP as well.
 	portAttempts = 10
@@ -24,160 +32,159 @@ const (
 	tcpIdleTimeout = time.Hour
 )
 
-// Server is a running DNS server. It is made by Start or New; its methods are
-// safe for concurrent use.
+// Server is a running DNS server. Its methods are safe for concurrent use.
 type Server struct {
-	addr    netip.AddrPort
-	zones   zones
-	servers []server
-	dialled conns         // by resolvers
-	closed  chan struct{} // by Close, to end delays
-
-	closeOnce sync.Once
-	closeErr  error
+	addr    string
+	closed  chan struct{} // to end delays
+	mu      sync.Mutex
+	answers map[question]*Answer
 }
 
-// server is a server of one network.
-type server struct {
-	*dns.Server
-	ended chan error // gets what serving ended with
+// question names what an Answer is for.
+type question struct {
+	name  string // canonical
+	qtype uint16
 }
 
-// Start starts a server on 127.0.0.1, on a free port that is the same for UDP
-// and TCP. No name exists there until it is Set. It returns an error if there
-// is no such port, or if it cannot be served.
-func Start() (*Server, error) {
-	packets, listener, err := listen()
-	if err != nil {
-		return nil, fmt.Errorf("dnsserver: %w", err)
-	}
-	return start(packets, listener)
-}
-
-// start starts a server on what was opened for it.
-func start(packets net.PacketConn, listener net.Listener) (*Server, error) {
-	s := &Server{
-		addr:   packets.LocalAddr().(*net.UDPAddr).AddrPort(),
-		zones:  newZones(),
-		closed: make(chan struct{}),
-	}
-	err := s.serve(&dns.Server{PacketConn: packets})
-	if err == nil {
-		err = s.serve(&dns.Server{
-			Listener:      listener,
-			IdleTimeout:   func() time.Duration { return tcpIdleTimeout },
-			MaxTCPQueries: -1, // no limit
-		})
-	}
-	if err != nil {
-		_ = packets.Close()
-		_ = listener.Close()
-		return nil, fmt.Errorf("dnsserver: %w", errors.Join(err, s.Close()))
-	}
-	return s, nil
-}
-
-// New starts a server for the time of a test, which fails if that is not
-// possible.
+// New starts a server on 127.0.0.1 for the time of a test, on a free port that is
+// the same for UDP and TCP. No name exists there until it is Set.
 func New(t testing.TB) *Server {
 	t.Helper()
-	s, err := Start()
-	return forTest(t, s, err)
+	var failures error
+	for range portAttempts {
+		s, err := start(t, "127.0.0.1:0")
+		if err == nil {
+			return s
+		}
+		failures = errors.Join(failures, err)
+	}
+	require.NoError(t, failures)
+	return nil
 }
 
 // NewAt is New with an address and port: port 53 is the only one that resolv.conf
 // can mean, and takes root.
-func NewAt(t testing.TB, address netip.AddrPort) *Server {
+func NewAt(t testing.TB, address string) *Server {
 	t.Helper()
-	packets, listener, err := listenAt(address.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := start(packets, listener)
-	return forTest(t, s, err)
-}
-
-func forTest(t testing.TB, s *Server, err error) *Server {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s, err := start(t, address)
+	require.NoError(t, err)
 	return s
 }
 
-// listen opens a port for UDP and TCP.
-func listen() (net.PacketConn, net.Listener, error) {
-	var failures []error
-	for range portAttempts {
-		packets, listener, err := listenAt("127.0.0.1:0")
-		if err == nil {
-			return packets, listener, nil
-		}
-		failures = append(failures, err)
-	}
-	return nil, nil, errors.Join(failures...)
-}
-
-// listenAt opens a port of an address for UDP and TCP.
-func listenAt(address string) (net.PacketConn, net.Listener, error) {
-	packets, err := net.ListenPacket("udp", address)
+// start starts a server, or returns an error if it has no such port.
+func start(t testing.TB, address string) (*Server, error) {
+	t.Helper()
+	config := net.ListenConfig{Control: growBuffer}
+	packets, err := config.ListenPacket(context.Background(), "udp", address)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	listener, err := net.Listen("tcp", packets.LocalAddr().String())
 	if err != nil {
-		return nil, nil, errors.Join(err, packets.Close())
+		return nil, errors.Join(err, packets.Close())
 	}
-	return packets, listener, nil
+	s := &Server{addr: packets.LocalAddr().String(), closed: make(chan struct{}), answers: make(map[question]*Answer)}
+	for _, server := range []*dns.Server{
+		{PacketConn: packets},
+		{Listener: listener, IdleTimeout: func() time.Duration { return tcpIdleTimeout }, MaxTCPQueries: -1}, // no limit
+	} {
+		started, ended := make(chan struct{}), make(chan error, 1)
+		server.NotifyStartedFunc = func() { close(started) }
+		server.Handler = dns.HandlerFunc(s.handle)
+		go func() { ended <- server.ActivateAndServe() }()
+		select {
+		case <-started:
+		case err := <-ended:
+			require.NoError(t, err)
+		}
+		t.Cleanup(func() { assert.NoError(t, errors.Join(server.Shutdown(), <-ended)) })
+	}
+	t.Cleanup(func() { close(s.closed) })
+	return s, nil
 }
 
-// serve starts serving on what d listens on.
-func (s *Server) serve(d *dns.Server) error {
-	started, ended := make(chan struct{}), make(chan error, 1)
-	d.NotifyStartedFunc = func() { close(started) }
-	d.Handler = dns.HandlerFunc(s.handle)
-	go func() { ended <- d.ActivateAndServe() }()
-	select {
-	case <-started:
-		s.servers = append(s.servers, server{Server: d, ended: ended})
-		return nil
-	case err := <-ended:
-		return err
-	}
-}
-
-// Close stops the server and waits until nothing of it is left. Queries that
-// wait for a delayed answer stay unanswered, and lookups of its Resolver end. It
-// returns an error if the server had failed before. Further calls do nothing and
-// return the same.
-func (s *Server) Close() error {
-	s.closeOnce.Do(func() {
-		close(s.closed)
-		failures := []error{s.dialled.close()}
-		for _, server := range s.servers {
-			failures = append(failures, server.Shutdown(), <-server.ended)
-		}
-		if err := errors.Join(failures...); err != nil {
-			s.closeErr = fmt.Errorf("dnsserver: %w", err)
-		}
+// growBuffer makes room for queries, as root for more than the machine's limit.
+func growBuffer(_, _ string, socket syscall.RawConn) error {
+	return socket.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, queryBuffer) // else there is room for fewer
 	})
-	return s.closeErr
 }
 
-// Addr returns the address and port that the server has for UDP and TCP.
-func (s *Server) Addr() netip.AddrPort { return s.addr }
+// Dial connects to the server over a network, whatever the address is: it is for a
+// resolver that would ask one of the system's servers.
+func (s *Server) Dial(ctx context.Context, network, _ string) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, network, s.addr)
+}
 
 // Set sets what a name has. A name is taken as fully qualified, with or without
 // the dot at the end, and regardless of case (RFC 4343). What was set for it
-// before is replaced, and rotations begin anew; the counts of Queries go on.
-func (s *Server) Set(name string, z Zone) { s.zones.set(name, z) }
+// before is replaced, and rotations begin anew.
+func (s *Server) Set(name string, z Zone) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name = dns.CanonicalName(name)
+	s.answers[question{name, dns.TypeA}] = z.A.of(dns.TypeA)
+	s.answers[question{name, dns.TypeAAAA}] = z.AAAA.of(dns.TypeAAAA)
+}
 
-// Queries returns how many queries there have been for a name, taken as by Set,
-// and a type such as dns.TypeA, over UDP and TCP, answered or not. A client's
-// retries count as well, and so does a query asked again over TCP.
-func (s *Server) Queries(name string, qtype uint16) int { return s.zones.queries(name, qtype) }
+// answerTo returns the answer to a query.
+func (s *Server) answerTo(name string, qtype uint16) Answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name = dns.CanonicalName(name)
+	if answer, ok := s.answers[question{name, qtype}]; ok {
+		return answer.next()
+	}
+	if _, exists := s.answers[question{name, dns.TypeA}]; exists {
+		return Answer{}
+	}
+	return Answer{Code: NXDomain}
+}
+
+// handle answers a query. That it has exactly one question is seen to by the
+// library.
+func (s *Server) handle(w dns.ResponseWriter, query *dns.Msg) {
+	asked := query.Question[0]
+	answer := s.answerTo(asked.Name, asked.Qtype)
+	if answer.Silent || !s.wait(answer.Delay) {
+		return
+	}
+	reply := new(dns.Msg).SetRcode(query, int(answer.Code))
+	reply.Authoritative = true
+	reply.Compress = true
+	for _, addr := range answer.Addrs {
+		// Of no time to live: what is programmed next must not be hidden.
+		header := dns.RR_Header{Name: asked.Name, Rrtype: asked.Qtype, Class: dns.ClassINET}
+		if addr.Is4() {
+			reply.Answer = append(reply.Answer, &dns.A{Hdr: header, A: net.IP(addr.AsSlice())})
+		} else {
+			reply.Answer = append(reply.Answer, &dns.AAAA{Hdr: header, AAAA: net.IP(addr.AsSlice())})
+		}
+	}
+	size := dns.MinMsgSize
+	if opt := query.IsEdns0(); opt != nil { // RFC 6891, section 6.2.5
+		size = min(max(size, int(opt.UDPSize())), maxUDPSize)
+		reply.SetEdns0(maxUDPSize, false)
+	}
+	if _, udp := w.RemoteAddr().(*net.UDPAddr); udp {
+		if answer.Truncate {
+			reply.Answer = nil
+			reply.Truncated = true
+		} else {
+			reply.Truncate(size)
+		}
+	}
+	_ = w.WriteMsg(reply) // fails only for a client that has gone
+}
+
+// wait waits for as long as an answer is delayed. It returns false if the
+// server was closed before.
+func (s *Server) wait(delay time.Duration) bool {
+	select {
+	case <-time.After(delay):
+		return true
+	case <-s.closed:
+		return false
+	}
+}

@@ -2,10 +2,8 @@ package dnsserver
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
-	"sync"
 	"testing"
 	"time"
 
@@ -29,242 +27,162 @@ func addrs(first string, n int) []netip.Addr {
 	return list
 }
 
-// lookup asks for the addresses of name that are of the network "ip", "ip4" or
-// "ip6".
-func lookup(t *testing.T, s *Server, network string) ([]netip.Addr, error) {
-	t.Helper()
-	return s.Resolver().LookupNetIP(t.Context(), network, name)
-}
-
-func dnsError(t *testing.T, err error) *net.DNSError {
-	t.Helper()
-	var dnsErr *net.DNSError
-	require.ErrorAs(t, err, &dnsErr)
-	return dnsErr
-}
-
-func TestAddresses(t *testing.T) {
-	s := New(t)
+// What a resolver gets of what is programmed: the error is part of what it says.
+func TestLookup(t *testing.T) {
 	v4, v6 := addrs("192.0.2.1", 3), addrs("2001:db8::1", 2)
-	s.Set(name, Zone{A: Answer{Addrs: v4}, AAAA: Answer{Addrs: v6}})
-
-	got, err := lookup(t, s, "ip4")
-	require.NoError(t, err)
-	assert.Equal(t, v4, got)
-	assert.Equal(t, 1, s.Queries(name, dns.TypeA))
-	assert.Equal(t, 0, s.Queries(name, dns.TypeAAAA))
-
-	got, err = lookup(t, s, "ip6")
-	require.NoError(t, err)
-	assert.Equal(t, v6, got)
-
-	got, err = lookup(t, s, "ip")
-	require.NoError(t, err)
-	assert.ElementsMatch(t, append(v4, v6...), got)
-	assert.Equal(t, 2, s.Queries(name, dns.TypeA))
-	assert.Equal(t, 2, s.Queries(name, dns.TypeAAAA))
-}
-
-func TestBothPicksFamily(t *testing.T) {
-	s := New(t)
-	s.Set(name, Both(Answer{Addrs: []netip.Addr{
-		netip.MustParseAddr("2001:db8::1"),
-		netip.MustParseAddr("::ffff:192.0.2.1"),
-	}}))
-	got, err := lookup(t, s, "ip4")
-	require.NoError(t, err)
-	assert.Equal(t, addrs("192.0.2.1", 1), got)
-	got, err = lookup(t, s, "ip6")
-	require.NoError(t, err)
-	assert.Equal(t, addrs("2001:db8::1", 1), got)
-}
-
-func TestNamesAreCaseInsensitive(t *testing.T) {
-	s := New(t)
-	s.Set("WWW.Example.TEST", Both(Answer{Addrs: addrs("192.0.2.1", 1)}))
-	_, err := s.Resolver().LookupNetIP(t.Context(), "ip4", "www.EXAMPLE.test.")
-	require.NoError(t, err)
-	assert.Equal(t, 1, s.Queries("wwW.eXample.test", dns.TypeA))
-}
-
-func TestNotFound(t *testing.T) {
-	for what, zone := range map[string]Zone{
-		"NODATA":   {},
-		"NXDOMAIN": Both(Answer{Code: NXDomain}),
+	mixed := Addresses(v6[0], netip.MustParseAddr("::ffff:192.0.2.1"))
+	for _, test := range []struct {
+		what    string
+		zone    Zone
+		network string
+		want    []netip.Addr
+		err     func(*net.DNSError) bool
+	}{
+		{what: "IPv4", zone: Addresses(append(v4, v6...)...), network: "ip4", want: v4},
+		{what: "IPv6", zone: Addresses(append(v4, v6...)...), network: "ip6", want: v6},
+		{what: "mapped", zone: mixed, network: "ip4", want: v4[:1]},
+		{what: "of a mixed list", zone: mixed, network: "ip6", want: v6[:1]},
+		{what: "one family", zone: Zone{AAAA: Answer{Addrs: v6}}, network: "ip", want: v6},
+		{what: "NODATA of one family", zone: Zone{AAAA: Answer{Addrs: v6}}, network: "ip4", err: notFound},
+		{what: "NODATA", network: "ip", err: notFound},
+		{what: "NXDOMAIN", zone: Both(Answer{Code: NXDomain}), network: "ip", err: notFound},
+		{what: "SERVFAIL", zone: Both(Answer{Code: ServFail}), network: "ip4", err: temporary},
+		{what: "REFUSED", zone: Both(Answer{Code: Refused}), network: "ip4", err: permanent},
+		{what: "delayed", zone: Both(Answer{Addrs: v4, Delay: 20 * time.Millisecond}), network: "ip4", want: v4},
+		{what: "silent", zone: Both(Answer{Silent: true}), network: "ip4", err: timeout},
+		{what: "truncated", zone: Both(Answer{Addrs: v4, Truncate: true}), network: "ip4", want: v4},
+		{what: "a hundred", zone: Addresses(addrs("192.0.2.1", 100)...), network: "ip4", want: addrs("192.0.2.1", 100)},
+		{what: "a hundred of IPv6", zone: Addresses(addrs("2001:db8::1", 100)...), network: "ip6", want: addrs("2001:db8::1", 100)},
 	} {
-		t.Run(what, func(t *testing.T) {
+		t.Run(test.what, func(t *testing.T) {
 			s := New(t)
-			s.Set(name, zone)
-			_, err := lookup(t, s, "ip")
-			assert.True(t, dnsError(t, err).IsNotFound)
-			assert.Equal(t, 1, s.Queries(name, dns.TypeA), "no reason to ask again")
+			s.Set("WWW.Example.TEST", test.zone) // the case does not matter, nor the dot
+			patience := 10 * time.Second
+			if test.zone.A.Silent {
+				patience = 50 * time.Millisecond
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			found, err := lookup(ctx, s, test.network)
+			if test.err == nil {
+				require.NoError(t, err)
+				assert.ElementsMatch(t, test.want, found)
+				return
+			}
+			var dnsErr *net.DNSError
+			require.ErrorAs(t, err, &dnsErr)
+			assert.True(t, test.err(dnsErr), "%+v", dnsErr)
 		})
 	}
-	t.Run("not set", func(t *testing.T) {
-		_, err := lookup(t, New(t), "ip")
-		assert.True(t, dnsError(t, err).IsNotFound)
-	})
 }
 
-func TestNODATAOfOneFamily(t *testing.T) {
-	s := New(t)
-	s.Set(name, Zone{AAAA: Answer{Addrs: addrs("2001:db8::1", 1)}})
-	_, err := lookup(t, s, "ip4")
-	assert.True(t, dnsError(t, err).IsNotFound)
-	got, err := lookup(t, s, "ip")
-	require.NoError(t, err)
-	assert.Equal(t, addrs("2001:db8::1", 1), got)
-}
+// The kinds of errors, as the Go runtime has them.
+func notFound(err *net.DNSError) bool  { return err.IsNotFound }
+func temporary(err *net.DNSError) bool { return err.IsTemporary && !err.IsNotFound }
+func permanent(err *net.DNSError) bool { return !err.IsTemporary && !err.IsNotFound }
+func timeout(err *net.DNSError) bool   { return err.IsTimeout }
 
-// TestCodes looks at the codes themselves, which a net.Resolver does not tell.
-func TestCodes(t *testing.T) {
-	s := New(t)
-	for _, tt := range []struct {
-		zone  Zone
-		qtype uint16
-		want  int
-	}{
-		{Zone{}, dns.TypeA, dns.RcodeSuccess},
-		{Zone{}, dns.TypeMX, dns.RcodeSuccess},
-		{Both(Answer{Code: NXDomain}), dns.TypeA, dns.RcodeNameError},
-		{Both(Answer{Code: ServFail}), dns.TypeA, dns.RcodeServerFailure},
-		{Both(Answer{Code: Refused}), dns.TypeAAAA, dns.RcodeRefused},
-	} {
-		s.Set(name, tt.zone)
-		reply, err := dns.Exchange(new(dns.Msg).SetQuestion(name, tt.qtype), s.Addr().String())
-		require.NoError(t, err)
-		assert.Equal(t, tt.want, reply.Rcode)
-		assert.Empty(t, reply.Answer)
-	}
-	reply, err := dns.Exchange(new(dns.Msg).SetQuestion("not.set.", dns.TypeA), s.Addr().String())
-	require.NoError(t, err)
-	assert.Equal(t, dns.RcodeNameError, reply.Rcode)
-}
-
-func TestServerErrors(t *testing.T) {
-	for _, tt := range []struct {
-		what      string
-		code      Code
-		temporary bool // as the Go runtime has it
-	}{
-		{"SERVFAIL", ServFail, true},
-		{"REFUSED", Refused, false},
-	} {
-		t.Run(tt.what, func(t *testing.T) {
-			s := New(t)
-			s.Set(name, Both(Answer{Code: tt.code}))
-			_, err := lookup(t, s, "ip4")
-			dnsErr := dnsError(t, err)
-			assert.False(t, dnsErr.IsNotFound)
-			assert.Equal(t, tt.temporary, dnsErr.IsTemporary)
-			assert.NotZero(t, s.Queries(name, dns.TypeA))
-		})
-	}
+// lookup asks for the addresses of name that are of the network "ip", "ip4" or
+// "ip6". A lookup that ends before its answer leaves the runtime waiting for it,
+// for as long as its connection is open.
+func lookup(ctx context.Context, s *Server, network string) ([]netip.Addr, error) {
+	resolver := &net.Resolver{PreferGo: true, Dial: func(dialling context.Context, network, address string) (net.Conn, error) {
+		conn, err := s.Dial(dialling, network, address)
+		if err == nil {
+			context.AfterFunc(ctx, func() { _ = conn.Close() })
+		}
+		return conn, err
+	}}
+	return resolver.LookupNetIP(ctx, network, name)
 }
 
 func TestRotate(t *testing.T) {
 	s := New(t)
 	a := addrs("192.0.2.1", 3)
 	s.Set(name, Both(Answer{Addrs: a, Rotate: true}))
-	for _, want := range [][]netip.Addr{
-		{a[0], a[1], a[2]},
-		{a[1], a[2], a[0]},
-		{a[2], a[0], a[1]},
-		{a[0], a[1], a[2]},
-	} {
-		got, err := lookup(t, s, "ip4")
+	for _, want := range [][]netip.Addr{{a[0], a[1], a[2]}, {a[1], a[2], a[0]}, {a[2], a[0], a[1]}, {a[0], a[1], a[2]}} {
+		got, err := lookup(t.Context(), s, "ip4")
 		require.NoError(t, err)
 		assert.Equal(t, want, got)
 	}
 	assert.Equal(t, addrs("192.0.2.1", 3), a, "the caller's list")
 }
 
-func TestDelay(t *testing.T) {
-	const delay = 50 * time.Millisecond
+// The answers themselves, of which a resolver does not tell the code and the size.
+func TestAnswers(t *testing.T) {
 	s := New(t)
-	s.Set(name, Both(Answer{Addrs: addrs("192.0.2.1", 1), Delay: delay}))
-	start := time.Now()
-	_, err := lookup(t, s, "ip4")
-	require.NoError(t, err)
-	assert.GreaterOrEqual(t, time.Since(start), delay)
-}
-
-func TestSilent(t *testing.T) {
-	s := New(t)
-	s.Set(name, Both(Answer{Silent: true}))
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err := s.Resolver().LookupNetIP(ctx, "ip4", name)
-	assert.True(t, dnsError(t, err).IsTimeout)
-	assert.Equal(t, 1, s.Queries(name, dns.TypeA))
-
-	client := dns.Client{Net: "tcp", Timeout: 50 * time.Millisecond}
-	_, _, err = client.Exchange(new(dns.Msg).SetQuestion(name, dns.TypeA), s.Addr().String())
-	var netErr net.Error
-	require.ErrorAs(t, err, &netErr)
-	assert.True(t, netErr.Timeout(), "over TCP: %v", err)
-	assert.Equal(t, 2, s.Queries(name, dns.TypeA))
-}
-
-func TestSetWhileRunning(t *testing.T) {
-	s := New(t)
-	a := addrs("192.0.2.1", 3)
-	s.Set(name, Both(Answer{Addrs: a}))
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			for range 50 {
-				_, err := s.Resolver().LookupNetIP(t.Context(), "ip4", name)
-				assert.NoError(t, err)
-			}
-		})
-	}
-	for i := range 200 {
-		s.Set(name, Both(Answer{Addrs: a, Rotate: i%2 == 0}))
-		s.Set(fmt.Sprintf("%d.example.test", i), Zone{})
-		s.Queries(name, dns.TypeA)
-	}
-	wg.Wait()
-	assert.Equal(t, 200, s.Queries(name, dns.TypeA))
-}
-
-// TestClose closes the server while it has queries that wait.
-func TestClose(t *testing.T) {
-	s, err := Start()
-	require.NoError(t, err)
-	s.Set("delayed.test", Both(Answer{Delay: time.Hour}))
-	s.Set("silent.test", Both(Answer{Silent: true}))
-
-	for _, name := range []string{"delayed.test.", "silent.test."} {
-		for _, network := range []string{"udp", "tcp"} {
-			conn, err := dns.Dial(network, s.Addr().String())
-			require.NoError(t, err)
-			defer conn.Close()
-			require.NoError(t, conn.WriteMsg(new(dns.Msg).SetQuestion(name, dns.TypeA)))
+	s.Set("empty.test", Zone{})
+	s.Set("no.test", Both(Answer{Code: NXDomain}))
+	s.Set("fails.test", Both(Answer{Code: ServFail}))
+	s.Set("refuses.test", Both(Answer{Code: Refused}))
+	s.Set("hundred.test", Addresses(addrs("192.0.2.1", 100)...))
+	s.Set("forty.test", Addresses(addrs("192.0.2.1", 40)...))
+	s.Set("truncated.test", Both(Answer{Addrs: addrs("192.0.2.1", 1), Truncate: true}))
+	const some = -1 // records, but not all
+	for _, test := range []struct {
+		name      string
+		qtype     uint16
+		network   string
+		edns      uint16 // size that the client takes; 0 for no EDNS
+		code      int
+		truncated bool
+		records   int
+	}{
+		{name: "empty.test.", qtype: dns.TypeA},
+		{name: "empty.test.", qtype: dns.TypeMX},
+		{name: "no.test.", qtype: dns.TypeA, code: dns.RcodeNameError},
+		{name: "not.set.", qtype: dns.TypeA, code: dns.RcodeNameError},
+		{name: "fails.test.", qtype: dns.TypeA, code: dns.RcodeServerFailure},
+		{name: "refuses.test.", qtype: dns.TypeAAAA, code: dns.RcodeRefused},
+		{name: "hundred.test.", qtype: dns.TypeA, truncated: true, records: some},
+		{name: "hundred.test.", qtype: dns.TypeA, edns: 1232, truncated: true, records: some},
+		{name: "hundred.test.", qtype: dns.TypeA, edns: 4096, truncated: true, records: some},
+		{name: "hundred.test.", qtype: dns.TypeA, network: "tcp", records: 100},
+		{name: "forty.test.", qtype: dns.TypeA, truncated: true, records: some},
+		{name: "forty.test.", qtype: dns.TypeA, edns: 100, truncated: true, records: some},
+		{name: "forty.test.", qtype: dns.TypeA, edns: 1232, records: 40},
+		{name: "truncated.test.", qtype: dns.TypeA, edns: 1232, truncated: true},
+		{name: "truncated.test.", qtype: dns.TypeA, network: "tcp", edns: 1232, records: 1},
+	} {
+		query := new(dns.Msg).SetQuestion(test.name, test.qtype)
+		if test.edns != 0 {
+			query.SetEdns0(test.edns, false)
+		}
+		client := dns.Client{Net: test.network, UDPSize: dns.MaxMsgSize}
+		reply, _, err := client.Exchange(query, s.addr)
+		require.NoError(t, err, "%+v", test)
+		assert.Equal(t, test.code, reply.Rcode, "%+v", test)
+		assert.Equal(t, test.truncated, reply.Truncated, "%+v", test)
+		assert.Equal(t, test.edns != 0, reply.IsEdns0() != nil, "%+v", test)
+		if test.records == some {
+			assert.NotEmpty(t, reply.Answer, "%+v", test)
+		} else {
+			assert.Len(t, reply.Answer, test.records, "%+v", test)
+		}
+		if test.network == "" {
+			reply.Compress = true // as it came
+			assert.LessOrEqual(t, reply.Len(), max(dns.MinMsgSize, min(int(test.edns), maxUDPSize)), "%+v", test)
 		}
 	}
-	require.Eventually(t, func() bool {
-		return s.Queries("delayed.test", dns.TypeA) == 2 && s.Queries("silent.test", dns.TypeA) == 2
-	}, 10*time.Second, time.Millisecond)
-
-	require.NoError(t, s.Close())
-	require.NoError(t, s.Close(), "once more")
-	goleak.VerifyNone(t)
-	_, err = net.Dial("tcp", s.Addr().String())
-	require.Error(t, err)
 }
 
-// TestCloseEndsLookups has a lookup cancelled that the runtime goes on with.
-func TestCloseEndsLookups(t *testing.T) {
-	s, err := Start()
-	require.NoError(t, err)
-	s.Set(name, Both(Answer{Silent: true}))
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	_, err = s.Resolver().LookupNetIP(ctx, "ip4", name)
-	require.Error(t, err)
-	require.NoError(t, s.Close())
+// A server ends while it has queries that wait, and leaves nothing.
+func TestEnd(t *testing.T) {
+	t.Run("with queries", func(t *testing.T) {
+		s := New(t)
+		s.Set("delayed.test", Both(Answer{Delay: time.Hour}))
+		s.Set("silent.test", Both(Answer{Silent: true}))
+		s.Set(name, Addresses(addrs("192.0.2.1", 1)...))
+		for _, asked := range []string{"delayed.test.", "silent.test."} {
+			for _, network := range []string{"udp", "tcp"} {
+				conn, err := dns.Dial(network, s.addr)
+				require.NoError(t, err)
+				defer conn.Close()
+				require.NoError(t, conn.WriteMsg(new(dns.Msg).SetQuestion(asked, dns.TypeA)))
+				_, err = lookup(t.Context(), s, "ip4") // by then the server has the query over UDP
+				require.NoError(t, err)
+			}
+		}
+	})
 	goleak.VerifyNone(t)
-	_, err = lookup(t, s, "ip4")
-	require.ErrorContains(t, err, net.ErrClosed.Error())
 }

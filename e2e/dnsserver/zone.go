@@ -2,8 +2,6 @@ package dnsserver
 
 import (
 	"net/netip"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -35,6 +33,9 @@ type Zone struct {
 // addresses of its own family.
 func Both(a Answer) Zone { return Zone{A: a, AAAA: a} }
 
+// Addresses is the Zone with addresses of either family.
+func Addresses(addrs ...netip.Addr) Zone { return Both(Answer{Addrs: addrs}) }
+
 // Answer is how the queries for one name and type are answered. The zero value
 // is NODATA (RFC 2308, section 2.2): NoError without records.
 type Answer struct {
@@ -50,72 +51,30 @@ type Answer struct {
 	Rotate bool
 	// Truncate has every answer over UDP truncated, without records.
 	Truncate bool
-	// Delay is the time from a query to its answer. Negative means zero.
+	// Delay is the time from a query to its answer.
 	Delay time.Duration
 	// Silent has queries never answered. Over TCP, the connection is left
 	// open.
 	Silent bool
 }
 
-// question names what an Answer is for.
-type question struct {
-	name  string // canonical
-	qtype uint16
-}
-
-func newQuestion(name string, qtype uint16) question {
-	return question{name: dns.CanonicalName(name), qtype: qtype}
-}
-
-// zones holds what is set for the names. It is safe for concurrent use.
-type zones struct {
-	mu      sync.Mutex
-	answers map[question]*Answer // for A and AAAA of each name that is set
-	counts  map[question]int     // of queries
-}
-
-func newZones() zones {
-	return zones{answers: make(map[question]*Answer), counts: make(map[question]int)}
-}
-
-func (z *zones) set(name string, zone Zone) {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	// The lists are going to be rotated, and must not be the caller's.
-	zone.A.Addrs, zone.AAAA.Addrs = slices.Clone(zone.A.Addrs), slices.Clone(zone.AAAA.Addrs)
-	z.answers[newQuestion(name, dns.TypeA)] = &zone.A
-	z.answers[newQuestion(name, dns.TypeAAAA)] = &zone.AAAA
-}
-
-func (z *zones) queries(name string, qtype uint16) int {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	return z.counts[newQuestion(name, qtype)]
-}
-
-// query counts a query and returns the answer for it, with the addresses of the
-// query's type.
-func (z *zones) query(name string, qtype uint16) Answer {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	q := newQuestion(name, qtype)
-	z.counts[q]++
-	programmed, ok := z.answers[q]
-	if !ok {
-		if _, exists := z.answers[question{name: q.name, qtype: dns.TypeA}]; exists {
-			return Answer{}
-		}
-		return Answer{Code: NXDomain}
-	}
-	answer := *programmed
-	answer.Addrs = nil
-	for _, addr := range programmed.Addrs {
+// of returns the answer with the addresses of a type only, in a list of its own.
+func (a Answer) of(qtype uint16) *Answer {
+	addrs := a.Addrs
+	a.Addrs = nil
+	for _, addr := range addrs {
 		if addr = addr.Unmap(); addr.Is4() == (qtype == dns.TypeA) {
-			answer.Addrs = append(answer.Addrs, addr)
+			a.Addrs = append(a.Addrs, addr)
 		}
 	}
-	if programmed.Rotate && len(programmed.Addrs) > 0 {
-		programmed.Addrs = append(programmed.Addrs[1:], programmed.Addrs[0])
+	return &a
+}
+
+// next returns the answer to the next query.
+func (a *Answer) next() Answer {
+	answer := *a
+	if a.Rotate && len(a.Addrs) > 0 {
+		a.Addrs = append(a.Addrs[1:len(a.Addrs):len(a.Addrs)], a.Addrs[0])
 	}
 	return answer
 }

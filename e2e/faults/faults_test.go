@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"net/netip"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/tcpcheckreceiver/e2e/harness"
 )
 
 var update = flag.Bool("update", false, "write docs/faults.md")
@@ -33,12 +34,14 @@ func TestFaults(t *testing.T) {
 
 func (r row) run(w *world, a addresses) {
 	w.t.Helper()
-	options := a.fill(r.set(w, a))
+	r.set(w, a)
+	fill := func(text string) string { return strings.ReplaceAll(a.fill(text), "$port", fmt.Sprint(w.port)) }
 	at := 0
 	var received *running
 	logs := make(chan []string, 1000)
 	started := make(chan struct{})
-	received = w.start(r.receiver, options, func() {
+	config := fmt.Sprintf("%s\ninitial_delay: 0\ninstances:\n  - {name: x, %s}", r.receiver, fill(r.options))
+	received = start(w.t, config, func() {
 		<-started
 		logs <- received.logged()
 		if at++; at < len(r.steps) && r.steps[at].change != nil {
@@ -46,40 +49,31 @@ func (r row) run(w *world, a addresses) {
 		}
 	})
 	close(started)
-	port := ""
-	if found := portOf.FindStringSubmatch(options); found != nil {
-		port = found[1]
-	}
 	for _, step := range r.steps {
-		fill := func(texts []string) []string {
-			filled := make([]string, len(texts))
-			for i, text := range texts {
-				filled[i] = a.fill(strings.ReplaceAll(text, "$port", port))
-			}
-			slices.Sort(filled)
-			return filled
-		}
-		assert.Equal(w.t, fill(step.points), append([]string{}, received.collection()...), step.then)
-		logged := <-logs
-		slices.Sort(logged)
-		assert.Equal(w.t, fill(step.logs), append([]string{}, logged...), step.then)
+		assert.Equal(w.t, each(step.points, fill), points(received.collection()), step.then)
+		assert.ElementsMatch(w.t, each(step.log, fill), <-logs, step.then)
 	}
 	require.NoError(w.t, received.receiver.Shutdown(w.t.Context()))
 }
 
-// portOf finds the port in an instance's options.
-var portOf = regexp.MustCompile(`(?:port: |endpoint: ".*:)(\d+)`)
+// each returns what f makes of texts, sorted.
+func each(texts []string, f func(string) string) []string {
+	made := make([]string, len(texts))
+	for i, text := range texts {
+		made[i] = f(text)
+	}
+	slices.Sort(made)
+	return made
+}
 
 // The document has the rows that are tested.
 func TestDocument(t *testing.T) {
 	const file = "../../docs/faults.md"
 	text := document()
 	if *update {
-		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		harness.Write(t, file, text)
 	}
-	written, err := os.ReadFile(file)
-	require.NoError(t, err)
-	assert.Equal(t, text, string(written), "run the test with -update")
+	assert.Equal(t, text, harness.Read(t, file), "run the test with -update")
 }
 
 func document() string {
@@ -104,7 +98,7 @@ line that there is not. A hint in the log is in brackets, shortened.
 			if i > 0 {
 				situation = "… " + step.then
 			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", situation, cell(step.points, canConnectLine), cell(step.points, errorLine), cell(step.logs, regexp.MustCompile(".*")))
+			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", situation, cell(step.points, canConnectLine), cell(step.points, errorLine), cell(step.log, regexp.MustCompile(".*")))
 		}
 	}
 	return b.String()

@@ -1,41 +1,57 @@
 package faults
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"example.com/tcpcheckreceiver/e2e/dnsserver"
-	"example.com/tcpcheckreceiver/e2e/tunpeer"
+	"example.com/tcpcheckreceiver/e2e/peers"
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
-// row is a situation, and what is reported and logged of it. In what is expected,
-// $4 and $6 stand for the row's own addresses behind the peer.
+// row is a situation, and what is reported and logged of it. In its texts, $4 and $6
+// stand for the row's own addresses among the hosts, $name and $short for names that
+// are the row's own, and $port for the world's port.
 type row struct {
 	group     string
 	situation string
 	receiver  string // options of the receiver
-	// set makes the situation, and returns the options of the instance. They
-	// may have $4, $6, $name and $short, names that are the row's own.
-	set func(w *world, a addresses) string
-	// steps are what follows, a collection each. The first one's change is not
-	// called.
-	steps []step
+	set       change // makes the situation
+	options   string // of the instance
+	steps     []step // what follows, a collection each
 }
 
+// change is something that happens.
+type change func(w *world, a addresses)
+
+// step is a collection, and what happens before it.
 type step struct {
-	then   string // what happens before the collection
-	change func(w *world, a addresses)
+	then   string
+	change change
 	points []string
-	logs   []string
+	log    []string
+}
+
+// situation is a row.
+func situation(group, text string, set change, options string, steps ...step) row {
+	return row{group: group, situation: text, set: set, options: options, steps: steps}
+}
+
+// now is the first step of a row, or one before which nothing happens.
+func now(points ...string) step { return step{points: points} }
+
+// then is a step before which something happens.
+func then(what string, change change, points ...string) step {
+	return step{then: what, change: change, points: points}
+}
+
+// logs is the step with what is logged.
+func (s step) logs(messages ...string) step {
+	s.log = messages
+	return s
 }
 
 // addresses are those of a row alone.
@@ -53,102 +69,111 @@ func (a addresses) fill(text string) string {
 	return strings.NewReplacer("$4", a.v4.String(), "$6", a.v6.String(), "$name", a.name, "$short", a.short).Replace(text)
 }
 
-// both are the name's records with both addresses.
-func (a addresses) both() dnsserver.Zone {
-	return dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{a.v4, a.v6}})
-}
-
 // words are what a line of the log says of an error.type.
 func words(errorType string) string { return strings.ReplaceAll(errorType, "_", " ") }
-
-// once is the steps of a situation that lasts.
-func once(points ...string) []step { return []step{{points: points}} }
-
-func (r row) logs(messages ...string) row {
-	r.steps[0].logs = messages
-	return r
-}
 
 const (
 	dial4  = `endpoint: "$4:80"`
 	dial6  = `endpoint: "[$6]:80"`
 	down4  = `cannot connect to "x" ($4:80) over ipv4: `
 	down6  = `cannot connect to "x" ([$6]:80) over ipv6: `
-	named  = "host: $name, port: 80"
+	up4    = `connected again to "x" ($4:80) over ipv4`
+	up6    = `connected again to "x" ([$6]:80) over ipv6`
 	brief  = ", timeout: 300ms"
 	often  = ", timeout: 300ms, min_collection_interval: 300ms"
 	always = often + ", ip_cache_duration: 0"
 )
 
-// peer is a row in which the peer treats both addresses of the row so.
-func peer(situation string, b tunpeer.Behaviour, options string, steps []step) row {
-	return row{group: "The peer", situation: situation, steps: steps, set: func(w *world, a addresses) string {
-		w.peer.Set(a.port4(), b)
-		w.peer.Set(a.port6(), b)
-		return options
-	}}
-}
+// nothing happens.
+func nothing(*world, addresses) {}
 
-// icmp is a row in which the SYN gets an ICMP error.
-func icmp(situation string, family string, icmpType, code uint8, errorType string) row {
-	options, down := dial4, down4
-	address := "$4"
-	if family == "ipv6" {
-		options, down, address = dial6, down6, "$6"
+// behave has both addresses of the row behave so.
+func behave(b peers.Behaviour) change {
+	return func(w *world, a addresses) {
+		w.hosts.Set(a.port4(), b)
+		w.hosts.Set(a.port6(), b)
 	}
-	// The error is not to arrive while the kernel is still sending the SYN: it
-	// would take it for a transient one.
-	b := tunpeer.Behaviour{Answer: tunpeer.ICMPError, ICMPType: icmpType, ICMPCode: code, Delay: time.Millisecond}
-	r := peer(situation, b, options, once(family+" "+address+" 0", family+" "+errorType+" 1")).logs(down + words(errorType))
-	r.group = "ICMP"
-	return r
 }
 
-// route is a row in which this machine has a route that a command adds.
-func route(situation, command, undo, options string, points ...string) row {
-	return row{group: routes, situation: situation, steps: once(points...), set: func(w *world, a addresses) string {
-		w.run(a.fill(command), a.fill(undo))
-		return options
-	}}
+// listen lets this machine listen on the world's port.
+func listen(network, address string) change {
+	return func(w *world, _ addresses) { w.port = testnet.Listen(w.t, network, address).Port() }
 }
 
-// dns is a row in which the row's name has these records.
-func dns(situation string, zone func(a addresses) dnsserver.Zone, options string, points ...string) row {
-	return row{group: "Name resolution", situation: situation, steps: once(points...), set: func(w *world, a addresses) string {
-		w.dns.Set(a.name, zone(a))
-		return options
-	}}
+// command runs a command that sets the network up, and undo at the end of the row.
+func command(run, undo string) change {
+	return func(w *world, a addresses) {
+		w.shell(a.fill(run))
+		w.t.Cleanup(func() { w.shell(a.fill(undo)) })
+	}
 }
 
-func answered(code dnsserver.Code) func(addresses) dnsserver.Zone {
-	return func(addresses) dnsserver.Zone { return dnsserver.Both(dnsserver.Answer{Code: code}) }
+// shell runs a command.
+func shell(run string) change { return func(w *world, a addresses) { w.shell(a.fill(run)) } }
+
+// sysctl sets a parameter of the namespace until the end of the row.
+func sysctl(name, value string) change {
+	return func(w *world, _ addresses) { w.sysctl(name, value) }
+}
+
+// nft loads a chain of a firewall until the end of the row.
+func nft(chain string) change {
+	return command("nft -f - <<'EOF'\ntable inet test {\nchain test { "+chain+"; }\n}\nEOF", "nft delete table inet test")
+}
+
+// all is changes, one after the other.
+func all(changes ...change) change {
+	return func(w *world, a addresses) {
+		for _, change := range changes {
+			change(w, a)
+		}
+	}
 }
 
 var rows = slices.Concat(peerRows, icmpRows, localRows, dnsRows, searchRows, familyRows, changingRows, ownFaultRows, tableRows, withoutIPv6Rows)
 
+var (
+	refuse  = peers.Behaviour{Answer: peers.Refuse}
+	silence = peers.Behaviour{Answer: peers.Silence}
+)
+
+// peer is a row in which both addresses of the row behave so.
+func peer(text string, b peers.Behaviour, options string, s step) row {
+	return situation("The peer", text, behave(b), options, s)
+}
+
 var peerRows = []row{
-	peer("it accepts, over IPv4", tunpeer.Behaviour{}, dial4, once("ipv4 $4 1")),
-	peer("it accepts, over IPv6", tunpeer.Behaviour{}, dial6, once("ipv6 $6 1")),
-	peer("it accepts, and closes at once (the socket is in CLOSE_WAIT)", tunpeer.Behaviour{After: tunpeer.FINAtOnce}, dial4, once("ipv4 $4 1")),
-	peer("it accepts, and resets right behind the SYN-ACK", tunpeer.Behaviour{After: tunpeer.RSTAtOnce}, dial4, once("ipv4 $4 1")),
-	peer("it accepts, and resets in answer to the handshake's last ACK", tunpeer.Behaviour{After: tunpeer.RSTOnACK}, dial6, once("ipv6 $6 1")),
-	peer("it refuses, over IPv4", tunpeer.Behaviour{Answer: tunpeer.Refuse}, dial4, once("ipv4 $4 0", "ipv4 connection_refused 1")).logs(down4 + "connection refused"),
-	peer("it refuses, over IPv6", tunpeer.Behaviour{Answer: tunpeer.Refuse}, dial6, once("ipv6 $6 0", "ipv6 connection_refused 1")).logs(down6 + "connection refused"),
-	peer("it refuses late, within the timeout", tunpeer.Behaviour{Answer: tunpeer.Refuse, Delay: 50 * time.Millisecond}, dial4, once("ipv4 $4 0", "ipv4 connection_refused 1")).logs(down4 + "connection refused"),
-	peer("it is silent, over IPv4", tunpeer.Behaviour{Answer: tunpeer.Silence}, dial4+brief, once("ipv4 $4 0", "ipv4 timeout 1")).logs(down4 + "timeout"),
-	peer("it is silent, over IPv6", tunpeer.Behaviour{Answer: tunpeer.Silence}, dial6+brief, once("ipv6 $6 0", "ipv6 timeout 1")).logs(down6 + "timeout"),
-	peer("it answers late, within the timeout", tunpeer.Behaviour{Delay: 150 * time.Millisecond}, dial4, once("ipv4 $4 1")),
-	peer("it answers after the timeout", tunpeer.Behaviour{Delay: 600 * time.Millisecond}, dial4+brief, once("ipv4 $4 0", "ipv4 timeout 1")).logs(down4 + "timeout"),
-	peer("the first SYN is lost", tunpeer.Behaviour{LoseSYNs: 1}, dial4, once("ipv4 $4 1")),
-	peer("the first three SYNs are lost", tunpeer.Behaviour{LoseSYNs: 3}, dial6, once("ipv6 $6 1")),
-	peer("all SYNs are lost", tunpeer.Behaviour{LoseSYNs: 100}, dial4+", timeout: 1500ms", once("ipv4 $4 0", "ipv4 timeout 1")).logs(down4 + "timeout"),
-	{
-		group: "The peer", situation: "its accept queue is full",
-		set: func(w *world, _ addresses) string {
-			return fmt.Sprintf("host: 127.0.0.1, port: %d", testnet.BlackHole(w.t).Port()) + brief
-		},
-		steps: []step{{points: []string{"ipv4 127.0.0.1 0", "ipv4 timeout 1"}, logs: []string{`cannot connect to "x" (127.0.0.1:$port) over ipv4: timeout`}}},
-	},
+	peer("it accepts, over IPv4", peers.Behaviour{}, dial4, now("ipv4 $4 1")),
+	peer("it accepts, over IPv6", peers.Behaviour{}, dial6, now("ipv6 $6 1")),
+	peer("it accepts, and closes at once (the socket is in CLOSE_WAIT)", peers.Behaviour{After: peers.FINAtOnce}, dial4, now("ipv4 $4 1")),
+	peer("it accepts, and resets right behind the SYN-ACK", peers.Behaviour{After: peers.RSTAtOnce}, dial4, now("ipv4 $4 1")),
+	peer("it accepts, and resets in answer to the handshake's last ACK", peers.Behaviour{After: peers.RSTOnACK}, dial6, now("ipv6 $6 1")),
+	peer("it refuses, over IPv4", refuse, dial4, now("ipv4 $4 0", "ipv4 connection_refused 1").logs(down4+"connection refused")),
+	peer("it refuses, over IPv6", refuse, dial6, now("ipv6 $6 0", "ipv6 connection_refused 1").logs(down6+"connection refused")),
+	peer("it refuses late, within the timeout", peers.Behaviour{Answer: peers.Refuse, Delay: 50 * time.Millisecond}, dial4,
+		now("ipv4 $4 0", "ipv4 connection_refused 1").logs(down4+"connection refused")),
+	peer("it is silent, over IPv4", silence, dial4+brief, now("ipv4 $4 0", "ipv4 timeout 1").logs(down4+"timeout")),
+	peer("it is silent, over IPv6", silence, dial6+brief, now("ipv6 $6 0", "ipv6 timeout 1").logs(down6+"timeout")),
+	peer("it answers late, within the timeout", peers.Behaviour{Delay: 150 * time.Millisecond}, dial4, now("ipv4 $4 1")),
+	peer("it answers after the timeout", peers.Behaviour{Delay: 600 * time.Millisecond}, dial4+brief,
+		now("ipv4 $4 0", "ipv4 timeout 1").logs(down4+"timeout")),
+	peer("the first SYN is lost", peers.Behaviour{LoseSYNs: 1}, dial4, now("ipv4 $4 1")),
+	peer("the first three SYNs are lost", peers.Behaviour{LoseSYNs: 3}, dial6, now("ipv6 $6 1")),
+	peer("all SYNs are lost", peers.Behaviour{LoseSYNs: 100}, dial4+", timeout: 1500ms", now("ipv4 $4 0", "ipv4 timeout 1").logs(down4+"timeout")),
+	situation("The peer", "its accept queue is full", func(w *world, _ addresses) { w.port = testnet.BlackHole(w.t).Port() },
+		"host: 127.0.0.1, port: $port"+brief,
+		now("ipv4 127.0.0.1 0", "ipv4 timeout 1").logs(`cannot connect to "x" (127.0.0.1:$port) over ipv4: timeout`)),
+}
+
+// icmp is a row in which the SYN gets an ICMP error. That is not to arrive while the
+// kernel is still sending the SYN: it would take it for a transient one.
+func icmp(text, family string, icmpType, code uint8, errorType string) row {
+	options, down, address := dial4, down4, "$4"
+	if family == "ipv6" {
+		options, down, address = dial6, down6, "$6"
+	}
+	b := peers.Behaviour{Answer: peers.ICMPError, ICMPType: icmpType, ICMPCode: code, Delay: time.Millisecond}
+	return situation("ICMP", text, behave(b), options, now(family+" "+address+" 0", family+" "+errorType+" 1").logs(down+words(errorType)))
 }
 
 var icmpRows = []row{
@@ -172,463 +197,133 @@ const (
 	firewall = "Firewall of this machine (nftables)"
 )
 
+// route is a row in which this machine has a route of a kind to an address of the row.
+func route(kind, family, errorType string) row {
+	ip, address, options, down, name := "ip", "$4", dial4, down4, "IPv4"
+	if family == "ipv6" {
+		ip, address, options, down, name = "ip -6", "$6", dial6, down6, "IPv6"
+	}
+	rest := kind + " " + address
+	return situation(routes, kind+" route, "+name, command(ip+" route add "+rest, ip+" route del "+rest), options,
+		now(family+" "+address+" 0", family+" "+errorType+" 1").logs(down+words(errorType)))
+}
+
+// cable is a link of this machine whose other end has no address.
+const cable = "ip link add v0 type veth peer name v1; ip link set v1 up; "
+
+// filtered is a row in which the peer would accept, but for a rule of this machine. The
+// kernel heeds an ICMP error of its own at the second SYN only.
+func filtered(text, chain, errorType string) row {
+	return situation(firewall, text, nft(chain), dial4+", timeout: 2500ms",
+		now("ipv4 $4 0", "ipv4 "+errorType+" 1").logs(down4+words(errorType)))
+}
+
+const onOutput = "type filter hook output priority 0; "
+
 var localRows = []row{
-	route("unreachable route, IPv4", "ip route add unreachable $4", "ip route del unreachable $4", dial4, "ipv4 $4 0", "ipv4 host_unreachable 1").logs(down4 + "host unreachable"),
-	route("prohibit route, IPv4", "ip route add prohibit $4", "ip route del prohibit $4", dial4, "ipv4 $4 0", "ipv4 permission_denied 1").logs(down4 + "permission denied"),
-	route("blackhole route, IPv4", "ip route add blackhole $4", "ip route del blackhole $4", dial4, "ipv4 $4 0", "ipv4 network_unreachable 1").logs(down4 + "network unreachable"),
-	route("throw route, IPv4", "ip route add throw $4", "ip route del throw $4", dial4, "ipv4 $4 0", "ipv4 network_unreachable 1").logs(down4 + "network unreachable"),
-	route("unreachable route, IPv6", "ip -6 route add unreachable $6", "ip -6 route del unreachable $6", dial6, "ipv6 $6 0", "ipv6 host_unreachable 1").logs(down6 + "host unreachable"),
-	route("prohibit route, IPv6", "ip -6 route add prohibit $6", "ip -6 route del prohibit $6", dial6, "ipv6 $6 0", "ipv6 permission_denied 1").logs(down6 + "permission denied"),
-	route("blackhole route, IPv6", "ip -6 route add blackhole $6", "ip -6 route del blackhole $6", dial6, "ipv6 $6 0", "ipv6 network_unreachable 1").logs(down6 + "network unreachable"),
-	{
-		group: routes, situation: "no route for one family of a name",
-		set: func(w *world, a addresses) string {
-			w.dns.Set(a.name, dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{a.v4, netip.MustParseAddr("2001:db8:ffff::1")}}))
-			return named
-		},
-		steps: []step{{
-			points: []string{"ipv4 $4 1", "ipv6 2001:db8:ffff::1 0", "ipv6 network_unreachable 1"},
-			logs:   []string{`cannot connect to "x" ([2001:db8:ffff::1]:80) over ipv6: network unreachable (It connects over ipv4 and not over ipv6)`},
-		}},
-	},
-	{
-		group: routes, situation: "the neighbour does not answer (ARP)",
-		set: func(w *world, _ addresses) string {
-			w.run("ip link add v0 type veth peer name v1; ip link set v1 up; ip address add 192.0.2.1/24 dev v0; ip link set v0 up", "ip link del v0")
-			return "endpoint: \"192.0.2.2:80\""
-		},
-		steps: []step{{points: []string{"ipv4 192.0.2.2 0", "ipv4 host_unreachable 1"}, logs: []string{`cannot connect to "x" (192.0.2.2:80) over ipv4: host unreachable`}}},
-	},
-	{
-		group: routes, situation: "the interface is down",
-		set: func(w *world, _ addresses) string {
-			w.run("ip link add v0 type veth peer name v1; ip address add 192.0.2.1/24 dev v0; ip link set v0 up; ip link set v0 down", "ip link del v0")
-			return "endpoint: \"192.0.2.2:80\""
-		},
-		steps: []step{{points: []string{"ipv4 192.0.2.2 0", "ipv4 network_unreachable 1"}, logs: []string{`cannot connect to "x" (192.0.2.2:80) over ipv4: network unreachable`}}},
-	},
-	{
-		group: routes, situation: "the address is this machine's, and is removed and added again",
-		set: func(w *world, _ addresses) string {
-			w.run("ip address add 192.0.2.7/32 dev lo", "ip address del 192.0.2.7/32 dev lo")
-			return fmt.Sprintf("endpoint: \"192.0.2.7:%d\"", testnet.Listen(w.t, "tcp4", "0.0.0.0:0").Port()) + often
-		},
-		steps: []step{
-			{points: []string{"ipv4 192.0.2.7 1"}},
-			{
-				then:   "it is removed",
-				change: func(w *world, _ addresses) { w.shell("ip address del 192.0.2.7/32 dev lo") },
-				points: []string{"ipv4 192.0.2.7 0", "ipv4 network_unreachable 1"},
-				logs:   []string{`cannot connect to "x" (192.0.2.7:$port) over ipv4: network unreachable`},
-			},
-			{
-				then:   "it is back",
-				change: func(w *world, _ addresses) { w.shell("ip address add 192.0.2.7/32 dev lo") },
-				points: []string{"ipv4 192.0.2.7 1", "ipv4 network_unreachable 1"},
-				logs:   []string{`connected again to "x" (192.0.2.7:$port) over ipv4`},
-			},
-		},
-	},
-	{
-		group: routes, situation: "a link-local address with its zone",
-		set: func(w *world, _ addresses) string {
-			w.run("ip link add v0 type veth peer name v1; ip link set v0 up; ip link set v1 up; ip address add fe80::7/64 dev v0 nodad", "ip link del v0")
-			return fmt.Sprintf("endpoint: \"[fe80::7%%v0]:%d\"", testnet.Listen(w.t, "tcp6", "[fe80::7%v0]:0").Port())
-		},
-		steps: once("ipv6 fe80::7%v0 1"),
-	},
-	{
-		group: routes, situation: "the port is the one that the kernel chooses as the local one (a connection to itself)",
-		set: func(w *world, _ addresses) string {
-			w.sysctl("net.ipv4.ip_local_port_range", "40000 40000")
-			return "endpoint: \"127.0.0.1:40000\""
-		},
-		steps: []step{{points: []string{"ipv4 127.0.0.1 0", "ipv4 connection_refused 1"}, logs: []string{`cannot connect to "x" (127.0.0.1:$port) over ipv4: connection refused`}}},
-	},
-	{
-		group: firewall, situation: "drop on output, with time for a second SYN",
-		set: func(w *world, a addresses) string {
-			w.nft("chain test { type filter hook output priority 0; " + a.fill("ip daddr $4 drop") + "; }")
-			return dial4 + ", timeout: 1500ms"
-		},
-		steps: []step{{logs: []string{unchecked(1, unsent)}}},
-	},
-	{
-		group: firewall, situation: "drop on output, over IPv6",
-		set: func(w *world, a addresses) string {
-			w.nft("chain test { type filter hook output priority 0; " + a.fill("ip6 daddr $6 drop") + "; }")
-			return dial6 + ", timeout: 1500ms"
-		},
-		steps: []step{{logs: []string{unchecked(1, unsent)}}},
-	},
-	{
-		group: firewall, situation: "drop on output, and the timeout is shorter than the second SYN takes (1 s): it cannot be told",
-		set: func(w *world, a addresses) string {
-			w.nft("chain test { type filter hook output priority 0; " + a.fill("ip daddr $4 drop") + "; }")
-			return dial4 + brief
-		},
-		steps: []step{{points: []string{"ipv4 $4 0", "ipv4 timeout 1"}, logs: []string{down4 + "timeout"}}},
-	},
-	nftRow("drop on input", "type filter hook input priority 0; ip saddr $4 drop", "timeout"),
-	nftRow("reject with a TCP reset", "type filter hook output priority 0; ip daddr $4 tcp dport 80 reject with tcp reset", "connection_refused"),
-	nftRow("reject with port unreachable", "type filter hook output priority 0; ip daddr $4 reject with icmp port-unreachable", "connection_refused"),
-	nftRow("reject with prohibited", "type filter hook output priority 0; ip daddr $4 reject with icmp admin-prohibited", "permission_denied"),
-}
-
-// nftRow is a row in which the peer would accept, but for a rule of this machine.
-func nftRow(situation, chain, errorType string) row {
-	return row{
-		group: firewall, situation: situation,
-		set: func(w *world, a addresses) string {
-			w.nft("chain test { " + a.fill(chain) + "; }")
-			return dial4 + ", timeout: 2500ms" // the kernel heeds an ICMP error of its own at the second SYN only
-		},
-		steps: []step{{points: []string{"ipv4 $4 0", "ipv4 " + errorType + " 1"}, logs: []string{down4 + words(errorType)}}},
-	}
-}
-
-var dnsRows = []row{
-	dns("the name has both families", addresses.both, named, "ipv4 $4 1", "ipv6 $6 1"),
-	dns("it has IPv4 only", func(a addresses) dnsserver.Zone {
-		return dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4}}}
-	}, named, "ipv4 $4 1"),
-	dns("it has IPv6 only", func(a addresses) dnsserver.Zone {
-		return dnsserver.Zone{AAAA: dnsserver.Answer{Addrs: []netip.Addr{a.v6}}}
-	}, named, "ipv6 $6 1"),
-	dns("it has IPv4 only, and both are asked for", func(a addresses) dnsserver.Zone {
-		return dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4}}}
-	},
-		named+", address_families: [ipv4, ipv6]", "ipv4 $4 1", "ipv6 - 0", "ipv6 no_address 1").
-		logs(`cannot connect to "x" ($name:80) over ipv6: no address (It connects over ipv4 and not over ipv6, in which its name has no address)`),
-	dns("it has IPv4 only, and IPv6 is asked for", func(a addresses) dnsserver.Zone {
-		return dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4}}}
-	},
-		named+", address_families: [ipv6]", "ipv6 - 0", "ipv6 no_address 1").logs(`cannot connect to "x" ($name:80) over ipv6: no address`),
-	dns("it has both families, and IPv4 is asked for", addresses.both, named+", ipv4_only: true", "ipv4 $4 1"),
-	dns("it has neither", func(addresses) dnsserver.Zone { return dnsserver.Zone{} }, named, "- - 0", "- dns_not_found 1").logs(`cannot connect to "x" ($name:80): dns not found`),
-	dns("it does not exist (NXDOMAIN)", answered(dnsserver.NXDomain), named, "- - 0", "- dns_not_found 1").logs(`cannot connect to "x" ($name:80): dns not found`),
-	dns("it does not exist, and both families are asked for", answered(dnsserver.NXDomain), named+", address_families: [ipv4, ipv6]",
-		"ipv4 - 0", "ipv4 dns_not_found 1", "ipv6 - 0", "ipv6 dns_not_found 1").logs(`cannot connect to "x" ($name:80) over ipv4: dns not found`, `cannot connect to "x" ($name:80) over ipv6: dns not found`),
-	dns("the server fails (SERVFAIL)", answered(dnsserver.ServFail), named, "- - 0", "- dns_failure 1").logs(`cannot connect to "x" ($name:80): dns failure`),
-	dns("the server refuses (REFUSED)", answered(dnsserver.Refused), named, "- - 0", "- dns_failure 1").logs(`cannot connect to "x" ($name:80): dns failure`),
-	dns("the server fails for one family only", func(a addresses) dnsserver.Zone {
-		return dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4}}, AAAA: dnsserver.Answer{Code: dnsserver.ServFail}}
-	}, named, "ipv4 $4 1", "ipv6 dns_failure 1").logs(`cannot connect to "x" ($name:80) over ipv6: dns failure`),
-	dns("the server is silent for one family only", func(a addresses) dnsserver.Zone {
-		return dnsserver.Zone{A: dnsserver.Answer{Silent: true}, AAAA: dnsserver.Answer{Addrs: []netip.Addr{a.v6}}}
-	}, named+brief, "ipv4 dns_timeout 1", "ipv6 $6 1").logs(`cannot connect to "x" ($name:80) over ipv4: dns timeout`),
-	dns("answers are truncated over UDP", func(a addresses) dnsserver.Zone {
-		return dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{a.v4, a.v6}, Truncate: true})
-	}, named, "ipv4 $4 1", "ipv6 $6 1"),
-	dns("answers are late, within the timeout", func(a addresses) dnsserver.Zone {
-		return dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{a.v4, a.v6}, Delay: 100 * time.Millisecond})
-	}, named, "ipv4 $4 1", "ipv6 $6 1"),
-	dns("answers are later than the timeout", func(a addresses) dnsserver.Zone {
-		return dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{a.v4, a.v6}, Delay: time.Second})
-	}, named+brief, "- - 0", "- dns_timeout 1").logs(`cannot connect to "x" ($name:80): dns timeout`),
-	dns("the server is silent", func(addresses) dnsserver.Zone { return dnsserver.Both(dnsserver.Answer{Silent: true}) }, named+brief,
-		"- - 0", "- dns_timeout 1").logs(`cannot connect to "x" ($name:80): dns timeout`),
-	{
-		group: "Name resolution", situation: "no server listens",
-		set: func(w *world, _ addresses) string {
-			closed := testnet.ClosedPort(w.t, "127.0.0.1")
-			setNameServer(func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return (&net.Dialer{}).DialContext(ctx, "udp", closed.String())
-			})
-			w.t.Cleanup(func() { setNameServer(w.dns.Resolver().Dial) })
-			return named
-		},
-		steps: []step{{points: []string{"- - 0", "- dns_failure 1"}, logs: []string{`cannot connect to "x" ($name:80): dns failure`}}},
-	},
-	dns("a hundred addresses, of which the first is checked", func(addresses) dnsserver.Zone {
-		return dnsserver.Zone{A: dnsserver.Answer{Addrs: hundred()}}
-	}, named, "ipv4 198.18.100.1 1"),
-	dns("a hundred addresses, and all are asked for", func(addresses) dnsserver.Zone {
-		return dnsserver.Zone{A: dnsserver.Answer{Addrs: hundred()}}
-	}, named+", multiple_ips: true", hundredPoints()[:64]...).logs(`checking only the first 64 of 100 addresses of "x" ($name:80) over ipv4`),
-	dns("the only address is the unspecified one, as block lists answer", func(addresses) dnsserver.Zone {
-		return dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}})
-	}, named, "- - 0", "- no_address 1").logs(`cannot connect to "x" ($name:80): no address`),
-	dns("the address of one family is the unspecified one, and it is asked for", func(a addresses) dnsserver.Zone {
-		return dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{netip.IPv4Unspecified(), a.v6}})
-	}, named+", address_families: [ipv4, ipv6]", "ipv4 - 0", "ipv4 no_address 1", "ipv6 $6 1").
-		logs(`cannot connect to "x" ($name:80) over ipv4: no address (It connects over ipv6 and not over ipv4, in which its name has no address)`),
-}
-
-func hundred() []netip.Addr {
-	addresses := make([]netip.Addr, 100)
-	for i := range addresses {
-		addresses[i] = netip.AddrFrom4([4]byte{198, 18, 100, byte(i + 1)})
-	}
-	return addresses
-}
-
-func hundredPoints() []string {
-	var points []string
-	for _, address := range hundred() {
-		points = append(points, fmt.Sprintf("ipv4 %s 1", address))
-	}
-	return points
+	route("unreachable", "ipv4", "host_unreachable"),
+	route("prohibit", "ipv4", "permission_denied"),
+	route("blackhole", "ipv4", "network_unreachable"),
+	route("throw", "ipv4", "network_unreachable"),
+	route("unreachable", "ipv6", "host_unreachable"),
+	route("prohibit", "ipv6", "permission_denied"),
+	route("blackhole", "ipv6", "network_unreachable"),
+	situation(routes, "no route for one family of a name", func(w *world, a addresses) {
+		w.dns.Set(a.name, dnsserver.Addresses(a.v4, netip.MustParseAddr("2001:db8:ffff::1")))
+	}, named, now("ipv4 $4 1", "ipv6 2001:db8:ffff::1 0", "ipv6 network_unreachable 1").
+		logs(`cannot connect to "x" ([2001:db8:ffff::1]:80) over ipv6: network unreachable (It connects over ipv4 and not over ipv6)`)),
+	situation(routes, "the neighbour does not answer (ARP)",
+		command(cable+"ip address add 192.0.2.1/24 dev v0; ip link set v0 up", "ip link del v0"), `endpoint: "192.0.2.2:80"`,
+		now("ipv4 192.0.2.2 0", "ipv4 host_unreachable 1").logs(`cannot connect to "x" (192.0.2.2:80) over ipv4: host unreachable`)),
+	situation(routes, "the interface is down",
+		command(cable+"ip address add 192.0.2.1/24 dev v0; ip link set v0 up; ip link set v0 down", "ip link del v0"), `endpoint: "192.0.2.2:80"`,
+		now("ipv4 192.0.2.2 0", "ipv4 network_unreachable 1").logs(`cannot connect to "x" (192.0.2.2:80) over ipv4: network unreachable`)),
+	situation(routes, "the address is this machine's, and is removed and added again",
+		all(command("ip address add 192.0.2.7/32 dev lo", "ip address del 192.0.2.7/32 dev lo"), listen("tcp4", "0.0.0.0:0")),
+		`endpoint: "192.0.2.7:$port"`+often,
+		now("ipv4 192.0.2.7 1"),
+		then("it is removed", shell("ip address del 192.0.2.7/32 dev lo"), "ipv4 192.0.2.7 0", "ipv4 network_unreachable 1").
+			logs(`cannot connect to "x" (192.0.2.7:$port) over ipv4: network unreachable`),
+		then("it is back", shell("ip address add 192.0.2.7/32 dev lo"), "ipv4 192.0.2.7 1", "ipv4 network_unreachable 1").
+			logs(`connected again to "x" (192.0.2.7:$port) over ipv4`)),
+	situation(routes, "a link-local address with its zone",
+		all(command(cable+"ip link set v0 up; ip address add fe80::7/64 dev v0 nodad", "ip link del v0"), listen("tcp6", "[fe80::7%v0]:0")),
+		`endpoint: "[fe80::7%v0]:$port"`, now("ipv6 fe80::7%v0 1")),
+	situation(routes, "the port is the one that the kernel chooses as the local one (a connection to itself)",
+		all(sysctl("net.ipv4.ip_local_port_range", "40000 40000"), func(w *world, _ addresses) { w.port = 40000 }), `endpoint: "127.0.0.1:$port"`,
+		now("ipv4 127.0.0.1 0", "ipv4 connection_refused 1").logs(`cannot connect to "x" (127.0.0.1:$port) over ipv4: connection refused`)),
+	situation(firewall, "drop on output, with time for a second SYN", nft(onOutput+"ip daddr $4 drop"), dial4+", timeout: 1500ms",
+		now().logs(unchecked(1, unsent))),
+	situation(firewall, "drop on output, over IPv6", nft(onOutput+"ip6 daddr $6 drop"), dial6+", timeout: 1500ms",
+		now().logs(unchecked(1, unsent))),
+	situation(firewall, "drop on output, and the timeout is shorter than the second SYN takes (1 s): it cannot be told",
+		nft(onOutput+"ip daddr $4 drop"), dial4+brief, now("ipv4 $4 0", "ipv4 timeout 1").logs(down4+"timeout")),
+	filtered("drop on input", "type filter hook input priority 0; ip saddr $4 drop", "timeout"),
+	filtered("reject with a TCP reset", onOutput+"ip daddr $4 tcp dport 80 reject with tcp reset", "connection_refused"),
+	filtered("reject with port unreachable", onOutput+"ip daddr $4 reject with icmp port-unreachable", "connection_refused"),
+	filtered("reject with prohibited", onOutput+"ip daddr $4 reject with icmp admin-prohibited", "permission_denied"),
 }
 
 const changing = "Changes from one collection to the next"
 
 var changingRows = []row{
-	{
-		group: changing, situation: "the peer goes down and up",
-		set: func(*world, addresses) string { return dial4 + often },
-		steps: []step{
-			{points: []string{"ipv4 $4 1"}},
-			{
-				then:   "it refuses",
-				change: func(w *world, a addresses) { w.peer.Set(a.port4(), tunpeer.Behaviour{Answer: tunpeer.Refuse}) },
-				points: []string{"ipv4 $4 0", "ipv4 connection_refused 1"},
-				logs:   []string{down4 + "connection refused"},
-			},
-			{
-				then:   "it is silent",
-				change: func(w *world, a addresses) { w.peer.Set(a.port4(), tunpeer.Behaviour{Answer: tunpeer.Silence}) },
-				points: []string{"ipv4 $4 0", "ipv4 connection_refused 1", "ipv4 timeout 1"},
-				logs:   []string{down4 + "timeout, no longer connection refused"},
-			},
-			{
-				then:   "it accepts",
-				change: func(w *world, a addresses) { w.peer.Set(a.port4(), tunpeer.Behaviour{}) },
-				points: []string{"ipv4 $4 1", "ipv4 connection_refused 1", "ipv4 timeout 1"},
-				logs:   []string{`connected again to "x" ($4:80) over ipv4`},
-			},
-		},
-	},
-	{
-		group: changing, situation: "one family of a name refuses",
-		set: func(w *world, a addresses) string {
-			w.dns.Set(a.name, a.both())
-			w.peer.Set(a.port6(), tunpeer.Behaviour{Answer: tunpeer.Refuse})
-			return named + often
-		},
-		steps: []step{
-			{
-				points: []string{"ipv4 $4 1", "ipv6 $6 0", "ipv6 connection_refused 1"},
-				logs:   []string{`cannot connect to "x" ([$6]:80) over ipv6: connection refused (It connects over ipv4 and is refused over ipv6: nothing listens there, or a firewall answers in its place)`},
-			},
-			{then: "it still does", points: []string{"ipv4 $4 1", "ipv6 $6 0", "ipv6 connection_refused 2"}},
-		},
-	},
-	{
-		group: changing, situation: "the addresses of a name change, resolved at every check",
-		set: func(w *world, a addresses) string {
-			w.dns.Set(a.name, a.both())
-			return named + always
-		},
-		steps: []step{
-			{points: []string{"ipv4 $4 1", "ipv6 $6 1"}},
-			{
-				then: "it has another IPv4 address",
-				change: func(w *world, a addresses) {
-					w.dns.Set(a.name, dnsserver.Both(dnsserver.Answer{Addrs: []netip.Addr{netip.MustParseAddr("198.18.200.1"), a.v6}}))
-				},
-				points: []string{"ipv4 198.18.200.1 1", "ipv6 $6 1"},
-			},
-		},
-	},
-	{
-		group: changing, situation: "the address of a name changes, resolved after an error",
-		set: func(w *world, a addresses) string {
-			w.dns.Set(a.name, dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4}}})
-			return named + often
-		},
-		steps: []step{
-			{points: []string{"ipv4 $4 1"}},
-			{
-				then: "the old address refuses",
-				change: func(w *world, a addresses) {
-					w.dns.Set(a.name, dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{netip.MustParseAddr("198.18.200.2")}}})
-					w.peer.Set(a.port4(), tunpeer.Behaviour{Answer: tunpeer.Refuse})
-				},
-				points: []string{"ipv4 $4 0", "ipv4 connection_refused 1"},
-				logs:   []string{`cannot connect to "x" ($4:80) over ipv4: connection refused`},
-			},
-			{
-				then:   "it has been resolved again",
-				points: []string{"ipv4 198.18.200.2 1", "ipv4 connection_refused 1"},
-				logs:   []string{`"x" ($4:80) over ipv4 is no longer an address of the target`},
-			},
-		},
-	},
-	{
-		group: changing, situation: "answers rotate, resolved at every check",
-		set: func(w *world, a addresses) string {
-			w.dns.Set(a.name, dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4, netip.MustParseAddr("198.18.200.3")}, Rotate: true}})
-			return named + always
-		},
-		steps: []step{
-			{points: []string{"ipv4 $4 1"}},
-			{then: "the other one is first", points: []string{"ipv4 198.18.200.3 1"}},
-			{then: "the first one is first", points: []string{"ipv4 $4 1"}},
-		},
-	},
-	{
-		group: changing, situation: "a family disappears from DNS",
-		set: func(w *world, a addresses) string {
-			w.dns.Set(a.name, a.both())
-			return named + always
-		},
-		steps: []step{
-			{points: []string{"ipv4 $4 1", "ipv6 $6 1"}},
-			{
-				then: "it has no IPv6 address",
-				change: func(w *world, a addresses) {
-					w.dns.Set(a.name, dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4}}})
-				},
-				points: []string{"ipv4 $4 1"},
-				logs:   []string{`no longer checking "x" ($name:80) over ipv6: the name has no such address any more`},
-			},
-			{then: "it still has none", points: []string{"ipv4 $4 1"}},
-			{
-				then:   "it has one again",
-				change: func(w *world, a addresses) { w.dns.Set(a.name, a.both()) },
-				points: []string{"ipv4 $4 1", "ipv6 $6 1"},
-				logs:   []string{`checking "x" ($name:80) over ipv6 again`},
-			},
-		},
-	},
-	{
-		group: changing, situation: "a family that is asked for disappears from DNS",
-		set: func(w *world, a addresses) string {
-			w.dns.Set(a.name, a.both())
-			return named + ", address_families: [ipv4, ipv6]" + always
-		},
-		steps: []step{
-			{points: []string{"ipv4 $4 1", "ipv6 $6 1"}},
-			{
-				then: "it has no IPv6 address",
-				change: func(w *world, a addresses) {
-					w.dns.Set(a.name, dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4}}})
-				},
-				points: []string{"ipv4 $4 1", "ipv6 $6 0", "ipv6 no_address 1"},
-				logs:   []string{`cannot connect to "x" ([$6]:80) over ipv6: no address (It connects over ipv4 and not over ipv6, in which its name has no address)`},
-			},
-		},
-	},
-	{
-		group: changing, situation: "a name disappears from DNS and comes back",
-		set: func(w *world, a addresses) string {
-			w.dns.Set(a.name, a.both())
-			return named + always
-		},
-		steps: []step{
-			{points: []string{"ipv4 $4 1", "ipv6 $6 1"}},
-			{
-				then:   "it does not exist",
-				change: func(w *world, a addresses) { w.dns.Set(a.name, answered(dnsserver.NXDomain)(a)) },
-				points: []string{"ipv4 $4 0", "ipv4 dns_not_found 1", "ipv6 $6 0", "ipv6 dns_not_found 1"},
-				logs:   []string{`cannot connect to "x" ($4:80) over ipv4: dns not found`, `cannot connect to "x" ([$6]:80) over ipv6: dns not found`},
-			},
-			{
-				then:   "it is back",
-				change: func(w *world, a addresses) { w.dns.Set(a.name, a.both()) },
-				points: []string{"ipv4 $4 1", "ipv4 dns_not_found 1", "ipv6 $6 1", "ipv6 dns_not_found 1"},
-				logs:   []string{`connected again to "x" ($4:80) over ipv4`, `connected again to "x" ([$6]:80) over ipv6`},
-			},
-		},
-	},
-	{
-		group: changing, situation: "the name server fails for a while",
-		set: func(w *world, a addresses) string {
-			w.dns.Set(a.name, a.both())
-			return named + always
-		},
-		steps: []step{
-			{points: []string{"ipv4 $4 1", "ipv6 $6 1"}},
-			{
-				then:   "it is silent",
-				change: func(w *world, a addresses) { w.dns.Set(a.name, dnsserver.Both(dnsserver.Answer{Silent: true})) },
-				points: []string{"ipv4 $4 0", "ipv4 dns_timeout 1", "ipv6 $6 0", "ipv6 dns_timeout 1"},
-				logs:   []string{`cannot connect to "x" ($4:80) over ipv4: dns timeout`, `cannot connect to "x" ([$6]:80) over ipv6: dns timeout`},
-			},
-			{
-				then:   "it answers",
-				change: func(w *world, a addresses) { w.dns.Set(a.name, a.both()) },
-				points: []string{"ipv4 $4 1", "ipv4 dns_timeout 1", "ipv6 $6 1", "ipv6 dns_timeout 1"},
-				logs:   []string{`connected again to "x" ($4:80) over ipv4`, `connected again to "x" ([$6]:80) over ipv6`},
-			},
-		},
-	},
+	situation(changing, "the peer goes down and up", nothing, dial4+often,
+		now("ipv4 $4 1"),
+		then("it refuses", behave(refuse), "ipv4 $4 0", "ipv4 connection_refused 1").logs(down4+"connection refused"),
+		then("it is silent", behave(silence), "ipv4 $4 0", "ipv4 connection_refused 1", "ipv4 timeout 1").
+			logs(down4+"timeout, no longer connection refused"),
+		then("it accepts", behave(peers.Behaviour{}), "ipv4 $4 1", "ipv4 connection_refused 1", "ipv4 timeout 1").logs(up4)),
+	situation(changing, "one family of a name refuses",
+		all(resolve(both), func(w *world, a addresses) { w.hosts.Set(a.port6(), refuse) }), named+often,
+		now("ipv4 $4 1", "ipv6 $6 0", "ipv6 connection_refused 1").
+			logs(down6+"connection refused (It connects over ipv4 and is refused over ipv6: nothing listens there, or a firewall answers in its place)"),
+		then("it still does", nothing, "ipv4 $4 1", "ipv6 $6 0", "ipv6 connection_refused 2")),
+	situation(changing, "the addresses of a name change, resolved at every check", resolve(both), named+always,
+		now("ipv4 $4 1", "ipv6 $6 1"),
+		then("it has another IPv4 address", func(w *world, a addresses) {
+			w.dns.Set(a.name, dnsserver.Addresses(netip.MustParseAddr("198.18.200.1"), a.v6))
+		}, "ipv4 198.18.200.1 1", "ipv6 $6 1")),
+	situation(changing, "the address of a name changes, resolved after an error", resolve(only4), named+often,
+		now("ipv4 $4 1"),
+		then("the old address refuses", func(w *world, a addresses) {
+			w.dns.Set(a.name, dnsserver.Addresses(netip.MustParseAddr("198.18.200.2")))
+			w.hosts.Set(a.port4(), refuse)
+		}, "ipv4 $4 0", "ipv4 connection_refused 1").logs(down4+"connection refused"),
+		then("it has been resolved again", nothing, "ipv4 198.18.200.2 1", "ipv4 connection_refused 1").
+			logs(`"x" ($4:80) over ipv4 is no longer an address of the target`)),
+	situation(changing, "answers rotate, resolved at every check", func(w *world, a addresses) {
+		w.dns.Set(a.name, dnsserver.Zone{A: dnsserver.Answer{Addrs: []netip.Addr{a.v4, netip.MustParseAddr("198.18.200.3")}, Rotate: true}})
+	}, named+always,
+		now("ipv4 $4 1"),
+		then("the other one is first", nothing, "ipv4 198.18.200.3 1"),
+		then("the first one is first", nothing, "ipv4 $4 1")),
+	situation(changing, "a family disappears from DNS", resolve(both), named+always,
+		now("ipv4 $4 1", "ipv6 $6 1"),
+		then("it has no IPv6 address", resolve(only4), "ipv4 $4 1").
+			logs(`no longer checking "x" ($name:80) over ipv6: the name has no such address any more`),
+		then("it still has none", nothing, "ipv4 $4 1"),
+		then("it has one again", resolve(both), "ipv4 $4 1", "ipv6 $6 1").logs(`checking "x" ($name:80) over ipv6 again`)),
+	situation(changing, "a family that is asked for disappears from DNS", resolve(both), named+", address_families: [ipv4, ipv6]"+always,
+		now("ipv4 $4 1", "ipv6 $6 1"),
+		then("it has no IPv6 address", resolve(only4), "ipv4 $4 1", "ipv6 $6 0", "ipv6 no_address 1").
+			logs(down6+"no address (It connects over ipv4 and not over ipv6, in which its name has no address)")),
+	situation(changing, "a name disappears from DNS and comes back", resolve(both), named+always,
+		now("ipv4 $4 1", "ipv6 $6 1"),
+		then("it does not exist", resolve(answered(dnsserver.NXDomain)), "ipv4 $4 0", "ipv4 dns_not_found 1", "ipv6 $6 0", "ipv6 dns_not_found 1").
+			logs(down4+"dns not found", down6+"dns not found"),
+		then("it is back", resolve(both), "ipv4 $4 1", "ipv4 dns_not_found 1", "ipv6 $6 1", "ipv6 dns_not_found 1").logs(up4, up6)),
+	situation(changing, "the name server fails for a while", resolve(both), named+always,
+		now("ipv4 $4 1", "ipv6 $6 1"),
+		then("it is silent", resolve(unanswered), "ipv4 $4 0", "ipv4 dns_timeout 1", "ipv6 $6 0", "ipv6 dns_timeout 1").
+			logs(down4+"dns timeout", down6+"dns timeout"),
+		then("it answers", resolve(both), "ipv4 $4 1", "ipv4 dns_timeout 1", "ipv6 $6 1", "ipv6 dns_timeout 1").logs(up4, up6)),
 }
 
-const own = "Faults of this machine"
-
-// unchecked is what is logged of an address that this machine was unable to check.
-func unchecked(addresses int, reason string) string {
-	return fmt.Sprintf("Error scraping metrics: a fault of this machine, and not of its targets, left addresses unchecked (%d): %s", addresses, reason)
-}
-
-var ownFaultRows = []row{
-	{
-		group: own, situation: "no descriptor is free",
-		set: func(*world, addresses) string { return dial4 + often },
-		steps: []step{
-			{points: []string{"ipv4 $4 1"}},
-			{
-				then:   "all are in use",
-				change: func(w *world, _ addresses) { limitDescriptors(w) },
-				logs:   []string{unchecked(1, "too many open files")},
-			},
-			{
-				then:   "some are free again",
-				change: func(w *world, _ addresses) { unlimitDescriptors(w) },
-				points: []string{"ipv4 $4 1"},
-			},
-		},
-	},
-	{
-		group: own, situation: "no descriptor is free for name resolution",
-		set: func(w *world, a addresses) string {
-			w.dns.Set(a.name, a.both())
-			return named + always
-		},
-		steps: []step{
-			{points: []string{"ipv4 $4 1", "ipv6 $6 1"}},
-			{
-				then:   "all are in use",
-				change: func(w *world, _ addresses) { limitDescriptors(w) },
-				logs:   []string{unchecked(2, "too many open files")},
-			},
-			{
-				then:   "some are free again",
-				change: func(w *world, _ addresses) { unlimitDescriptors(w) },
-				points: []string{"ipv4 $4 1", "ipv6 $6 1"},
-			},
-		},
-	},
-	{
-		group: own, situation: "no ephemeral port is free",
-		set: func(w *world, a addresses) string {
-			w.sysctl("net.ipv4.ip_local_port_range", "50000 50001")
-			for range 2 {
-				conn, err := net.Dial("tcp", a.port4().String())
-				require.NoError(w.t, err)
-				w.t.Cleanup(func() { _ = conn.Close() })
-			}
-			return dial4
-		},
-		steps: []step{{logs: []string{unchecked(1, "cannot assign requested address")}}},
-	},
-	{
-		group: own, situation: "the zone of a link-local address is no interface",
-		set:   func(*world, addresses) string { return "endpoint: \"[fe80::1%nosuchif]:80\"" },
-		steps: []step{{logs: []string{unchecked(1, "no such network interface")}}},
-	},
-}
-
-// limitDescriptors has the process open no more descriptors: those of standard input,
-// output and error are taken, and all others are not below the limit.
-func limitDescriptors(w *world) { setDescriptorLimit(w, 3) }
-
-func unlimitDescriptors(w *world) { setDescriptorLimit(w, 4096) }
-
-func setDescriptorLimit(w *world, limit uint64) {
-	var current syscall.Rlimit
-	require.NoError(w.t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &current))
-	require.NoError(w.t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: limit, Max: current.Max}))
+// hundred returns a hundred addresses, and the points of those that are checked.
+func hundred() (addrs []netip.Addr, points []string) {
+	for i := range 100 {
+		addrs = append(addrs, netip.AddrFrom4([4]byte{198, 18, 100, byte(i + 1)}))
+		points = append(points, fmt.Sprintf("ipv4 %s 1", addrs[i]))
+	}
+	return addrs, points[:64]
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"example.com/tcpcheckreceiver/e2e/process"
-	"example.com/tcpcheckreceiver/e2e/tunpeer"
+	"example.com/tcpcheckreceiver/e2e/harness"
+	"example.com/tcpcheckreceiver/e2e/peers"
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
@@ -26,7 +26,7 @@ func TestPromtool(t *testing.T) {
 		{"check", "rules", "--lint-fatal", "../../prometheus/tcpcheck.rules.yml"},
 		{"test", "rules", "../../prometheus/tcpcheck.rules_test.yml"},
 	} {
-		output, err := exec.Command(process.Program(t, "PROMTOOL", "e2e-prometheus"), args...).CombinedOutput()
+		output, err := exec.Command(harness.Binary(t, "PROMTOOL", "e2e-prometheus"), args...).CombinedOutput()
 		assert.NoError(t, err, "%v: %s", args, output)
 	}
 }
@@ -57,7 +57,7 @@ func TestAlerts(t *testing.T) {
 	s.awaitSome(`address:network_tcp_response_time_seconds:median10m{tcpcheck_instance="far"} offset ` + (10 * time.Minute / scale).String())
 	firing()
 
-	w.peer.SetDefault(tunpeer.Behaviour{Delay: 200 * time.Millisecond})
+	w.hosts.SetOthers(peers.Behaviour{Delay: 200 * time.Millisecond})
 	web.down("::1")
 	w.resolve("moved.test")
 	firing(
@@ -68,7 +68,7 @@ func TestAlerts(t *testing.T) {
 	)
 	s.requireAnnotations()
 
-	w.peer.SetDefault(tunpeer.Behaviour{})
+	w.hosts.SetOthers(peers.Behaviour{})
 	web.up("::1")
 	w.resolve("moved.test", "127.0.0.1")
 	firing("TCPCheckFamilyGone moved ipv6")
@@ -116,7 +116,7 @@ func TestReloadInTheMiddleOfAnAlert(t *testing.T) {
 	// So long that a scrape finds nothing, and not as long as keep_firing_for.
 	c.delayed(t, time.Second, instances+web.instance("new"))
 	reloaded := time.Now()
-	c.hangUp(t)
+	c.Reload()
 	s.awaitSome(canConnect + `{tcpcheck_instance="new"}`)
 	s.awaitSome(canConnect + `{tcpcheck_instance="closed"}`)
 	gap := fmt.Sprintf(`max_over_time(absent(network_tcp_can_connect{tcpcheck_instance="closed"})[%dms:50ms])`, time.Since(reloaded).Milliseconds())
@@ -143,10 +143,10 @@ func TestInstanceGone(t *testing.T) {
 	c := startCollector(t, web.instance("stays")+web.instance("goes"), "")
 	s := startServer(t, c)
 	s.awaitLines(canConnect, []model.LabelName{"tcpcheck_instance"}, "goes", "stays")
-	c.reload(t, web.instance("stays"))
+	c.reloadWith(t, web.instance("stays"))
 	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckInstanceGone goes")
 	s.requireAnnotations()
-	c.reload(t, web.instance("stays")+web.instance("goes"))
+	c.reloadWith(t, web.instance("stays")+web.instance("goes"))
 	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels)
 }
 
@@ -154,17 +154,17 @@ func TestInstanceGone(t *testing.T) {
 // lost, and comes back. The alerts name the agents.
 func TestAgentGone(t *testing.T) {
 	web, closed := newService(t, "127.0.0.1"), testnet.ClosedPort(t, "127.0.0.1")
-	collector := &collector{page: process.FreeAddress(t), own: process.FreeAddress(t)}
-	listen := process.FreeAddress(t)
-	run := func(example string, environment ...string) *process.Process {
-		command := exec.Command(process.Program(t, "COLLECTOR", "e2e-prometheus"), "--config", "../../examples/"+example)
-		_, own, err := net.SplitHostPort(process.FreeAddress(t))
+	collector := &collector{page: harness.FreeAddress(t), own: harness.FreeAddress(t)}
+	listen := harness.FreeAddress(t)
+	run := func(example string, environment ...string) *harness.Program {
+		command := exec.Command(harness.Binary(t, "COLLECTOR", "e2e-prometheus"), "--config", "../../examples/"+example)
+		_, own, err := net.SplitHostPort(harness.FreeAddress(t))
 		require.NoError(t, err)
 		command.Env = append(os.Environ(), append(environment, "OWN_METRICS_PORT="+own)...)
-		return process.Start(t, command, process.CollectorReady)
+		return harness.Start(t, command, harness.CollectorReady)
 	}
 	run("gateway.yaml", "GATEWAY_LISTEN="+listen, "PROMETHEUS_LISTEN="+collector.page, "RETENTION=2s")
-	agent := func(name string, port uint16) *process.Process {
+	agent := func(name string, port uint16) *harness.Program {
 		return run("agent.yaml", "VANTAGE_POINT="+name, "GATEWAY="+listen, "TARGET_HOST=127.0.0.1", fmt.Sprintf("TARGET_PORT=%d", port), "CHECK_INTERVAL=500ms")
 	}
 	here := agent("here", web.port)
@@ -188,7 +188,7 @@ func TestUnchecked(t *testing.T) {
 	s := startServer(t, c)
 	s.awaitLines(`ALERTS{alertstate="firing"}`, []model.LabelName{"alertname", "job", "instance", "receiver"}, "TCPCheckUnchecked tcpcheck-collector "+c.own+" tcpcheck")
 	s.requireAnnotations()
-	c.reload(t, web.instance("web"))
+	c.reloadWith(t, web.instance("web"))
 	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels)
 }
 

@@ -1,12 +1,11 @@
 package prometheus
 
 import (
-	"encoding/xml"
 	"flag"
 	"fmt"
-	"io"
+	"image/color"
 	"math"
-	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,9 +15,11 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
 
-	"example.com/tcpcheckreceiver/e2e/process"
-	"example.com/tcpcheckreceiver/e2e/svg"
+	"example.com/tcpcheckreceiver/e2e/chart"
+	"example.com/tcpcheckreceiver/e2e/harness"
 )
 
 var update = flag.Bool("update", false, "write docs/outage.svg, in the time of the quickstart")
@@ -36,10 +37,10 @@ func TestPicture(t *testing.T) {
 	if *update {
 		interval = 5 * time.Second // the quickstart's own
 	}
-	quickstart := func(different ...string) *process.Process {
+	quickstart := func(different ...string) *harness.Program {
 		return startQuickstart(t, append(different, "service::telemetry::metrics::level: none")...) // there are two
 	}
-	open := func(different ...string) *process.Process {
+	open := func(different ...string) *harness.Program {
 		return quickstart(append(different, "service::pipelines: {metrics: {receivers: [otlp], exporters: [debug]}, metrics/print: {receivers: [otlp]}}")...)
 	}
 	ports := open()
@@ -91,17 +92,12 @@ func TestPicture(t *testing.T) {
 			return sample.Timestamp.Time().Sub(middles[1]).Abs() < p.step
 		}), "%s has a response time while it is down", nameOf(series))
 	}
-	text := p.draw()
-	for decoder := xml.NewDecoder(strings.NewReader(text)); ; {
-		if _, err := decoder.Token(); err != nil {
-			require.ErrorIs(t, err, io.EOF)
-			break
-		}
-	}
-
+	file := filepath.Join(t.TempDir(), "outage.svg")
 	if *update {
-		require.NoError(t, os.WriteFile("../../docs/outage.svg", []byte(text), 0o644))
+		file = "../../docs/outage.svg"
 	}
+	require.NoError(t, p.draw(file))
+	chart.RequireSVG(t, file, nameOf(p.times[0]), "stopped")
 }
 
 const (
@@ -149,143 +145,58 @@ type pictured struct {
 	what string
 }
 
-// The measures of the picture, in pixels.
-const (
-	pictureWidth = 960
-	plotLeft     = 196
-	plotRight    = pictureWidth - 24
-	lanesTop     = 108
-	laneHeight   = 22
-	laneGap      = 5
-	timesHeight  = 130
-)
-
-// style has the colours of the picture, for a light page and for a dark one.
-const style = `
-.page { fill: #ffffff }
-.text { fill: #1f2328 }
-.quiet { fill: #59636e }
-.grid { stroke: #d1d9e0 }
-.event { stroke: #59636e; stroke-dasharray: 3 3 }
-.up { fill: #2da44e }
-.down { fill: #d1242f }
-.value { fill: #ffffff; font-weight: bold }
-.line0 { stroke: #0969da } .name0 { fill: #0969da }
-.line1 { stroke: #bc4c00 } .name1 { fill: #bc4c00 }
-.line2 { stroke: #8250df } .name2 { fill: #8250df }
-@media (prefers-color-scheme: dark) {
-  .page { fill: #0d1117 }
-  .text { fill: #f0f6fc }
-  .quiet { fill: #9198a1 }
-  .grid { stroke: #3d444d }
-  .event { stroke: #9198a1 }
-  .up { fill: #238636 }
-  .down { fill: #da3633 }
-  .line0 { stroke: #58a6ff } .name0 { fill: #58a6ff }
-  .line1 { stroke: #f0883e } .name1 { fill: #f0883e }
-  .line2 { stroke: #bc8cff } .name2 { fill: #bc8cff }
-}
-`
-
-// draw returns the picture as SVG.
-func (p *picture) draw() string {
-	lanesBottom := float64(lanesTop + len(p.states)*(laneHeight+laneGap))
-	timesTop := lanesBottom + 52
-	timesBottom := timesTop + timesHeight
-	height := int(timesBottom) + 36
-	c := svg.New(pictureWidth, height, "Three ports over both address families, before, during and after an outage", style)
-	c.Rect(0, 0, pictureWidth, float64(height), `class="page" rx="6"`)
-	c.Text(24, 34, "start", "Three ports over both address families, and an outage", `class="text" font-size="18"`)
-	c.Text(24, 62, "start", canConnect, `class="text" font-family="monospace"`)
-	c.Rect(220, 51, 16, 13, `class="up" rx="2"`)
-	c.Text(242, 62, "start", "1, connects", `class="quiet"`)
-	c.Rect(330, 51, 16, 13, `class="down" rx="2"`)
-	c.Text(352, 62, "start", "0, does not", `class="quiet"`)
-
+// draw writes the picture as SVG.
+func (p *picture) draw(file string) error {
+	states, times := chart.New(canConnect+": green connects, red does not"), chart.New(responseTime+", µs")
+	var names []string
 	for i, series := range p.states {
-		p.lane(c, float64(lanesTop+i*(laneHeight+laneGap)), series)
+		lane := float64(len(p.states) - 1 - i)
+		names = append([]string{nameOf(series)}, names...)
+		for from := 0; from < len(series.Values); { // a bar for each stay of a value
+			value, next := series.Values[from].Value, from+1
+			for next < len(series.Values) && series.Values[next].Value == value {
+				next++
+			}
+			until, colour := p.end, chart.Red
+			if next < len(series.Values) {
+				until = series.Values[next].Timestamp.Time()
+			}
+			if value == 1 {
+				colour = chart.Green
+			}
+			chart.Line(states, "", plotter.XYs{{X: p.x(series.Values[from].Timestamp.Time()), Y: lane}, {X: p.x(until), Y: lane}}, 14, colour)
+			from = next
+		}
 	}
-	p.drawTimes(c, timesTop, timesBottom)
-	for _, event := range p.events {
-		c.Line(p.x(event.at), lanesTop-6, p.x(event.at), lanesBottom, `class="event"`)
-		c.Line(p.x(event.at), timesTop, p.x(event.at), timesBottom, `class="event"`)
-		c.Text(p.x(event.at), lanesTop-12, "middle", event.what, `class="quiet" font-size="12"`)
-	}
-	p.axis(c, timesBottom+18)
-	return c.String()
-}
+	states.NominalY(names...)
+	states.Y.Min, states.Y.Max = -0.6, float64(len(names))
 
-// lane draws a series of 0 and 1: a bar for each stay of a value.
-func (p *picture) lane(c *svg.Canvas, top float64, series *model.SampleStream) {
-	c.Text(plotLeft-12, top+laneHeight/2+4, "end", nameOf(series), `class="text"`)
-	values := series.Values
-	for first := 0; first < len(values); {
-		after := first
-		for after < len(values) && values[after].Value == values[first].Value {
-			after++
-		}
-		from, until := p.x(values[first].Timestamp.Time()), plotRight-0.0
-		if after < len(values) {
-			until = p.x(values[after].Timestamp.Time()) - 2
-		}
-		class := "down"
-		if values[first].Value == 1 {
-			class = "up"
-		}
-		c.Rect(from, top, until-from, laneHeight, fmt.Sprintf(`class="%s" rx="2"`, class))
-		c.Text((from+until)/2, top+laneHeight/2+4, "middle", fmt.Sprint(values[first].Value), `class="value" font-size="12"`)
-		first = after
-	}
-}
-
-// drawTimes draws the response times, with a gap where there are none.
-func (p *picture) drawTimes(c *svg.Canvas, top, bottom float64) {
-	const microseconds = 1e6
-	highest := 1.0
-	for _, series := range p.times {
-		for _, sample := range series.Values {
-			highest = max(highest, float64(sample.Value)*microseconds)
-		}
-	}
-	axis := svg.NewScale(false, highest)
-	y := func(value float64) float64 { return bottom - axis.Part(value)*(bottom-top) }
-	c.Text(24, top-16, "start", responseTime, `class="text" font-family="monospace"`)
-	for _, mark := range axis.Marks {
-		c.Line(plotLeft, y(mark), plotRight, y(mark), `class="grid"`)
-		c.Text(plotLeft-12, y(mark)+4, "end", fmt.Sprintf("%g µs", mark), `class="quiet" font-size="12"`)
-	}
 	for i, series := range p.times {
-		c.Text(float64(plotRight-(len(p.times)-1-i)*180), top-16, "end", "— "+nameOf(series), fmt.Sprintf(`class="name%d"`, i%3))
-		var points []svg.Point
-		flush := func() {
-			c.Polyline(points, fmt.Sprintf(`class="line%d" stroke-width="2"`, i%3))
+		var points plotter.XYs
+		flush := func(name string) {
+			chart.Line(times, name, points, 2, []color.Color{chart.Blue, chart.Orange, chart.Purple}[i%3])
 			points = nil
 		}
 		for j, sample := range series.Values {
-			if j > 0 && sample.Timestamp.Sub(series.Values[j-1].Timestamp) > p.step {
-				flush()
+			if j > 0 && sample.Timestamp.Sub(series.Values[j-1].Timestamp) > p.step { // a gap where there are none
+				flush("")
 			}
-			points = append(points, svg.Point{X: p.x(sample.Timestamp.Time()), Y: y(float64(sample.Value) * microseconds)})
+			points = append(points, plotter.XY{X: p.x(sample.Timestamp.Time()), Y: float64(sample.Value) * 1e6})
 		}
-		flush()
+		flush(nameOf(series))
 	}
+	times.X.Label.Text, times.Y.Min = "minutes", 0
+	for _, panel := range []*plot.Plot{states, times} {
+		panel.X.Min, panel.X.Max = 0, p.x(p.end)
+		for _, event := range p.events {
+			chart.Mark(panel, p.x(event.at), chart.Gray)
+		}
+	}
+	for _, event := range p.events {
+		chart.Text(states, p.x(event.at), states.Y.Max-0.5, event.what)
+	}
+	return chart.Save(file, 720, 440, states, times)
 }
 
-// axis draws the time since the start: five marks or so, at whole numbers.
-func (p *picture) axis(c *svg.Canvas, y float64) {
-	length := p.end.Sub(p.start).Seconds()
-	unit, name := 1.0, "s"
-	if length > 120 {
-		unit, name = 60, "min"
-	}
-	step := max(math.Round(length/unit/5), 1)
-	for mark := 0.0; mark*unit <= length; mark += step {
-		x := p.x(p.start.Add(time.Duration(mark * unit * float64(time.Second))))
-		c.Text(x, y, "middle", fmt.Sprintf("%g %s", mark, name), `class="quiet" font-size="12"`)
-	}
-}
-
-// x is where a time is.
-func (p *picture) x(at time.Time) float64 {
-	return plotLeft + (plotRight-plotLeft)*at.Sub(p.start).Seconds()/p.end.Sub(p.start).Seconds()
-}
+// x is where a time is, in minutes.
+func (p *picture) x(at time.Time) float64 { return at.Sub(p.start).Minutes() }

@@ -82,7 +82,7 @@ func TestRemovedTarget(t *testing.T) {
 	s := startServer(t, c)
 	labels := []model.LabelName{"tcpcheck_instance"}
 	s.awaitLines(canConnect, labels, "goes", "stays")
-	c.reload(t, web.instance("stays"))
+	c.reloadWith(t, web.instance("stays"))
 	s.awaitLines(canConnect, labels, "stays")
 }
 

@@ -14,16 +14,12 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
 
-	"example.com/tcpcheckreceiver/e2e/process"
+	"example.com/tcpcheckreceiver/e2e/harness"
 )
 
-const (
-	// patience bounds every wait for an event that is certain to come.
-	patience = 2 * time.Minute
-	// lookBack is how long the server takes the last sample of a series for its
-	// present value: its default of 5m, accelerated.
-	lookBack = 5 * time.Minute / scale
-)
+// lookBack is how long the server takes the last sample of a series for its
+// present value: its default of 5m, accelerated.
+const lookBack = 5 * time.Minute / scale
 
 // server is a running Prometheus server.
 type server struct {
@@ -43,10 +39,10 @@ func startServer(t *testing.T, c *collector, replacements ...string) *server {
 		require.Contains(t, config, pair[0])
 		config = strings.ReplaceAll(config, pair[0], pair[1])
 	}
-	write(t, filepath.Join(folder, "prometheus.yml"), config)
-	write(t, filepath.Join(folder, "tcpcheck.rules.yml"), accelerated(t, "../../prometheus/tcpcheck.rules.yml"))
-	address := process.FreeAddress(t)
-	process.Start(t, exec.Command(process.Program(t, "PROMETHEUS", "e2e-prometheus"),
+	harness.Write(t, filepath.Join(folder, "prometheus.yml"), config)
+	harness.Write(t, filepath.Join(folder, "tcpcheck.rules.yml"), accelerated(t, "../../prometheus/tcpcheck.rules.yml"))
+	address := harness.FreeAddress(t)
+	harness.Start(t, exec.Command(harness.Binary(t, "PROMETHEUS", "e2e-prometheus"),
 		"--config.file="+filepath.Join(folder, "prometheus.yml"),
 		"--storage.tsdb.path="+filepath.Join(folder, "data"),
 		"--web.listen-address="+address,
@@ -69,7 +65,7 @@ func (s *server) query(expression string) model.Vector {
 // await asks until the answer is what is wanted.
 func (s *server) await(expression string, wanted func(model.Vector) bool) {
 	s.t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(harness.Patience)
 	again := time.NewTicker(100 * time.Millisecond)
 	defer again.Stop()
 	for {

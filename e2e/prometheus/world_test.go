@@ -10,20 +10,21 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/prometheus/common/model"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"example.com/tcpcheckreceiver/e2e/dnsserver"
-	"example.com/tcpcheckreceiver/e2e/process"
-	"example.com/tcpcheckreceiver/e2e/tunpeer"
+	"example.com/tcpcheckreceiver/e2e/harness"
+	"example.com/tcpcheckreceiver/e2e/peers"
 )
 
-func TestMain(m *testing.M) { os.Exit(tunpeer.InNamespace(m.Run)) }
+// Names are those of the world.
+func TestMain(m *testing.M) {
+	os.Exit(harness.InNamespace("nameserver 127.0.0.1\noptions timeout:1\n", m.Run))
+}
 
 // scale is how many times faster than in the shipped files time passes here: a
 // check in half a second for one in 15s, an alert after 2s for one after 1m.
@@ -38,9 +39,7 @@ var times = regexp.MustCompile(`((?:\bfor|keep_firing_for|interval|metric_expira
 // for their windows.
 func accelerated(t *testing.T, file string) string {
 	t.Helper()
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	return times.ReplaceAllStringFunc(string(text), func(place string) string {
+	return times.ReplaceAllStringFunc(harness.Read(t, file), func(place string) string {
 		parts := times.FindStringSubmatch(place)
 		duration, err := model.ParseDuration(parts[2])
 		require.NoError(t, err)
@@ -50,7 +49,7 @@ func accelerated(t *testing.T, file string) string {
 
 // collector is a running collector with a Prometheus page.
 type collector struct {
-	*process.Process
+	*harness.Program
 	page string
 	own  string // the page of its own metrics
 	file string // of its instances
@@ -60,34 +59,29 @@ type collector struct {
 // with whatever else is to be different, all of it YAML.
 func startCollector(t *testing.T, instances, different string) *collector {
 	t.Helper()
-	return startCollectorAt(t, process.FreeAddress(t), instances, different)
+	return startCollectorAt(t, harness.FreeAddress(t), instances, different)
 }
 
 func startCollectorAt(t *testing.T, page, instances, different string) *collector {
 	t.Helper()
 	folder := t.TempDir()
-	c := &collector{page: page, own: process.FreeAddress(t), file: filepath.Join(folder, "instances.yaml")}
+	c := &collector{page: page, own: harness.FreeAddress(t), file: filepath.Join(folder, "instances.yaml")}
 	c.configure(t, instances)
-	write(t, filepath.Join(folder, "example.yaml"), accelerated(t, "../../examples/prometheus.yaml"))
+	harness.Write(t, filepath.Join(folder, "example.yaml"), accelerated(t, "../../examples/prometheus.yaml"))
 	_, port, err := net.SplitHostPort(c.own)
 	require.NoError(t, err)
-	write(t, filepath.Join(folder, "different.yaml"), fmt.Sprintf(`
+	harness.Write(t, filepath.Join(folder, "different.yaml"), fmt.Sprintf(`
 exporters: {prometheus: {endpoint: %q}}
 service: {telemetry: {metrics: {readers: [{pull: {exporter: {prometheus: {host: 127.0.0.1, port: %s}}}}]}}}
 `, page, port))
-	args := []string{process.Program(t, "COLLECTOR", "e2e-prometheus")}
+	args := []string{harness.Binary(t, "COLLECTOR", "e2e-prometheus")}
 	for _, name := range []string{"example.yaml", "instances.yaml", "different.yaml"} {
 		args = append(args, "--config", filepath.Join(folder, name))
 	}
 	if different != "" {
 		args = append(args, "--config", "yaml:"+different)
 	}
-	if tunpeer.Available() == nil { // names are those of the world
-		resolv := filepath.Join(folder, "resolv.conf")
-		write(t, resolv, "nameserver 127.0.0.1\noptions timeout:1\n")
-		args = append([]string{"unshare", "--mount", "sh", "-c", `mount --bind "$1" /etc/resolv.conf && shift && exec "$@"`, "sh", resolv}, args...)
-	}
-	c.Process = process.Start(t, exec.Command(args[0], args[1:]...), process.CollectorReady)
+	c.Program = harness.Start(t, exec.Command(args[0], args[1:]...), harness.CollectorReady)
 	return c
 }
 
@@ -98,34 +92,28 @@ func (c *collector) configure(t *testing.T, instances string) {
 	c.delayed(t, 0, instances)
 }
 
-// reload lets a running collector go on with other instances.
-func (c *collector) reload(t *testing.T, instances string) {
+// reloadWith lets a running collector go on with other instances.
+func (c *collector) reloadWith(t *testing.T, instances string) {
 	t.Helper()
 	c.configure(t, instances)
-	c.hangUp(t)
-}
-
-// hangUp has the collector read its configuration again.
-func (c *collector) hangUp(t *testing.T) {
-	t.Helper()
-	require.NoError(t, syscall.Kill(c.PID(), syscall.SIGHUP))
+	c.Reload()
 }
 
 // delayed is configure with a time until the first checks.
 func (c *collector) delayed(t *testing.T, delay time.Duration, instances string) {
 	t.Helper()
-	write(t, c.file, fmt.Sprintf("receivers: {tcpcheck: {initial_delay: %v, instances: [\n%s]}}\n", delay, instances))
+	harness.Write(t, c.file, fmt.Sprintf("receivers: {tcpcheck: {initial_delay: %v, instances: [\n%s]}}\n", delay, instances))
 }
 
 // startQuickstart runs examples/quickstart.yaml with what is to be different, all of it
 // YAML.
-func startQuickstart(t *testing.T, different ...string) *process.Process {
+func startQuickstart(t *testing.T, different ...string) *harness.Program {
 	t.Helper()
 	args := []string{"--config", "../../examples/quickstart.yaml", "--config", "yaml:service::telemetry::logs::level: info"}
 	for _, text := range different {
 		args = append(args, "--config", "yaml:"+text)
 	}
-	return process.Start(t, exec.Command(process.Program(t, "COLLECTOR", "e2e-prometheus"), args...), process.CollectorReady)
+	return harness.Start(t, exec.Command(harness.Binary(t, "COLLECTOR", "e2e-prometheus"), args...), harness.CollectorReady)
 }
 
 // quickstartPages are those of the quickstart.
@@ -133,26 +121,15 @@ var quickstartPages = &collector{page: "localhost:9464", own: "localhost:18888"}
 
 // world is a network of names and services.
 type world struct {
-	peer *tunpeer.Peer // far away
-	dns  *dnsserver.Server
+	hosts *peers.Hosts // far away
+	dns   *dnsserver.Server
 }
-
-// The prefixes that are the peer's, but for the first address of each: those for
-// benchmarks (RFC 2544) and for documentation (RFC 3849).
-var (
-	prefix4 = netip.MustParsePrefix("198.18.0.0/16")
-	prefix6 = netip.MustParsePrefix("2001:db8:1::/64")
-)
 
 // newWorld returns a world for the time of a test, which is skipped where there
 // can be none.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	tunpeer.Require(t)
-	peer, err := tunpeer.Open("peer0", prefix4, prefix6)
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, peer.Close()) })
-	return &world{peer: peer, dns: dnsserver.NewAt(t, netip.MustParseAddrPort("127.0.0.1:53"))}
+	return &world{hosts: peers.New(t), dns: dnsserver.NewAt(t, "127.0.0.1:53")}
 }
 
 // resolve gives names these addresses; without one they do not exist any more.
@@ -199,19 +176,10 @@ func (s *service) instance(name string) string {
 func (s *service) up(addresses ...string) {
 	s.t.Helper()
 	for _, address := range addresses {
-		listener, err := net.Listen("tcp", net.JoinHostPort(address, fmt.Sprint(s.port)))
+		listener, err := peers.Accept(net.JoinHostPort(address, fmt.Sprint(s.port)))
 		require.NoError(s.t, err)
 		s.port = netip.MustParseAddrPort(listener.Addr().String()).Port()
 		s.listeners[address] = listener
-		go func() {
-			for {
-				conn, err := listener.Accept()
-				if err != nil {
-					return // it is closed
-				}
-				_ = conn.Close()
-			}
-		}()
 	}
 }
 
@@ -222,9 +190,4 @@ func (s *service) down(addresses ...string) {
 		require.NoError(s.t, s.listeners[address].Close())
 		delete(s.listeners, address)
 	}
-}
-
-func write(t *testing.T, file, text string) {
-	t.Helper()
-	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 }

@@ -1,37 +1,99 @@
 //go:build linux
 
-package main
+// Package soak runs a collector for minutes while everything around it changes, and
+// tests whether what it uses stays flat and what it reports stays right.
+//
+// 2,000 targets appear, refuse, hang and rotate their addresses; the collector is
+// reloaded now and then, and its OTLP exporter is cut off for a while. All of it
+// happens in a network namespace of its own, on the loopback interface.
+package soak
 
 import (
-	"encoding/xml"
-	"io"
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"net"
 	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"example.com/tcpcheckreceiver/e2e/harness"
 )
 
-// A figure is flat within its tolerance and slack, up or down unless it may fall,
-// and not without values.
-func TestJudge(t *testing.T) {
-	p := newPlan(10*time.Minute, 9)
-	of := func(middle, last float64, falls bool) verdict {
-		f := &figure{slack: 5, falls: falls}
-		f.add(p.middle.from, middle)
-		f.add(p.last.from, last)
-		return judge(f, p)
-	}
-	assert.True(t, of(100, 115, false).flat)
-	assert.True(t, of(100, 85, false).flat)
-	assert.False(t, of(100, 116, false).flat)
-	assert.False(t, of(100, 84, false).flat)
-	assert.True(t, of(100, 84, true).flat)
-	assert.False(t, of(100, 116, true).flat)
-	assert.False(t, judge(&figure{slack: 5}, p).flat)
+var (
+	length  = flag.Duration("duration", 0, "how long the run takes, at least 1m; 0 is not to run")
+	reloads = flag.Int("reloads", 9, "how many times the collector gets another configuration, at most 20")
+	update  = flag.Bool("update", false, "write the figures into docs/reliability.md, and docs/reliability.svg")
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(harness.InNamespace("nameserver 127.0.0.1\noptions timeout:1\n", m.Run))
 }
+
+// The collector's interval and timeout. The checks of a collection take little
+// more than the timeout, so that most samples fall between two collections.
+const (
+	interval = 5 * time.Second
+	timeout  = time.Second
+)
+
+// changeTick is the time between two changes of the world.
+const changeTick = time.Second
+
+// plan says when what happens in a run, as times since its start. All of it is in
+// proportion to the duration; the values for ten minutes are in the comments.
+type plan struct {
+	duration time.Duration
+	// sample is the time between two samples of the collector.
+	sample time.Duration // 1s
+	// reloads are when the collector gets another configuration.
+	reloads []time.Duration // 1m, 2m, and so on until 9m
+	// cut and restore are when the exporter loses its peer and gets it back. The
+	// collector is reloaded in between: once with a queue that has no way out,
+	// and then the queue that has one again belongs to a new exporter.
+	cut, restore time.Duration // 4m15s, 5m30s
+	// The figures are compared in two windows with as many reloads each, after a
+	// warm-up and another third, of which only the chart tells.
+	middle, last window // 4m to 7m, 7m to 10m
+}
+
+// window is a part of a run.
+type window struct{ from, until time.Duration }
+
+func (w window) has(at time.Duration) bool { return at >= w.from && at < w.until }
+
+// newPlan returns the plan of a run with a number of reloads, 9 in the comments.
+func newPlan(duration time.Duration, reloads int) plan {
+	tenth := duration / 10
+	p := plan{
+		duration: duration,
+		sample:   min(max(duration/600, 500*time.Millisecond), time.Second),
+		cut:      tenth * 17 / 4,
+		restore:  tenth * 11 / 2,
+		middle:   window{4 * tenth, 7 * tenth},
+		last:     window{7 * tenth, duration},
+	}
+	for i := range reloads {
+		p.reloads = append(p.reloads, duration*time.Duration(i+1)/time.Duration(reloads+1))
+	}
+	return p
+}
+
+// trace is the time between two counts of the goroutines. They come at all
+// phases of a collection, since it divides no interval.
+func (p plan) trace() time.Duration { return 3 * p.sample }
 
 // The windows hold the same number of reloads, and end with the run.
 func TestPlan(t *testing.T) {
@@ -39,7 +101,7 @@ func TestPlan(t *testing.T) {
 	for _, w := range []window{p.middle, p.last} {
 		count := 0
 		for _, at := range p.reloads {
-			if at >= w.from && at < w.until {
+			if w.has(at) {
 				count++
 			}
 		}
@@ -49,74 +111,209 @@ func TestPlan(t *testing.T) {
 	assert.NotZero(t, interval%p.trace())
 }
 
-// A target is wrong if an address is missing, has the wrong value or is one too
-// many, and if it is not configured at all.
-func TestCompare(t *testing.T) {
-	a, b := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")
-	named := &target{
-		instance: "x", host: "x.test", multiple: true, addresses: []netip.Addr{a, b},
-		peers: []*peer{{addr: netip.AddrPortFrom(a, 1), state: listening}, {addr: netip.AddrPortFrom(b, 1), state: silent}},
-	}
-	wrong := func(results map[result]bool) int {
-		return compare([]*target{named}, collection{results: results}).wrong
-	}
-	assert.Equal(t, 0, wrong(map[result]bool{{"x", a}: true, {"x", b}: false}))
-	assert.Equal(t, 1, wrong(map[result]bool{{"x", a}: true}))
-	assert.Equal(t, 1, wrong(map[result]bool{{"x", a}: true, {"x", b}: true}))
-	assert.Equal(t, 1, wrong(map[result]bool{{"x", a}: true, {"x", b}: false, {"x", netip.Addr{}}: false}))
-	assert.Equal(t, 1, wrong(map[result]bool{{"x", a}: true, {"x", b}: false, {"y", a}: false}))
+// run is a run, and what it found.
+type run struct {
+	t         *testing.T
+	plan      plan
+	folder    string // for files
+	world     *world
+	sink      *harness.Sink
+	delivered atomic.Int64 // points that came by OTLP
+	collector *harness.Program
+	start     time.Time // of the collector
+	number    int       // of the configuration
+	figures   *figures
+	missing   int      // samples for which a page could not be read, as during a reload
+	stderr    []string // lines that are no traces
 
-	named.multiple = false
-	assert.Equal(t, 0, wrong(map[result]bool{{"x", a}: true}))
+	reloads    []reload
+	stopping   time.Duration // how long the collector took to end
+	page, otlp way
 }
 
-// The scheduler trace is counted and kept apart from what else there is on
-// standard error.
-func TestSchedTrace(t *testing.T) {
-	var counts []int
-	var rest []string
-	trace := &schedTrace{counted: func(_ time.Time, alive int) { counts = append(counts, alive) }}
-	w := &lines{each: func(line string) {
-		if !trace.add(line) {
-			rest = append(rest, line)
-		}
-	}}
-	text := `SCHED 0ms: gomaxprocs=2 idleprocs=0
-  P0: status=1 schedtick=0
-  M0: p=0 curg=1
-  G1: status=1(chan receive) m=nil lockedm=nil
-  G2: status=4100(sleep) m=nil lockedm=nil
-  G3: status=6() m=nil lockedm=nil
-panic: a test
-SCHED 1000ms: gomaxprocs=2 idleprocs=0
-  G1: status=2() m=0 lockedm=nil
-SCHED 2000ms: gomaxprocs=2 idleprocs=0
-`
-	for piece := range strings.SplitAfterSeq(text, "s") { // not line by line
-		_, err := w.Write([]byte(piece))
-		require.NoError(t, err)
-	}
-	assert.Equal(t, []int{2, 1}, counts)
-	assert.Equal(t, []string{"panic: a test"}, rest)
+// reload is a reload of the collector: when it was asked for, and how long it took to
+// be ready again.
+type reload struct{ at, took time.Duration }
+
+// way is a way out of the collector, and how what came out of it last compares with the
+// world.
+type way struct {
+	history history
+	last    comparison
 }
 
-// The chart is a document that a browser reads, with every figure in it.
-func TestChart(t *testing.T) {
-	r := &report{run: &soakRun{plan: newPlan(10*time.Minute, 9), world: &world{}, figures: newFigures(), reloads: []reloaded{{at: time.Minute}}}}
-	for _, figure := range []*figure{&r.run.figures.resident, &r.run.figures.descriptors} {
-		figure.add(time.Minute, 10)
-		figure.add(8*time.Minute, 2000)
+// The run, of which docs/reliability.md tells.
+func TestSoak(t *testing.T) {
+	switch {
+	case *length == 0:
+		t.Skip("takes minutes; run it by make soak")
+	case *length < time.Minute:
+		t.Fatalf("a run of %v is too short, it takes %v", *length, time.Minute)
+	case *reloads < 0 || *reloads > 20:
+		t.Fatalf("%d reloads are not between 0 and 20", *reloads)
 	}
-	text := chart(r)
-	for _, panel := range panelsOf(r) {
-		assert.Contains(t, text, ">"+panel.title+"<")
+	harness.RequireNamespace(t)
+	r := &run{t: t, plan: newPlan(*length, *reloads), folder: t.TempDir(), figures: newFigures()}
+	r.world = newWorld(t)
+	r.restore()
+	r.startCollector()
+
+	sampling, stop := context.WithCancel(t.Context())
+	var sampler sync.WaitGroup
+	sampler.Go(func() { r.sample(sampling) })
+	r.steps()
+	r.compare()
+	stop()
+	sampler.Wait()
+	r.stopping = r.collector.Stop()
+	r.figures.goroutines.points, r.stderr = goroutinesIn(harness.Read(t, r.traces()))
+
+	report := newReport(r)
+	t.Log("\n" + report.markdown())
+	for _, problem := range report.problems() {
+		t.Error("WRONG:", problem)
 	}
-	assert.Contains(t, text, ">2,000<")
-	assert.NotContains(t, text, "NaN")
-	for decoder := xml.NewDecoder(strings.NewReader(text)); ; {
-		if _, err := decoder.Token(); err != nil {
-			require.ErrorIs(t, err, io.EOF)
-			break
+	if *update {
+		report.write("../../docs")
+	}
+}
+
+// Where in the namespace the collector serves its pages, and where it sends its
+// metrics.
+const (
+	pageAddress      = "127.0.0.1:9464"
+	telemetryAddress = "127.0.0.1:8888"
+	sinkAddress      = "127.0.0.1:4318"
+)
+
+// retained is how long a series that is no longer reported stays on the page.
+const retained = 3 * interval
+
+// config returns a configuration that checks targets. The output of the collector is
+// all on standard output, so that what the runtime writes has standard error for
+// itself.
+func config(targets []*target) string {
+	var instances strings.Builder
+	for _, t := range targets {
+		where := fmt.Sprintf("endpoint: %q", t.peers[0].addr)
+		if t.host != "" {
+			where = fmt.Sprintf("host: %s, port: %d, ip_cache_duration: 0, multiple_ips: %t", t.host, t.peers[0].addr.Port(), t.multiple)
 		}
+		fmt.Fprintf(&instances, "      - {name: %s, %s, timeout: %v, collect_response_time: true}\n", t.instance, where, timeout)
 	}
+	host, port, _ := strings.Cut(telemetryAddress, ":")
+	return fmt.Sprintf(`receivers:
+  tcpcheck:
+    collection_interval: %v
+    instances:
+%sexporters:
+  prometheus: {endpoint: %s, without_scope_info: true, send_timestamps: true, metric_expiration: %v}
+  otlp_http: {endpoint: "http://%s", retry_on_failure: {max_interval: 5s}}
+service:
+  telemetry:
+    logs: {output_paths: [stdout], error_output_paths: [stdout]}
+    metrics: {readers: [{pull: {exporter: {prometheus: {host: %s, port: %s}}}}]}
+  pipelines:
+    metrics: {receivers: [tcpcheck], exporters: [prometheus, otlp_http]}
+`, interval, instances.String(), pageAddress, retained, sinkAddress, host, port)
+}
+
+func (r *run) config() string { return filepath.Join(r.folder, "collector.yaml") }
+func (r *run) traces() string { return filepath.Join(r.folder, "traces") }
+
+// configure writes the configuration of the present number.
+func (r *run) configure() { harness.Write(r.t, r.config(), config(r.world.configured(r.number))) }
+
+// startCollector starts the collector and the run. The runtime's scheduler trace
+// (GODEBUG, package runtime) lists all goroutines on standard error.
+func (r *run) startCollector() {
+	r.configure()
+	traces, err := os.Create(r.traces())
+	require.NoError(r.t, err)
+	r.t.Cleanup(func() { _ = traces.Close() })
+	command := exec.Command(harness.Binary(r.t, "COLLECTOR", "soak"), "--config", r.config())
+	command.Env = append(os.Environ(), fmt.Sprintf("GODEBUG=schedtrace=%d,scheddetail=1", r.plan.trace().Milliseconds()))
+	command.Stderr = traces
+	r.start = time.Now()
+	r.collector = harness.Start(r.t, command, harness.CollectorReady)
+}
+
+// cut ends the sink: from then on, the exporter is refused.
+func (r *run) cut() { r.sink.Close() }
+
+// restore has the sink take metrics.
+func (r *run) restore() {
+	listener, err := net.Listen("tcp4", sinkAddress)
+	require.NoError(r.t, err)
+	r.sink = harness.StartSink(r.t, listener, func(metrics pmetric.Metrics) {
+		r.delivered.Add(int64(metrics.DataPointCount()))
+		for _, point := range harness.Points(metrics, "network.tcp.can_connect") {
+			address, _ := netip.ParseAddr(harness.Text(point.Attributes(), "network.peer.address")) // invalid without one
+			r.otlp.history.add(point.Timestamp().AsTime(), result{harness.Text(point.Attributes(), "tcpcheck.instance"), address}, point.IntValue() == 1)
+		}
+	})
+}
+
+// steps does what the plan says, until its end.
+func (r *run) steps() {
+	type step struct {
+		at time.Duration
+		do func()
+	}
+	steps := []step{
+		{r.plan.cut, func() { r.say("The OTLP exporter is cut off."); r.cut() }},
+		{r.plan.restore, func() { r.say("The OTLP exporter has its peer back."); r.restore() }},
+		{r.plan.duration, func() { r.say("The changes stop.") }},
+	}
+	for _, at := range r.plan.reloads {
+		steps = append(steps, step{at, r.reload})
+	}
+	slices.SortFunc(steps, func(a, b step) int { return cmp.Compare(a.at, b.at) })
+
+	ticks := time.NewTicker(changeTick)
+	defer ticks.Stop()
+	for _, s := range steps {
+		for due, waiting := time.After(s.at-time.Since(r.start)), true; waiting; {
+			select {
+			case <-due:
+				waiting = false
+			case <-ticks.C:
+				if !r.collector.Running() {
+					_, rest := goroutinesIn(harness.Read(r.t, r.traces()))
+					require.FailNow(r.t, "the collector has ended", strings.Join(rest, "\n"))
+				}
+				r.world.change(changeTick)
+			}
+		}
+		s.do()
+	}
+}
+
+// reload gives the collector another configuration.
+func (r *run) reload() {
+	r.number++
+	r.configure()
+	at := time.Since(r.start)
+	took := r.collector.Reload()
+	r.reloads = append(r.reloads, reload{at, took})
+	r.say("The collector has its configuration number %d, %v after the signal.", r.number, took.Round(time.Millisecond))
+}
+
+// compare waits for collections that began after the last change, and compares the
+// second one with what is, on both ways out of the collector.
+func (r *run) compare() {
+	stopped := time.Now()
+	for _, w := range []*way{&r.page, &r.otlp} {
+		var found []time.Time
+		require.Eventually(r.t, func() bool {
+			found = w.history.between(stopped, time.Now())
+			return len(found) > 2 // and the second one is complete
+		}, harness.Patience, 100*time.Millisecond)
+		w.last = compare(r.world.configured(r.number), w.history.at(found[1]))
+	}
+}
+
+// say tells what happens.
+func (r *run) say(format string, args ...any) {
+	r.t.Logf("%8v  %s", time.Since(r.start).Round(100*time.Millisecond), fmt.Sprintf(format, args...))
 }

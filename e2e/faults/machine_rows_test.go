@@ -1,0 +1,186 @@
+package faults
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/ti-mo/conntrack"
+	"golang.org/x/sys/unix"
+
+	"example.com/tcpcheckreceiver/e2e/dnsserver"
+	"example.com/tcpcheckreceiver/e2e/harness"
+)
+
+const own = "Faults of this machine"
+
+// unchecked is what is logged of an address that this machine was unable to check.
+func unchecked(addresses int, reason string) string {
+	return fmt.Sprintf("Error scraping metrics: a fault of this machine, and not of its targets, left addresses unchecked (%d): %s", addresses, reason)
+}
+
+// What is logged of this machine's faults.
+const (
+	unsent        = "this machine did not send the SYN: a rule of its own firewall drops it, or one of its tables is full"
+	conntrackFull = "the connection tracking table of this machine is full (nf_conntrack_max)"
+	full          = "the connection tracking table of this machine is full, so it drops what the checks send, " +
+		"and targets that do not answer are left unchecked: ENTRIES"
+	notOver6 = "1 of 1 instances are not checked over ipv6: this machine has no ipv6 address from which it could reach theirs"
+)
+
+var ownFaultRows = []row{
+	situation(own, "no descriptor is free", nothing, dial4+often,
+		now("ipv4 $4 1"),
+		then("all are in use", descriptors(none)).logs(unchecked(1, "too many open files")),
+		then("some are free again", descriptors(some), "ipv4 $4 1")),
+	situation(own, "no descriptor is free for name resolution", resolve(both), named+always,
+		now("ipv4 $4 1", "ipv6 $6 1"),
+		then("all are in use", descriptors(none)).logs(unchecked(2, "too many open files")),
+		then("some are free again", descriptors(some), "ipv4 $4 1", "ipv6 $6 1")),
+	situation(own, "no ephemeral port is free", all(sysctl("net.ipv4.ip_local_port_range", "50000 50001"), func(w *world, a addresses) {
+		for range 2 {
+			conn, err := net.Dial("tcp", a.port4().String())
+			require.NoError(w.t, err)
+			w.t.Cleanup(func() { _ = conn.Close() })
+		}
+	}), dial4, now().logs(unchecked(1, "cannot assign requested address"))),
+	situation(own, "the zone of a link-local address is no interface", nothing, `endpoint: "[fe80::1%nosuchif]:80"`,
+		now().logs(unchecked(1, "no such network interface"))),
+}
+
+// The limits of descriptors: those of standard input, output and error are taken, and
+// all others are not below the lower one.
+const (
+	none = 3
+	some = 4096
+)
+
+// descriptors has the process open no more descriptors than that.
+func descriptors(limit uint64) change {
+	return func(w *world, _ addresses) {
+		var current syscall.Rlimit
+		require.NoError(w.t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &current))
+		require.NoError(w.t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: limit, Max: current.Max}))
+	}
+}
+
+// fewSYNs has the kernel give up after two SYNs, before the timeout.
+var fewSYNs = all(sysctl("net.ipv4.tcp_syn_retries", "1"), sysctl("net.ipv4.tcp_syn_linear_timeouts", "0"))
+
+// The tables of this machine in which a connection needs room.
+var tableRows = []row{
+	situation(own, "the connection tracking table is full, and the peer accepts", trackConnections, dial4+often,
+		now("ipv4 $4 1"),
+		then("it is full", fillConntrack(1)).logs(unchecked(1, conntrackFull), full),
+		then("it still is", nothing).logs(unchecked(1, conntrackFull)),
+		then("it has room again", flushConntrack, "ipv4 $4 1").logs("the connection tracking table of this machine has room again: ENTRIES"),
+		then("the peer is silent", behave(silence), "ipv4 $4 0", "ipv4 timeout 1").logs(down4+"timeout")),
+	situation(own, "the connection tracking table is full, and the kernel gives up before the timeout (tcp_syn_retries)",
+		all(fewSYNs, trackConnections, fillConntrack(1)), dial4, now().logs(unchecked(1, conntrackFull), full)),
+	situation(own, "the peer is silent, and the kernel gives up before the timeout (tcp_syn_retries)",
+		all(fewSYNs, behave(silence)), dial4, now("ipv4 $4 0", "ipv4 timeout 1").logs(down4+"timeout")),
+	situation(own, "connections are tracked, and the peer is silent", all(trackConnections, behave(silence)), dial6+brief,
+		now("ipv6 $6 0", "ipv6 timeout 1").logs(down6+"timeout")),
+	situation(own, "the connection tracking table is nearly full, and the peer is silent",
+		all(trackConnections, fillConntrack(0.95), behave(silence)), dial4+often,
+		now("ipv4 $4 0", "ipv4 timeout 1").logs(down4+"timeout", "the connection tracking table of this machine is filling: ENTRIES"),
+		then("it still is", nothing, "ipv4 $4 0", "ipv4 timeout 2")),
+	situation(own, "the neighbour table is full, with time for a second SYN",
+		all(command(cable+"ip address add 198.19.0.1/16 dev v0; ip link set v0 up", "ip link del v0"), fillNeighbours),
+		`endpoint: "198.19.250.1:80", timeout: 1500ms`, now().logs(unchecked(1, unsent))),
+}
+
+// trackConnections has the kernel track the connections of this namespace, in which it
+// does so where a rule asks for it.
+func trackConnections(w *world, a addresses) {
+	nft(onOutput+"ct state invalid drop")(w, a)
+	flushConntrack(w, a)
+	w.t.Cleanup(func() { flushConntrack(w, a) })
+}
+
+func flushConntrack(w *world, _ addresses) {
+	conn, err := conntrack.Dial(nil)
+	require.NoError(w.t, err)
+	assert.NoError(w.t, conn.Flush())
+	assert.NoError(w.t, conn.Close())
+}
+
+// fillConntrack fills a share of the connection tracking table with connections that
+// the kernel does not give up for others, as it would those of earlier checks. It takes
+// a few seconds for the usual 262,144 entries: only root of the machine itself could
+// make the table small.
+func fillConntrack(share float64) change {
+	return func(w *world, a addresses) {
+		flushConntrack(w, a)
+		conn, err := conntrack.Dial(nil)
+		require.NoError(w.t, err)
+		defer func() { assert.NoError(w.t, conn.Close()) }()
+		room, err := strconv.Atoi(strings.TrimSpace(harness.Read(w.t, "/proc/sys/net/netfilter/nf_conntrack_max")))
+		require.NoError(w.t, err)
+		entries := int(share * float64(room))
+		require.LessOrEqual(w.t, entries, 1<<21, "so large a table takes too long to fill")
+		for n := range entries {
+			from := netip.AddrFrom4([4]byte{203, 0, 113, byte(n >> 16)})
+			flow := conntrack.NewFlow(unix.IPPROTO_UDP, conntrack.StatusAssured|conntrack.StatusSeenReply|conntrack.StatusConfirmed,
+				from, netip.MustParseAddr("203.0.113.255"), uint16(n), 9, 300, 0)
+			err := conn.Create(flow)
+			if share == 1 && errors.Is(err, unix.ENOMEM) {
+				return // it is full: a connection that was just ending has an entry as well
+			}
+			require.NoError(w.t, err, "entry %d", n)
+		}
+	}
+}
+
+// fillNeighbours fills the kernel's table of neighbours (gc_thresh3, 1,024 as a rule)
+// with those that are looked for, which it keeps for 5 seconds at least. The table is
+// one for all namespaces; the link's end empties it.
+func fillNeighbours(w *world, _ addresses) {
+	for third := range 40 {
+		// The packets wait in the socket's buffer for their neighbour.
+		conn, err := net.ListenUDP("udp4", nil)
+		require.NoError(w.t, err)
+		for fourth := range 100 {
+			to := netip.AddrFrom4([4]byte{198, 19, byte(third), byte(fourth + 2)})
+			_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
+			_, err := conn.WriteToUDPAddrPort([]byte("?"), netip.AddrPortFrom(to, 9))
+			require.NoError(w.t, err, fmt.Sprint(to))
+		}
+		w.t.Cleanup(func() { _ = conn.Close() })
+	}
+}
+
+// These come last: the hosts' IPv6 address does not come back.
+var withoutIPv6Rows = []row{
+	situation(own, "IPv6 is disabled, and an IPv6 address is to be checked", disableIPv6, `endpoint: "[::1]:80"`,
+		now().logs(unchecked(1, "this machine has no ipv6 address from which it could reach them"))),
+	situation(own, "IPv6 is disabled, and a name has both families", all(disableIPv6, loopbackName, listen("tcp4", "127.0.0.1:0")), ofLoopback,
+		now("ipv4 127.0.0.1 1").logs(notOver6)),
+	situation(own, "this machine loses its IPv6 addresses", all(loopbackName, listen("tcp", "[::]:0")), ofLoopback+often,
+		now("ipv4 127.0.0.1 1", "ipv6 ::1 1"),
+		then("it has none", disableIPv6, "ipv4 127.0.0.1 1").logs(notOver6),
+		then("it still has none", nothing, "ipv4 127.0.0.1 1"),
+		then("they are back", shell("sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.lo.disable_ipv6=0"), "ipv4 127.0.0.1 1", "ipv6 ::1 1").
+			logs("all instances that have an ipv6 address are checked over ipv6 again")),
+	situation(own, "IPv6 is disabled, and the name server fails for IPv4", all(disableIPv6, resolve(in6(servFail))), named+always,
+		now("- - 0", "- dns_failure 1").logs(unresolved+"dns failure", notOver6),
+		then("it answers", resolve(both), "ipv4 $4 1", "- dns_failure 1").logs(`"x" ($name:80) resolves again, or has no such address`),
+		then("it fails for IPv6", resolve(in4(servFail)), "ipv4 $4 1", "- dns_failure 1")),
+}
+
+var disableIPv6 = sysctl("net.ipv6.conf.all.disable_ipv6", "1")
+
+// ofLoopback is an instance that has the row's name, and the world's port.
+const ofLoopback = "host: $name, port: $port"
+
+// loopbackName gives the row's name both loopback addresses.
+func loopbackName(w *world, a addresses) {
+	w.dns.Set(a.name, dnsserver.Addresses(netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()))
+}

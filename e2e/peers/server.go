@@ -1,0 +1,159 @@
+// Package peers has what the tests and the measuring programs check: hosts that answer
+// exactly as programmed, a server of another process, whose work is not taken for that
+// of the measuring one, and listeners that accept or are silent.
+package peers
+
+import (
+	"bufio"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+)
+
+// Accept returns a listener at a TCP address whose connections are accepted and closed,
+// until it is closed itself.
+func Accept(address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
+		}
+	}()
+	return listener, nil
+}
+
+// Server is a process that accepts and closes connections to all of 127.0.0.0/8,
+// on one port.
+type Server struct {
+	process  *exec.Cmd
+	port     uint16
+	requests io.Writer
+	answers  *bufio.Reader
+}
+
+// StartServer executes this program anew with arguments that make it call Serve, or
+// ServeHosts, and returns once it listens.
+func StartServer(arguments ...string) (*Server, error) {
+	process := exec.Command("/proc/self/exe", arguments...)
+	process.Stderr = os.Stderr
+	output, err := process.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	requests, err := process.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := process.Start(); err != nil {
+		return nil, err
+	}
+	s := &Server{process: process, requests: requests, answers: bufio.NewReader(output)}
+	line, err := s.answers.ReadString('\n')
+	if err != nil {
+		s.Stop()
+		return nil, fmt.Errorf("the server ended: %w", err)
+	}
+	address, err := netip.ParseAddrPort(line[:len(line)-1])
+	if err != nil {
+		s.Stop()
+		return nil, err
+	}
+	s.port = address.Port()
+	return s, nil
+}
+
+// Targets returns n distinct addresses of the server, at most 16 million.
+func (s *Server) Targets(n int) []netip.AddrPort { return Targets(n, s.port) }
+
+// Targets returns n distinct addresses of 127.0.0.0/8 with a port.
+func Targets(n int, port uint16) []netip.AddrPort {
+	targets := make([]netip.AddrPort, n)
+	for i := range targets {
+		targets[i] = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, byte(1 + i>>16), byte(i >> 8), byte(i)}), port)
+	}
+	return targets
+}
+
+// Accepted returns when the server last accepted a connection, by the address that
+// was dialled, of those since the last call.
+func (s *Server) Accepted() (map[netip.Addr]time.Time, error) {
+	if _, err := fmt.Fprintln(s.requests); err != nil {
+		return nil, err
+	}
+	var accepted map[netip.Addr]time.Time
+	return accepted, gob.NewDecoder(s.answers).Decode(&accepted)
+}
+
+// Stop ends the process.
+func (s *Server) Stop() {
+	_ = s.process.Process.Kill()
+	_ = s.process.Wait()
+}
+
+// Serve accepts and closes connections to an IPv4 address until the process is
+// ended. It prints the address and port that it really has, and for each line that
+// it reads, when it accepted which connections. The queue of those that wait to be
+// accepted is as long as the system allows; as root, Serve has it allow more, in the
+// network namespace of the process.
+func Serve(address string) error {
+	_ = os.WriteFile("/proc/sys/net/core/somaxconn", []byte("65535"), 0o600)
+	listener, err := net.Listen("tcp4", address)
+	if err != nil {
+		return err
+	}
+	fmt.Println(listener.Addr())
+	var l log
+	go l.answer()
+	for {
+		conn, err := listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		if err == nil {
+			l.add(conn.LocalAddr())
+			_ = conn.Close()
+		}
+	}
+}
+
+// log says when connections were accepted.
+type log struct {
+	mu       sync.Mutex
+	accepted map[netip.Addr]time.Time
+}
+
+func (l *log) add(local net.Addr) {
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.accepted == nil {
+		l.accepted = make(map[netip.Addr]time.Time)
+	}
+	l.accepted[local.(*net.TCPAddr).AddrPort().Addr().Unmap()] = now
+}
+
+// answer prints the log, and begins a new one, for each line of the standard input.
+func (l *log) answer() {
+	requests := bufio.NewScanner(os.Stdin)
+	for requests.Scan() {
+		l.mu.Lock()
+		accepted := l.accepted
+		l.accepted = nil
+		l.mu.Unlock()
+		_ = gob.NewEncoder(os.Stdout).Encode(accepted) // to a measuring process that may be gone
+	}
+}

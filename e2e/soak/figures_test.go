@@ -1,0 +1,265 @@
+//go:build linux
+
+package soak
+
+import (
+	"context"
+	"math"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/procfs"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/tcpcheckreceiver/e2e/harness"
+)
+
+// figure is something of the collector that is measured over the run.
+type figure struct {
+	name string
+	unit string // empty for a number
+	// slack is the change that is allowed on top of the tolerance, so that small
+	// numbers can be flat.
+	slack float64
+	// falls says that it is well if the figure falls, whatever raised it before.
+	falls  bool
+	points []point
+}
+
+// point is the value of a figure at a time since the start of the run.
+type point struct {
+	at    time.Duration
+	value float64
+}
+
+func (f *figure) add(at time.Duration, value float64) { f.points = append(f.points, point{at, value}) }
+
+// values returns the values in a window, sorted.
+func (f *figure) values(w window) []float64 {
+	var values []float64
+	for _, p := range f.points {
+		if w.has(p.at) {
+			values = append(values, p.value)
+		}
+	}
+	slices.Sort(values)
+	return values
+}
+
+// figures are all that is measured.
+type figures struct {
+	resident, heap         figure
+	descriptors, threads   figure
+	goroutines             figure
+	resultSeries, errorMap figure
+	delivered              figure // points that came by OTLP so far, in thousands, which grow
+}
+
+func newFigures() *figures {
+	return &figures{
+		resident:     figure{name: "resident memory", unit: "MiB", slack: 5, falls: true},
+		heap:         figure{name: "Go heap", unit: "MiB", slack: 5, falls: true},
+		descriptors:  figure{name: "open descriptors", slack: 10, falls: true},
+		threads:      figure{name: "threads", slack: 5, falls: true},
+		goroutines:   figure{name: "goroutines", slack: 10, falls: true},
+		resultSeries: figure{name: "series of can_connect", slack: 20},
+		errorMap:     figure{name: "series of errors", slack: 20},
+	}
+}
+
+// flat returns the figures that are to be flat.
+func (f *figures) flat() []*figure {
+	return []*figure{&f.resident, &f.heap, &f.descriptors, &f.threads, &f.goroutines, &f.resultSeries, &f.errorMap}
+}
+
+const mebibyte = 1 << 20
+
+// sample measures the collector until ctx ends.
+func (r *run) sample(ctx context.Context) {
+	ticks := time.NewTicker(r.plan.sample)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+		at := time.Since(r.start)
+		r.figures.delivered.add(at, float64(r.delivered.Load())/1000)
+		if err := r.sampleProcess(at); err != nil {
+			return // it has ended, which is for others to notice
+		}
+		if err := r.samplePages(at); err != nil {
+			r.missing++
+		}
+	}
+}
+
+// sampleProcess measures what the kernel knows of the process.
+func (r *run) sampleProcess(at time.Duration) error {
+	process, err := procfs.NewProc(r.collector.PID())
+	if err != nil {
+		return err
+	}
+	stat, err := process.Stat()
+	if err != nil {
+		return err
+	}
+	descriptors, err := process.FileDescriptorsLen()
+	if err != nil {
+		return err
+	}
+	r.figures.resident.add(at, float64(stat.ResidentMemory())/mebibyte)
+	r.figures.threads.add(at, float64(stat.NumThreads))
+	r.figures.descriptors.add(at, float64(descriptors))
+	return nil
+}
+
+// samplePages measures what the collector says about itself and its targets.
+func (r *run) samplePages(at time.Duration) error {
+	own, err := harness.ReadPage(telemetryAddress)
+	if err != nil {
+		return err
+	}
+	for _, heap := range own.Of("otelcol_process_runtime_heap_alloc_bytes") {
+		r.figures.heap.add(at, heap.Value/mebibyte)
+	}
+	page, err := harness.ReadPage(pageAddress)
+	if err != nil {
+		return err
+	}
+	results := page.Of("network_tcp_can_connect")
+	if len(results) == 0 {
+		return nil // no collection has been made since the collector was reloaded
+	}
+	r.figures.resultSeries.add(at, float64(len(results)))
+	r.figures.errorMap.add(at, float64(len(page.Of("tcpcheck_errors_total"))))
+	for _, s := range results {
+		address, _ := netip.ParseAddr(s.Labels["network_peer_address"]) // invalid without one
+		r.page.history.add(s.At, result{s.Labels["tcpcheck_instance"], address}, s.Value == 1)
+	}
+	return nil
+}
+
+var (
+	traceBegin = regexp.MustCompile(`^SCHED (\d+ms):`)
+	traceLine  = regexp.MustCompile(`^  ([PMG])\d+: (?:status=(\d+))?`)
+)
+
+// Goroutine states (runtime2.go of the runtime). A goroutine that is being
+// scanned has scanning added to its state.
+const (
+	unused   = 0
+	dead     = 6
+	scanning = 0x1000
+)
+
+// goroutinesIn counts the goroutines, those of the runtime included, in detailed
+// scheduler traces of the Go runtime: a line that begins with SCHED, and then one for
+// each processor, thread and goroutine that there is or has been. It leaves out the
+// last trace, of which there may be a part only, and returns what is no trace as well.
+func goroutinesIn(traces string) (counts []point, rest []string) {
+	for line := range strings.Lines(traces) {
+		if begin := traceBegin.FindStringSubmatch(line); begin != nil {
+			at, _ := time.ParseDuration(begin[1])
+			counts = append(counts, point{at: at})
+			continue
+		}
+		found := traceLine.FindStringSubmatch(line)
+		if found == nil || len(counts) == 0 {
+			rest = append(rest, strings.TrimSuffix(line, "\n"))
+			continue
+		}
+		status, err := strconv.Atoi(found[2])
+		if status &^= scanning; found[1] == "G" && err == nil && status != unused && status != dead {
+			counts[len(counts)-1].value++
+		}
+	}
+	return counts[:max(0, len(counts)-1)], rest
+}
+
+// The scheduler trace is counted and kept apart from what else there is on
+// standard error.
+func TestGoroutines(t *testing.T) {
+	counts, rest := goroutinesIn(`SCHED 0ms: gomaxprocs=2 idleprocs=0
+  P0: status=1 schedtick=0
+  M0: p=0 curg=1
+  G1: status=1(chan receive) m=nil lockedm=nil
+  G2: status=4100(sleep) m=nil lockedm=nil
+  G3: status=6() m=nil lockedm=nil
+panic: a test
+SCHED 1000ms: gomaxprocs=2 idleprocs=0
+  G1: status=2() m=0 lockedm=nil
+SCHED 2000ms: gomaxprocs=2 idleprocs=0
+`)
+	assert.Equal(t, []point{{0, 2}, {time.Second, 1}}, counts)
+	assert.Equal(t, []string{"panic: a test"}, rest)
+}
+
+// tolerance is how much of itself a flat figure may change, on top of its slack.
+const tolerance = 0.1
+
+// verdict says whether a figure was flat: whether its median over the last
+// window is that over the middle one, give or take what is allowed, or less
+// where it may fall.
+type verdict struct {
+	figure       *figure
+	middle, last float64 // the medians
+	peak         float64 // the highest value in both windows
+	allowed      float64
+	flat         bool
+}
+
+// judge returns the verdict of a figure. One without values in both windows is
+// not flat.
+func judge(f *figure, p plan) verdict {
+	v := verdict{figure: f, middle: math.NaN(), last: math.NaN(), peak: math.NaN(), allowed: math.NaN()}
+	middle, last := f.values(p.middle), f.values(p.last)
+	if len(middle) == 0 || len(last) == 0 {
+		return v
+	}
+	v.middle, v.last = median(middle), median(last)
+	v.peak = max(middle[len(middle)-1], last[len(last)-1])
+	v.allowed = tolerance*v.middle + f.slack
+	change := v.last - v.middle
+	v.flat = change <= v.allowed && (f.falls || -change <= v.allowed)
+	return v
+}
+
+// median returns the middle one of sorted values, of which there are some.
+func median(values []float64) float64 {
+	half := len(values) / 2
+	if len(values)%2 == 0 {
+		return (values[half-1] + values[half]) / 2
+	}
+	return values[half]
+}
+
+// A figure is flat within its tolerance and slack, up or down unless it may fall,
+// and not without values.
+func TestJudge(t *testing.T) {
+	p := newPlan(10*time.Minute, 9)
+	for _, test := range []struct {
+		middle, last float64
+		falls, flat  bool
+	}{
+		{100, 115, false, true},
+		{100, 85, false, true},
+		{100, 116, false, false},
+		{100, 84, false, false},
+		{100, 84, true, true},
+		{100, 116, true, false},
+	} {
+		f := &figure{slack: 5, falls: test.falls}
+		f.add(p.middle.from, test.middle)
+		f.add(p.last.from, test.last)
+		assert.Equal(t, test.flat, judge(f, p).flat, "%+v", test)
+	}
+	require.False(t, judge(&figure{slack: 5}, p).flat)
+}
