@@ -180,7 +180,7 @@ instances:
 `)...)
 	output, err := withEnvironment(command).CombinedOutput()
 	require.Error(t, err)
-	assert.Contains(t, string(output), "instances[1].port: 70000 is not between 1 and 65535")
+	assert.Contains(t, string(output), "instances[1] \"wrong\" .port: 70000 is not between 1 and 65535")
 	assert.Empty(t, in.arrived(canConnect))
 }
 
