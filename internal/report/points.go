@@ -201,6 +201,7 @@ func emitCanConnect(w *writer, s *Series, r *check.Report) {
 			w.emit(s.labels(result), 1)
 		case check.Down:
 			w.emit(s.labels(result), 0)
+		default: // nothing is known
 		}
 	}
 }
