@@ -311,7 +311,7 @@ func TestFailsAtOnce(t *testing.T) {
 	const group = "224.0.0.1:9" // TCP has no groups
 	d := newLinuxDialer(t, netip.MustParseAddrPort(group), time.Minute)
 	_, err := d.begin()
-	assert.EqualError(t, err, "dial tcp "+group+": connect: network is unreachable")
+	require.EqualError(t, err, "dial tcp "+group+": connect: network is unreachable")
 	assert.Equal(t, check.NetworkUnreachable, connectErrorType(err))
 	assert.False(t, isLocalFault(err))
 
@@ -385,7 +385,7 @@ func awaitWritable(t *testing.T, fd int) {
 	polled := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
 	for {
 		_, err := unix.Poll(polled, -1)
-		if err == unix.EINTR { //nolint:errorlint // it is never wrapped
+		if err == unix.EINTR {
 			continue
 		}
 		require.NoError(t, err)
@@ -425,7 +425,7 @@ func TestAnswerFoundLate(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			shake, err := test.prepare(t).await(t.Context())
-			assert.ErrorIs(t, err, test.want)
+			require.ErrorIs(t, err, test.want)
 			assert.Equal(t, test.want == nil, shake.time > 0)
 		})
 	}
@@ -448,7 +448,7 @@ func TestTablesAfterTheTimeout(t *testing.T) {
 			d := &linuxDialer{timeout: test.timeout, tables: &tables{proc: p.folder}}
 			d.before = d.tables.at(time.Now(), 0)
 			err := d.timedOut(d.before.read.Add(test.age), handshake{})
-			assert.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 			assert.Equal(t, test.read, d.before != d.tables.last.Load())
 		})
 	}
@@ -471,7 +471,7 @@ func TestLostOnThisMachine(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			d := &linuxDialer{timeout: time.Minute, tables: &tables{proc: p.folder}, before: &tableState{}}
 			err := d.ended(-1, test.errno, test.shake)
-			assert.ErrorIs(t, err, test.want)
+			require.ErrorIs(t, err, test.want)
 			assert.Equal(t, test.local, isLocalFault(err))
 		})
 	}
@@ -490,7 +490,7 @@ func unreachable(t *testing.T, host string) *linuxDialer {
 	require.NoError(t, err)
 	polled := []unix.PollFd{{Fd: int32(d.fd)}} // for POLLERR, as the error queue gives it
 	for {
-		if _, err := unix.Poll(polled, -1); err != unix.EINTR { //nolint:errorlint // it is never wrapped
+		if _, err := unix.Poll(polled, -1); err != unix.EINTR {
 			require.NoError(t, err)
 			return d
 		}

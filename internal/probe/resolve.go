@@ -204,11 +204,8 @@ func (p *Probe) lastResort(answers, usable []answer, host HostAddresses, omissio
 		return omissions
 	}
 	// An answer that failed weighs more than one that says that there is nothing.
-	reason := answers[0]
-	if k := slices.IndexFunc(answers, func(a answer) bool { return a.errorType != check.DNSNotFound }); k >= 0 {
-		reason = answers[k]
-	}
-	p.appendFailure(reason)
+	weighs := slices.IndexFunc(answers, func(a answer) bool { return a.errorType != check.DNSNotFound })
+	p.appendFailure(answers[max(0, weighs)])
 	return omissions
 }
 

@@ -436,7 +436,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 			require.Len(t, got.answers, 2)
 			for _, a := range got.answers {
 				assert.True(t, a.localFault)
-				assert.ErrorContains(t, a.err, "lookup web.test: read "+file(r.files))
+				require.ErrorContains(t, a.err, "lookup web.test: read "+file(r.files))
 			}
 			assert.False(t, got.complete)
 		})
@@ -480,8 +480,8 @@ func TestLookupFault(t *testing.T) {
 			assert.Positive(t, a.time)
 			assert.Equal(t, test.want != nil, a.localFault)
 			if test.want != nil {
-				assert.ErrorIs(t, a.err, test.want)
-				assert.ErrorContains(t, a.err, "lookup name.test.: ")
+				require.ErrorIs(t, a.err, test.want)
+				require.ErrorContains(t, a.err, "lookup name.test.: ")
 				assert.Empty(t, a.errorType)
 			} else {
 				assert.Equal(t, check.DNSFailure, a.errorType)
@@ -511,7 +511,7 @@ func TestServerLogClose(t *testing.T) {
 	require.ErrorIs(t, err, net.ErrClosed)
 	assert.Empty(t, connected, "no server was dialled")
 
-	log = serverLog{connect: func(ctx context.Context, network, address string) (net.Conn, error) {
+	log = serverLog{connect: func(context.Context, string, string) (net.Conn, error) {
 		log.close()
 		client, server := net.Pipe()
 		connected <- server

@@ -33,11 +33,13 @@ func TestFault(t *testing.T) {
 		{"none", []check.Report{{}, {Results: []check.Result{connected(v4), failed(v6, check.Timeout)}}}, 0, ""},
 		{"one", []check.Report{{Results: []check.Result{connected(v4), unchecked(errors.New("why"))}}}, 1, text + " (1): why"},
 		{
-			"two for one reason", []check.Report{{Results: []check.Result{unchecked(noDescriptor("a")), connected(v4)}}, {Results: []check.Result{unchecked(noDescriptor("b"))}}},
+			"two for one reason",
+			[]check.Report{{Results: []check.Result{unchecked(noDescriptor("a")), connected(v4)}}, {Results: []check.Result{unchecked(noDescriptor("b"))}}},
 			2, text + " (2): too many open files",
 		},
 		{
-			"three for two reasons", []check.Report{{Results: []check.Result{unchecked(errors.New("why")), unchecked(noDescriptor("a")), unchecked(errors.New("why"))}}},
+			"three for two reasons",
+			[]check.Report{{Results: []check.Result{unchecked(errors.New("why")), unchecked(noDescriptor("a")), unchecked(errors.New("why"))}}},
 			3, text + " (3): why\ntoo many open files",
 		},
 	} {

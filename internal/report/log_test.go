@@ -231,6 +231,53 @@ func TestFamilyHint(t *testing.T) {
 	}
 }
 
+// Of several addresses that fail, the hint is about the one that the line is about, or else
+// about one that is refused.
+func TestFamilyHintOfSeveral(t *testing.T) {
+	silent, refused, unreachable := failed(v6, check.Timeout), failed(v6.Next(), check.ConnectionRefused), failed(v6.Next().Next(), check.HostUnreachable)
+	const refusedOver, stillAnAddress = "is refused over ipv6", " is still an address of the host"
+	for _, test := range []struct {
+		name   string
+		failed []check.Result
+		about  int // of these, or -1
+		want   string
+	}{
+		{"the first one", []check.Result{silent, refused, unreachable}, 0, "2001:db8::1" + stillAnAddress},
+		{"the one that is refused", []check.Result{silent, refused, unreachable}, 1, refusedOver},
+		{"the last one", []check.Result{silent, refused, unreachable}, 2, "2001:db8::3" + stillAnAddress},
+		{"none of them", []check.Result{silent, refused, unreachable}, -1, refusedOver},
+		{"none of them, and the first is refused", []check.Result{refused, silent}, -1, refusedOver},
+		{"none of them, and none is refused", []check.Result{silent, unreachable}, -1, "2001:db8::1" + stillAnAddress},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			results := append([]check.Result{connected(v4)}, test.failed...)
+			var about *check.Result
+			if test.about >= 0 {
+				about = &results[1+test.about]
+			}
+			assert.Contains(t, familyHint(results, about), test.want)
+		})
+	}
+}
+
+// The fields of a line say which endpoint of which target it is about, as far as it is known.
+func TestLogFields(t *testing.T) {
+	for _, test := range []struct {
+		endpoint state.Endpoint
+		want     map[string]any
+	}{
+		{state.Endpoint{}, map[string]any{}},
+		{state.Endpoint{Family: check.IPv6}, map[string]any{"network.type": "ipv6"}},
+		{state.Endpoint{Family: check.IPv4, Address: v4}, map[string]any{"network.type": "ipv4", "network.peer.address": "192.0.2.1"}},
+	} {
+		core, logs := observer.New(zapcore.DebugLevel)
+		w := newWatched(zap.New(core), "web")
+		w.log.Write(&check.Report{Time: time.Unix(1, 0)}, &w.known, []state.Change{{Kind: state.FamilyBack, Endpoint: test.endpoint}})
+		test.want["tcpcheck.instance"], test.want["endpoint"] = "web", "web.example:443"
+		assert.Equal(t, test.want, logs.All()[0].ContextMap())
+	}
+}
+
 // logLines returns the line of each entry since the last call.
 func logLines(t *testing.T, logs *observer.ObservedLogs) []string {
 	t.Helper()

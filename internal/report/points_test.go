@@ -68,6 +68,22 @@ func TestNoPoints(t *testing.T) {
 	}
 }
 
+// Failures are counted for each family and reason, over all reports of a target.
+func TestFailuresAreCounted(t *testing.T) {
+	v4, v6 := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
+	var s Series
+	for _, results := range [][]check.Result{
+		{failed(v4, check.Timeout), failed(v6, check.Timeout), connected(v4)},
+		{failed(v4, check.ConnectionRefused), failed(v6, check.Timeout)},
+		{failed(v4, check.Timeout), failed(v4.Next(), check.Timeout)},
+		{{Family: check.IPv4, Status: check.Unchecked, Err: errors.New("too many open files")}},
+		{failed(v6, check.Timeout)},
+	} {
+		s.count(&check.Report{Results: results})
+	}
+	assert.ElementsMatch(t, []failures{{check.IPv4, check.Timeout, 3}, {check.IPv6, check.Timeout, 3}, {check.IPv4, check.ConnectionRefused, 1}}, s.failures)
+}
+
 // Of a metric that the user's patterns leave out, and of the response time where it is not
 // collected, there is no point.
 func TestUnwantedMetrics(t *testing.T) {
