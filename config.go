@@ -18,7 +18,7 @@ import (
 // Config is what a user may write below the receiver's name.
 type Config struct {
 	// Options say what is checked, and when.
-	source.Options `mapstructure:",squash"`
+	Options source.Options `mapstructure:",squash"`
 
 	// Metrics says which metrics there are and with which attributes.
 	Metrics metadata.MetricsConfig `mapstructure:"metrics" is:"a mapping of metrics"`
@@ -45,8 +45,8 @@ func createDefaultConfig() component.Config {
 // to learn whether the receiver has one, and adds it to the configuration if that
 // is no error.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
-	c.Decode(conf, c)
-	if _, ok := c.Unknown["endpoint"]; ok {
+	c.Options.Decode(conf, c)
+	if _, ok := c.Options.Unknown["endpoint"]; ok {
 		return confmap.Validate(c)
 	}
 	return nil
@@ -55,15 +55,24 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 // Validate returns an error that has a line for each thing that is wrong, with
 // its place and its value, or nil.
 func (c *Config) Validate() error {
-	problems := c.Check(attributes())
+	problems := c.Options.Check(attributes())
 	// A sum that only rises falls where it is averaged, or is the least or greatest of
 	// several. Of a word that is no strategy, the generated section says that it is wrong.
 	if strategy := c.Metrics.TcpcheckErrors.AggregationStrategy; slices.Contains([]string{metadata.AggregationStrategyAvg, metadata.AggregationStrategyMin, metadata.AggregationStrategyMax}, strategy) {
 		problems.Add("metrics."+metadata.MetricsInfo.TcpcheckErrors.Name+".aggregation_strategy", "%q makes a sum fall that only rises; write sum, or leave the option out", strategy)
 	}
+	// Where the attributes are wrong, nothing can be said about what they tell apart.
+	if !problems.Within("metrics") && !problems.Within("resource_attributes") && confmap.Validate(&c.Metrics) == nil {
+		c.addClashes(problems)
+	}
+	return c.Options.Err(problems)
+}
+
+// addClashes adds a problem for each instance that nothing would tell from another one.
+func (c *Config) addClashes(problems *source.Problems) {
 	var places []string
 	var targets []*check.Target
-	for place, target := range c.Targets(problems) {
+	for place, target := range c.Options.Identified(problems) {
 		places, targets = append(places, place), append(targets, &target)
 	}
 	metrics := c.metrics()
@@ -77,7 +86,6 @@ func (c *Config) Validate() error {
 				clash.Metric, places[clash.First], other.Labels.Name, other.HostPort(), strings.Join(clash.Enable, " or "))
 		}
 	}
-	return c.Err(problems)
 }
 
 // attributes returns those of all metrics.
@@ -95,12 +103,12 @@ func (c *Config) metrics() metadata.MetricsBuilderConfig {
 
 // settings returns what a valid Config asks for, with every default applied.
 func (c *Config) settings() receiver.Settings {
-	settings := receiver.Settings{InitialDelay: c.Delay(), Warnings: c.Warnings(), Metrics: c.metrics()}
-	for _, target := range c.Targets(&source.Problems{}) {
+	settings := receiver.Settings{InitialDelay: c.Options.Delay(), Warnings: c.Options.Warnings(), Metrics: c.metrics()}
+	for _, target := range c.Options.Identified(&source.Problems{}) {
 		settings.Targets = append(settings.Targets, target)
 	}
-	if c.MaxConcurrentChecks != nil {
-		settings.MaxConcurrentChecks = int64(*c.MaxConcurrentChecks)
+	if limit := c.Options.MaxConcurrentChecks; limit != nil {
+		settings.MaxConcurrentChecks = int64(*limit)
 	}
 	return settings
 }

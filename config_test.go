@@ -190,9 +190,28 @@ func TestClashes(t *testing.T) {
 		{
 			name: "services without their attribute", instances: "{name: a, host: h, port: 1, service: x}, {name: a, host: h, port: 1, service: y}",
 			metrics: "{}\nresource_attributes: {service.name: {enabled: false}}",
-			want:    `"a": nothing would tell its network.tcp.can_connect from that of instances[0] ("a", h:1); enable the attribute service.name`,
+			want:    `"a": nothing would tell its network.tcp.can_connect from that of instances[0] ("a", h:1); enable the attribute service.name of the resource`,
 		},
-		{name: "one without a host", instances: "{name: a, host: h, port: 1}, {name: a, host: h, port: 1, empty_default_hostname: true}"},
+		{
+			name: "one without a host, which Prometheus does not see", instances: "{name: a, host: h, port: 1}, {name: a, host: h, port: 1, empty_default_hostname: true}",
+			want: `"a": it has the name, target, service and tags of instances[0] ("a", h:1), so nothing would tell them apart`,
+		},
+		{
+			name: "literals by their addresses", instances: "{name: a, host: 192.0.2.1, port: 80}, {name: a, host: 192.0.2.2, port: 80}",
+			metrics: "{network.tcp.can_connect: {attributes: [tcpcheck.instance, network.peer.address]}}",
+		},
+		{
+			name: "literals by their families", instances: "{name: a, host: 192.0.2.1, port: 80}, {name: a, host: '2001:db8::1', port: 80}",
+			metrics: "{network.tcp.can_connect: {attributes: [tcpcheck.instance, network.type]}}",
+		},
+		{
+			name: "literals, which are never looked up or left out", instances: "{name: a, host: 192.0.2.1, port: 80}, {name: a, host: 192.0.2.1, port: 81}",
+			metrics: "{tcpcheck.dns.lookup.duration: {enabled: true, attributes: [server.address]}, tcpcheck.family.omitted: {attributes: [server.address]}}",
+		},
+		{
+			name: "names whose families are asked for, which are never left out", metrics: "{tcpcheck.family.omitted: {attributes: [server.address]}}",
+			instances: "{name: a, host: h, port: 80, ipv4_only: true}, {name: a, host: h, port: 81, ipv4_only: true}",
+		},
 		{
 			name: "a metric that one of them has not", instances: "{name: a, host: h, port: 1, collect_response_time: true}, {name: b, host: h, port: 1}",
 			metrics: "{network.tcp.response_time: {attributes: []}}",
@@ -206,7 +225,18 @@ func TestClashes(t *testing.T) {
 			metrics: "{tcpcheck.errors: {enabled: false, attributes: [error.type]}}",
 		},
 		{
-			name: "something else is wrong with one of them", instances: "{name: a, host: h, port: 1}, {name: a, host: h, port: 1, tags: [x]}",
+			name: "something else is wrong with one of them", instances: "{name: a, host: h, port: 1}, {name: a, host: h, port: 1, timeout: -1}",
+			want: `"a": it has the name, target, service and tags of instances[0] ("a", h:1), so nothing would tell them apart
+instances[1] "a" .timeout: -1s is not more than 0`,
+		},
+		{
+			name: "the attributes are wrong", instances: "{name: a, host: h, port: 1}, {name: b, host: h, port: 1, timeout: -1}",
+			metrics: "{network.tcp.can_connect: {attributes: [tcpcheck.instnace]}}",
+			want: `"b" .timeout: -1s is not more than 0
+metrics::network.tcp.can_connect: metric network.tcp.can_connect doesn't have an attribute tcpcheck.instnace, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address, instance, target_host, port, address]`,
+		},
+		{
+			name: "its tags are wrong", instances: "{name: a, host: h, port: 1}, {name: a, host: h, port: 1, tags: [x]}",
 			want: `"a" .tags[0]: "x" has no value; write key:value`,
 		},
 	} {
@@ -315,7 +345,7 @@ func FuzzConfig(f *testing.F) {
 			require.NotZero(t, target.Port)
 			require.Positive(t, target.Timeout)
 			require.LessOrEqual(t, target.Timeout, target.Interval)
-			require.GreaterOrEqual(t, config.Delay(), time.Duration(0))
+			require.GreaterOrEqual(t, config.Options.Delay(), time.Duration(0))
 		}
 		receiver, err := createMetrics(context.Background(), receivertest.NewNopSettings(metadata.Type), config, consumertest.NewNop())
 		require.NoError(t, err)

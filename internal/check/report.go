@@ -3,6 +3,7 @@ package check
 import (
 	"errors"
 	"net/netip"
+	"os"
 	"slices"
 	"time"
 )
@@ -58,8 +59,7 @@ const UnknownRetransmits = -1
 // name servers, whoever is to blame for that.
 func (r *Result) Silent() bool {
 	if r.Status == Unchecked {
-		var timed interface{ Timeout() bool }
-		return errors.As(r.Err, &timed) && timed.Timeout()
+		return errors.Is(r.Err, os.ErrDeadlineExceeded)
 	}
 	return r.ErrorType == Timeout || r.ErrorType == DNSTimeout
 }

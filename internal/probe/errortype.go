@@ -86,8 +86,11 @@ func (e *dialError) Error() string {
 
 func (e *dialError) Unwrap() error { return e.err }
 
-// Timeout reports whether the attempt had no answer until its timeout.
-func (e *dialError) Timeout() bool { return e.local || isTimeout(e.err) }
+// Is reports that the attempt had no answer until its timeout also where that is this
+// machine's own doing.
+func (e *dialError) Is(target error) bool {
+	return e.local && target == os.ErrDeadlineExceeded //nolint:errorlint // errors.Is asks for this
+}
 
 // isLocalFault reports whether a connection attempt failed for a want of this
 // machine, which says nothing about the target: connect(2) gave one of the

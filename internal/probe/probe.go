@@ -74,6 +74,8 @@ func (p *Probe) Check(ctx context.Context, now time.Time, host HostAddresses, ha
 	}
 	p.explain(host)
 	p.names.observe(p.results)
+	clear(p.dials[min(len(p.results), len(p.dials)):]) // of addresses that are gone
+	p.dials = p.dials[:min(len(p.results), len(p.dials))]
 	report.Results, p.results = p.results, nil
 	return report
 }

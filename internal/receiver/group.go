@@ -36,7 +36,7 @@ type group struct {
 	interval time.Duration
 	schedule *schedule.Group[*target]
 	points   *report.Points
-	machine  *report.Group
+	watch    *report.Watch
 	host     probe.HostAddresses
 	late     bool // the last collection took longer than two intervals
 }
@@ -47,7 +47,7 @@ type group struct {
 func newGroup(running context.Context, set collector.Settings, metrics metadata.MetricsBuilderConfig, targets []check.Target, slots *semaphore.Weighted, machine *report.Machine) *group {
 	g := &group{
 		running: running, logger: set.Logger, interval: targets[0].Interval,
-		points: report.NewPoints(set, metrics), machine: machine.NewGroup(len(targets)),
+		points: report.NewPoints(set, metrics), watch: machine.Watch(len(targets)),
 	}
 	system := probe.NewSystem()
 	for i := range targets {
@@ -81,8 +81,9 @@ func (g *group) collect(ctx context.Context) (pmetric.Metrics, error) {
 
 	reports, batch, stopped := make([]check.Report, 0, len(g.targets)), g.points.NewBatch(), 0
 	for _, t := range g.targets {
+		t.log.Flush(&t.report, &t.known)
 		changes := t.known.Observe(&t.report)
-		t.log.Write(&t.report, &t.known, changes)
+		t.log.Write(&t.report, changes)
 		batch.Add(t.series, &t.report)
 		if slices.ContainsFunc(changes, stoppedAnswering) {
 			stopped++
@@ -90,14 +91,19 @@ func (g *group) collect(ctx context.Context) (pmetric.Metrics, error) {
 		reports = append(reports, t.report)
 	}
 	if ctx.Err() == nil {
-		g.machine.Observe(reports, stopped)
+		g.watch.Observe(reports, stopped)
 	}
 	return batch.Metrics(), report.Fault(reports)
 }
 
-// stoppedAnswering reports whether an address answers no longer.
+// stoppedAnswering reports whether an address answers no longer, be it told of it or not.
 func stoppedAnswering(c state.Change) bool {
-	return c.Kind == state.WentDown && c.Result.ErrorType == check.Timeout
+	switch c.Kind {
+	case state.WentDown, state.Flapping, state.Held:
+		return c.Result.ErrorType == check.Timeout
+	default:
+		return false
+	}
 }
 
 // observeDuration takes note of how long a collection took. The next one is put off

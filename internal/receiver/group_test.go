@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"regexp"
 	"runtime"
 	"slices"
@@ -26,6 +27,7 @@ import (
 	"example.com/tcpcheckreceiver/internal/probe"
 	"example.com/tcpcheckreceiver/internal/report"
 	"example.com/tcpcheckreceiver/internal/report/reporttest"
+	"example.com/tcpcheckreceiver/internal/state"
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
@@ -311,4 +313,19 @@ func TestCollectEnded(t *testing.T) {
 	}()
 	cancel()
 	assert.NoError(t, <-collecting)
+}
+
+// A target whose changes are no longer told, since it flaps, counts each time that it stops
+// answering: it is the machine's network that flaps, if many do.
+func TestStoppedAnswering(t *testing.T) {
+	var known state.Target
+	up := check.Result{Family: check.IPv4, Status: check.Up}
+	silent := check.Result{Family: check.IPv4, Status: check.Down, Err: os.ErrDeadlineExceeded, ErrorType: check.Timeout}
+	for n := range 20 {
+		r := check.Report{Time: time.Unix(int64(n), 0), Results: []check.Result{up}}
+		if n%2 == 1 {
+			r.Results[0] = silent
+		}
+		assert.Equal(t, n%2 == 1, slices.ContainsFunc(known.Observe(&r), stoppedAnswering), "check %d", n)
+	}
 }

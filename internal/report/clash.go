@@ -14,8 +14,8 @@ import (
 type Clash struct {
 	First, Second int // of the targets, in their order
 	Metric        string
-	// Enable has the attributes of the metric, and service.name of the resource, that are
-	// not enabled and would tell the two apart. It is empty if nothing would.
+	// Enable has the attributes, of the metric or the resource, that are not enabled and
+	// would tell the two apart. It is empty if nothing would.
 	Enable []string
 }
 
@@ -28,7 +28,7 @@ func Clashes(config *metadata.MetricsBuilderConfig, targets []*check.Target) []C
 	for _, m := range metricsOf(&config.Metrics) {
 		owner := make(map[string]int, len(targets))
 		for i, t := range targets {
-			if !m.wanted(&t.Labels) {
+			if !m.wanted(&t.Labels) || m.possible != nil && !m.possible(t) {
 				continue
 			}
 			for _, family := range m.families(t) {
@@ -49,20 +49,22 @@ func Clashes(config *metadata.MetricsBuilderConfig, targets []*check.Target) []C
 
 // families returns the families by which the points of a target can be told apart.
 func (m *metric) families(t *check.Target) []check.Family {
+	if literal, ok := t.Literal(); ok {
+		return []check.Family{check.FamilyOf(literal)}
+	}
 	if m.shows.family && len(t.Families) > 0 {
 		return t.Families
 	}
 	return check.Families
 }
 
-// identify returns what the points of a target over a family have in common.
+// identify returns what the points of a target over a family have in common. A target
+// without a host (EmptyHostname) is not told from another one by that alone: a page of
+// the Prometheus exporter does not show it.
 func (m *metric) identify(resource *metadata.ResourceAttributesConfig, t *check.Target, family check.Family) string {
 	var parts []string
 	if resource.ServiceName.Enabled {
 		parts = append(parts, t.Labels.Service)
-	}
-	if resource.DatadogHostName.Enabled && t.Labels.EmptyHostname {
-		parts = append(parts, "without a host")
 	}
 	for _, name := range m.attributes {
 		parts = append(parts, m.text(name, t, family))
@@ -73,9 +75,14 @@ func (m *metric) identify(resource *metadata.ResourceAttributesConfig, t *check.
 	return strings.Join(parts, "\x00")
 }
 
-// text returns the value of an attribute as text.
+// text returns the value of an attribute as text. Of the addresses, only that of a literal
+// is known.
 func (m *metric) text(name string, t *check.Target, family check.Family) string {
-	text, number := m.attribute(name, t, labels{family: family})
+	id := identity{family: family}
+	if literal, ok := t.Literal(); ok && m.dials {
+		id.address = literal.String()
+	}
+	text, number := m.attribute(name, t, id)
 	if number != 0 {
 		return fmt.Sprint(number)
 	}
@@ -94,7 +101,7 @@ func (m *metric) missing(config *metadata.MetricsBuilderConfig, a, b *check.Targ
 		names = append(names, "network.type")
 	}
 	if !config.ResourceAttributes.ServiceName.Enabled && a.Labels.Service != b.Labels.Service {
-		names = append(names, "service.name")
+		names = append(names, "service.name of the resource")
 	}
 	return names
 }

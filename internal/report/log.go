@@ -36,13 +36,26 @@ func NewLog(logger *zap.Logger, target *check.Target) Log {
 	return Log{logger: logger, target: target}
 }
 
-// Write logs the changes that a report of the target brought; known is what is known of
-// the target with that report.
-func (l *Log) Write(report *check.Report, known *state.Target, changes []state.Change) {
-	l.now = report.Time
-	if l.held > 0 && l.now.Sub(l.window) >= state.FlapWindow {
-		l.flush(known)
+// Flush ends the time in which lines were counted instead of logged, if it is over when a
+// report comes, and says what they left unsaid: how many of the target's addresses are down,
+// by what is known before the report.
+func (l *Log) Flush(report *check.Report, known *state.Target) {
+	if l.held == 0 || len(report.Results) == 0 || report.Time.Sub(l.window) < state.FlapWindow {
+		return
 	}
+	down := known.Down()
+	addresses := make([]string, min(len(down), maxLines))
+	for i := range addresses {
+		addresses[i] = l.at(down[i])
+	}
+	l.logger.Warn(fmt.Sprintf("%d lines about %s were not logged: %d of its addresses are down", l.held, l.name(state.Endpoint{}), len(down)),
+		append(l.fields(state.Endpoint{}), zap.Int("lines", l.held), zap.Int("down", len(down)), zap.Strings("addresses_down", addresses))...)
+	l.window, l.lines, l.held = report.Time, 0, 0
+}
+
+// Write logs the changes that a report of the target brought.
+func (l *Log) Write(report *check.Report, changes []state.Change) {
+	l.now = report.Time
 	for i := range changes {
 		l.write(&changes[i], report.Results)
 	}
@@ -61,6 +74,7 @@ func (l *Log) write(c *state.Change, results []check.Result) {
 		l.warn(c.Endpoint, name+" is down for changing reasons: they are not logged until "+c.Until.Format(time.TimeOnly))
 	case state.Flapping:
 		l.warn(c.Endpoint, name+" is flapping: its changes are not logged until it has kept a state for "+state.FlapWindow.String())
+	case state.Held: // it is not told
 	case state.Settled:
 		what := "connected"
 		if c.Result.Status != check.Up {
@@ -132,19 +146,6 @@ func (l *Log) log(level zapcore.Level, e state.Endpoint, message string, fields 
 	default:
 		l.held++
 	}
-}
-
-// flush ends the time in which lines were counted instead of logged, and says what they
-// left unsaid.
-func (l *Log) flush(known *state.Target) {
-	down := known.Down()
-	addresses := make([]string, min(len(down), maxLines))
-	for i := range addresses {
-		addresses[i] = l.at(down[i])
-	}
-	l.logger.Warn(fmt.Sprintf("%d lines about %s were not logged: %d of its addresses are down", l.held, l.name(state.Endpoint{}), len(down)),
-		append(l.fields(state.Endpoint{}), zap.Int("lines", l.held), zap.Int("down", len(down)), zap.Strings("addresses_down", addresses))...)
-	l.window, l.lines, l.held = l.now, 0, 0
 }
 
 // name names an endpoint by what was dialled, as in `"web" ([::1]:443) over ipv6`, or

@@ -46,7 +46,8 @@ func newWatched(logger *zap.Logger, name string) *watched {
 
 func (w *watched) observe(report *check.Report, now time.Time) {
 	report.Time = now
-	w.log.Write(report, &w.known, w.known.Observe(report))
+	w.log.Flush(report, &w.known)
+	w.log.Write(report, w.known.Observe(report))
 }
 
 // What is logged at each of a series of checks.
@@ -272,7 +273,7 @@ func TestLogFields(t *testing.T) {
 	} {
 		core, logs := observer.New(zapcore.DebugLevel)
 		w := newWatched(zap.New(core), "web")
-		w.log.Write(&check.Report{Time: time.Unix(1, 0)}, &w.known, []state.Change{{Kind: state.FamilyBack, Endpoint: test.endpoint}})
+		w.log.Write(&check.Report{Time: time.Unix(1, 0)}, []state.Change{{Kind: state.FamilyBack, Endpoint: test.endpoint}})
 		test.want["tcpcheck.instance"], test.want["endpoint"] = "web", "web.example:443"
 		assert.Equal(t, test.want, logs.All()[0].ContextMap())
 	}
@@ -530,6 +531,28 @@ func TestLogOfManyLines(t *testing.T) {
 	}
 }
 
+// What lines left unsaid is said when their time is over: at the first check that is done,
+// of what was down until then.
+func TestLogFlush(t *testing.T) {
+	core, logs := observer.New(zapcore.DebugLevel)
+	w := newWatched(zap.New(core), "web")
+	now := time.Unix(0, 0)
+	for range 2 * maxLines {
+		w.observe(&check.Report{Results: []check.Result{failed(v4, check.Timeout), failed(other, check.Timeout)}}, now)
+		w.observe(&check.Report{Results: []check.Result{failed(v4, check.Timeout)}}, now.Add(time.Second))
+		now = now.Add(2 * time.Second)
+	}
+	logs.TakeAll()
+	now = now.Add(state.FlapWindow)
+	w.observe(&check.Report{}, now)
+	assert.Empty(t, logs.TakeAll(), "it was cut short")
+	w.observe(&check.Report{Results: []check.Result{connected(v4)}}, now)
+	lines := logs.TakeAll()
+	require.Len(t, lines, 2)
+	assert.Contains(t, lines[0].Message, "were not logged: 1 of its addresses are down")
+	assert.Contains(t, lines[1].Message, "connected again")
+}
+
 // An endpoint that flapped has settled up, or down for a reason.
 func TestLogOfSettled(t *testing.T) {
 	for want, result := range map[string]check.Result{
@@ -539,7 +562,7 @@ func TestLogOfSettled(t *testing.T) {
 		core, logs := observer.New(zapcore.DebugLevel)
 		w := newWatched(zap.New(core), "web")
 		change := state.Change{Kind: state.Settled, Endpoint: state.Endpoint{Family: check.IPv4, Address: v4}, Result: &result, Since: time.Unix(7, 0)}
-		w.log.Write(&check.Report{Time: time.Unix(8, 0), Results: []check.Result{result}}, &w.known, []state.Change{change})
+		w.log.Write(&check.Report{Time: time.Unix(8, 0), Results: []check.Result{result}}, []state.Change{change})
 		assert.Equal(t, result.Status == check.Up, logs.All()[0].ContextMap()["connected"])
 		assert.Equal(t, []string{want}, logLines(t, logs))
 	}

@@ -32,14 +32,14 @@ type Machine struct {
 	mu      sync.Mutex
 	filling bool // the connection tracking table is
 	full    bool
-	groups  []*Group
+	watches []*Watch
 	// lacking is how many targets are not checked over each family since this machine has
 	// no address for it, by what was said of all of them.
 	lacking map[check.Family]int
 }
 
-// Group is the targets of a Machine that are checked in the same collections.
-type Group struct {
+// Watch is what a Machine learns from the targets that are checked in the same collections.
+type Watch struct {
 	machine *Machine
 	targets int
 	lacking map[check.Family]int // as Machine's; nil before the first collection
@@ -51,18 +51,17 @@ func NewMachine(logger *zap.Logger, readConntrack func() check.Conntrack) *Machi
 	return &Machine{logger: logger, readConntrack: readConntrack}
 }
 
-// NewGroup returns a new group of so many targets.
-func (m *Machine) NewGroup(targets int) *Group {
+// Watch returns a new Watch of so many targets.
+func (m *Machine) Watch(targets int) *Watch {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	g := &Group{machine: m, targets: targets}
-	m.groups = append(m.groups, g)
-	return g
+	w := &Watch{machine: m, targets: targets}
+	m.watches = append(m.watches, w)
+	return w
 }
 
-// Observe takes note of the reports of a collection, one of each target of the group, of
-// which so many have stopped answering.
-func (g *Group) Observe(reports []check.Report, stopped int) {
+// Observe takes note of the reports of a collection, one of each target, of which so many have stopped answering.
+func (w *Watch) Observe(reports []check.Report, stopped int) {
 	lacking, lost := make(map[check.Family]int, len(check.Families)), false
 	for i := range reports {
 		for _, o := range reports[i].Omissions {
@@ -75,29 +74,29 @@ func (g *Group) Observe(reports []check.Report, stopped int) {
 			lost = lost || r.Status == check.Unchecked && errors.Is(r.Err, check.ErrConntrackFull)
 		}
 	}
-	table := g.machine.readConntrack()
-	g.machine.mu.Lock()
-	defer g.machine.mu.Unlock()
-	g.machine.observeConntrack(table, lost)
-	if stopped >= manySilent && stopped*manySilentPart >= g.targets {
-		g.machine.logger.Warn(fmt.Sprintf("%d of %d instances do not answer since this collection: this machine or its network is a likelier cause than all of them. "+
+	table := w.machine.readConntrack()
+	w.machine.mu.Lock()
+	defer w.machine.mu.Unlock()
+	w.machine.observeConntrack(table, lost)
+	if stopped >= manySilent && stopped*manySilentPart >= w.targets {
+		w.machine.logger.Warn(fmt.Sprintf("%d of %d instances do not answer since this collection: this machine or its network is a likelier cause than all of them. "+
 			"In a container, the connection tracking table of the host may be full, which cannot be seen from here: compare nf_conntrack_count with nf_conntrack_max there",
-			stopped, g.targets))
+			stopped, w.targets))
 	}
-	g.lacking = lacking
-	g.machine.observeLacking()
+	w.lacking = lacking
+	w.machine.observeLacking()
 }
 
-// observeLacking says of how many targets a family is left out, of all groups together,
+// observeLacking says of how many targets a family is left out, of all watches together,
 // once each of them has had a collection. The caller holds mu.
 func (m *Machine) observeLacking() {
 	targets, all := 0, make(map[check.Family]int, len(check.Families))
-	for _, g := range m.groups {
-		if g.lacking == nil {
+	for _, w := range m.watches {
+		if w.lacking == nil {
 			return
 		}
-		targets += g.targets
-		for family, n := range g.lacking {
+		targets += w.targets
+		for family, n := range w.lacking {
 			all[family] += n
 		}
 	}

@@ -52,7 +52,7 @@ func TestMachine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			core, logs := observer.New(zapcore.DebugLevel)
 			var table check.Conntrack
-			g := NewMachine(zap.New(core), func() check.Conntrack { return table }).NewGroup(1)
+			g := NewMachine(zap.New(core), func() check.Conntrack { return table }).Watch(1)
 			for n, c := range collections {
 				table = check.Conntrack{Count: c.count, Max: 1200, TimeWait: 2 * time.Minute}
 				if c.count == 0 {
@@ -80,7 +80,7 @@ func TestConntrackIsKnownInPart(t *testing.T) {
 		{check.Conntrack{Count: 90, TimeWait: time.Minute}, nil},
 	} {
 		core, logs := observer.New(zapcore.DebugLevel)
-		NewMachine(zap.New(core), func() check.Conntrack { return test.table }).NewGroup(1).Observe(nil, 0)
+		NewMachine(zap.New(core), func() check.Conntrack { return test.table }).Watch(1).Observe(nil, 0)
 		var got []string
 		for _, entry := range logs.All() {
 			got = append(got, entry.Message)
@@ -105,7 +105,7 @@ func TestManySilentAtOnce(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			core, logs := observer.New(zapcore.DebugLevel)
-			NewMachine(zap.New(core), noConntrack).NewGroup(test.targets).Observe(nil, test.silent)
+			NewMachine(zap.New(core), noConntrack).Watch(test.targets).Observe(nil, test.silent)
 			assert.Equal(t, test.want, logs.Len() == 1, logs.All())
 		})
 	}
@@ -116,11 +116,11 @@ func TestManySilentAtOnce(t *testing.T) {
 func TestFamiliesThatTheMachineLacks(t *testing.T) {
 	core, logs := observer.New(zapcore.DebugLevel)
 	m := NewMachine(zap.New(core), noConntrack)
-	often, seldom := m.NewGroup(2), m.NewGroup(1)
+	often, seldom := m.Watch(2), m.Watch(1)
 	lacks := check.Report{Omissions: []check.Omission{{Family: check.IPv6, Reason: check.MachineLacksFamily}}}
 	name := check.Report{Omissions: []check.Omission{{Family: check.IPv4, Reason: check.NameLacksFamily}}}
 	for _, collection := range []struct {
-		of      *Group
+		of      *Watch
 		reports []check.Report
 		want    []string
 	}{

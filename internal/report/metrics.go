@@ -15,7 +15,7 @@ type metric struct {
 	enabled    bool
 	strategy   string
 	attributes []string
-	// shows says of which labels an attribute tells.
+	// shows says what of an identity an attribute tells.
 	shows struct{ family, address, errorType bool }
 	// normalize is what becomes of the attribute instance.
 	normalize func(string) string
@@ -23,9 +23,10 @@ type metric struct {
 	// staleWhenGone says that a series without a value is gone. The others keep their last one:
 	// what was counted so far, and how long the last resolution took.
 	staleWhenGone bool
-	// optional reports whether a target wants the metric, besides its patterns; nil
-	// means always.
-	optional func(*check.Labels) bool
+	// dials says that the values are of the addresses that are dialled.
+	dials bool
+	// possible reports whether a target can have a value; nil means that each can.
+	possible func(*check.Target) bool
 	// emit gives w the values that a report on a target has.
 	emit func(w *writer, s *Series, r *check.Report)
 	// template makes a point of any value, of which the builder makes the metric.
@@ -35,25 +36,27 @@ type metric struct {
 // metricsOf returns those metrics that are enabled. To add one, describe it here.
 func metricsOf(c *metadata.MetricsConfig) []metric {
 	info, now := metadata.MetricsInfo, pcommon.Timestamp(1)
-	collected := func(l *check.Labels) bool { return l.CollectResponseTime }
+	collected := func(t *check.Target) bool { return t.Labels.CollectResponseTime }
+	isName := func(t *check.Target) bool { _, literal := t.Literal(); return !literal }
+	isAutomatic := func(t *check.Target) bool { return isName(t) && len(t.Families) == 0 }
 	all := []metric{
 		{
 			name: info.NetworkTCPCanConnect.Name, enabled: c.NetworkTCPCanConnect.Enabled, strategy: c.NetworkTCPCanConnect.AggregationStrategy,
-			attributes: names(c.NetworkTCPCanConnect.EnabledAttributes), integer: true, staleWhenGone: true, emit: emitCanConnect, normalize: normalizeTag,
+			attributes: names(c.NetworkTCPCanConnect.EnabledAttributes), integer: true, staleWhenGone: true, dials: true, emit: emitCanConnect, normalize: normalizeTag,
 			template: func(b *metadata.MetricsBuilder) {
 				b.RecordNetworkTCPCanConnectDataPoint(now, 0, "", "", 0, 0, "", "", "", 0, "")
 			},
 		},
 		{
 			name: info.NetworkTCPResponseTime.Name, enabled: c.NetworkTCPResponseTime.Enabled, strategy: c.NetworkTCPResponseTime.AggregationStrategy,
-			attributes: names(c.NetworkTCPResponseTime.EnabledAttributes), staleWhenGone: true, emit: emitResponseTime, optional: collected,
+			attributes: names(c.NetworkTCPResponseTime.EnabledAttributes), staleWhenGone: true, dials: true, emit: emitResponseTime, possible: collected,
 			template: func(b *metadata.MetricsBuilder) {
 				b.RecordNetworkTCPResponseTimeDataPoint(now, 0, "", "", 0, 0, "", "", "", "")
 			},
 		},
 		{
 			name: info.TcpcheckDNSLookupDuration.Name, enabled: c.TcpcheckDNSLookupDuration.Enabled, strategy: c.TcpcheckDNSLookupDuration.AggregationStrategy,
-			attributes: names(c.TcpcheckDNSLookupDuration.EnabledAttributes), emit: emitLookupDuration,
+			attributes: names(c.TcpcheckDNSLookupDuration.EnabledAttributes), emit: emitLookupDuration, possible: isName,
 			template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckDNSLookupDurationDataPoint(now, 0, "", "", 0, 0) },
 		},
 		{
@@ -63,12 +66,12 @@ func metricsOf(c *metadata.MetricsConfig) []metric {
 		},
 		{
 			name: info.TcpcheckFamilyOmitted.Name, enabled: c.TcpcheckFamilyOmitted.Enabled, strategy: c.TcpcheckFamilyOmitted.AggregationStrategy,
-			attributes: names(c.TcpcheckFamilyOmitted.EnabledAttributes), integer: true, staleWhenGone: true, emit: emitFamilyOmitted,
+			attributes: names(c.TcpcheckFamilyOmitted.EnabledAttributes), integer: true, staleWhenGone: true, emit: emitFamilyOmitted, possible: isAutomatic,
 			template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckFamilyOmittedDataPoint(now, 0, "", "", 0, 0) },
 		},
 		{
 			name: info.TcpcheckSynRetransmits.Name, enabled: c.TcpcheckSynRetransmits.Enabled, strategy: c.TcpcheckSynRetransmits.AggregationStrategy,
-			attributes: names(c.TcpcheckSynRetransmits.EnabledAttributes), integer: true, staleWhenGone: true, emit: emitSYNRetransmits,
+			attributes: names(c.TcpcheckSynRetransmits.EnabledAttributes), integer: true, staleWhenGone: true, dials: true, emit: emitSYNRetransmits,
 			template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckSynRetransmitsDataPoint(now, 0, "", "", 0, 0, "") },
 		},
 	}
@@ -89,13 +92,11 @@ func names[K ~string](keys []K) []string {
 	return names
 }
 
-// wanted reports whether the user wants the metric of a target with these labels.
-func (m *metric) wanted(l *check.Labels) bool {
-	return l.Metrics.Match(m.name) && (m.optional == nil || m.optional(l))
-}
+// wanted reports whether the user wants the metric of a target that is so labelled.
+func (m *metric) wanted(l *check.Labels) bool { return l.Metrics.Match(m.name) }
 
-// labels are what tells the values of a target apart that are of one metric.
-type labels struct {
+// identity is what tells the values of a target apart that are of one metric.
+type identity struct {
 	family    check.Family
 	address   string // empty if none is known
 	errorType check.ErrorType
@@ -103,7 +104,7 @@ type labels struct {
 
 // put puts the attributes of a point of a target onto it, without those that have no
 // value, and then the target's tags.
-func (m *metric) put(attributes pcommon.Map, t *check.Target, l labels) {
+func (m *metric) put(attributes pcommon.Map, t *check.Target, l identity) {
 	attributes.EnsureCapacity(len(m.attributes) + len(t.Labels.Tags))
 	for _, name := range m.attributes {
 		if text, number := m.attribute(name, t, l); number != 0 {
@@ -118,7 +119,7 @@ func (m *metric) put(attributes pcommon.Map, t *check.Target, l labels) {
 }
 
 // attribute returns the value of an attribute: a text, or a number that is not 0.
-func (m *metric) attribute(name string, t *check.Target, l labels) (text string, number int64) {
+func (m *metric) attribute(name string, t *check.Target, l identity) (text string, number int64) {
 	switch name {
 	case "tcpcheck.instance":
 		text = t.Labels.Name
@@ -143,8 +144,8 @@ func (m *metric) attribute(name string, t *check.Target, l labels) (text string,
 	return text, number
 }
 
-// visible returns labels without those that no attribute shows.
-func (m *metric) visible(l labels) labels {
+// visible returns an identity without what no attribute shows.
+func (m *metric) visible(l identity) identity {
 	if !m.shows.family {
 		l.family = 0
 	}

@@ -255,7 +255,7 @@ func TestEveryMetricIsReported(t *testing.T) {
 		attributes := described.Field(i).FieldByName("Attributes")
 		for k := range attributes.Len() {
 			attribute := attributes.Index(k).String()
-			text, number := m.attribute(attribute, &target, labels{check.IPv4, "192.0.2.1", check.Timeout})
+			text, number := m.attribute(attribute, &target, identity{check.IPv4, "192.0.2.1", check.Timeout})
 			assert.NotEqual(t, text == "", number == 0, "%s: %s has no value", name, attribute)
 		}
 	}

@@ -42,7 +42,7 @@ type Series struct {
 	template *template
 	failures []failures
 	address  addressText
-	live     [][]labels // that had a value in the last report, by metric
+	live     [][]identity // that had a value in the last report, by metric
 }
 
 // failures is how many checks of a family failed for a reason.
@@ -61,7 +61,7 @@ type addressText struct {
 
 // NewSeries returns the Series of a target.
 func (p *Points) NewSeries(t *check.Target) *Series {
-	return &Series{target: t, template: p.templates.of(t), live: make([][]labels, len(p.metrics))}
+	return &Series{target: t, template: p.templates.of(t), live: make([][]identity, len(p.metrics))}
 }
 
 // count counts the failures in a report.
@@ -80,9 +80,9 @@ func (s *Series) count(r *check.Report) {
 	}
 }
 
-// labels returns the labels of a result.
-func (s *Series) labels(r *check.Result) labels {
-	l := labels{family: r.Family}
+// identity returns that of a result.
+func (s *Series) identity(r *check.Result) identity {
+	l := identity{family: r.Family}
 	if r.Address.IsValid() {
 		if s.address.address != r.Address {
 			s.address = addressText{r.Address, r.Address.String()}
@@ -125,16 +125,16 @@ type writer struct {
 
 // value is one value, or what several have become that nothing would tell apart.
 type value struct {
-	labels
+	identity
 	number float64
 	count  int
 }
 
 // emit takes a value. Values that no attribute tells apart become one.
-func (w *writer) emit(l labels, number float64) {
+func (w *writer) emit(l identity, number float64) {
 	l = w.metric.visible(l)
 	for i := range w.values {
-		if v := &w.values[i]; v.labels == l {
+		if v := &w.values[i]; v.identity == l {
 			v.number, v.count = w.metric.aggregate(v.number, number), v.count+1
 			return
 		}
@@ -150,7 +150,7 @@ func (w *writer) write(i int, complete bool) {
 		if w.metric.strategy == metadata.AggregationStrategyAvg {
 			v.number /= float64(v.count)
 		}
-		point := w.append(w.resource.points[i], v.labels)
+		point := w.append(w.resource.points[i], v.identity)
 		if w.metric.integer {
 			point.SetIntValue(int64(v.number))
 		} else {
@@ -164,18 +164,18 @@ func (w *writer) write(i int, complete bool) {
 
 // endGone ends the live series that have no value, and returns those that are live now. If
 // not all is known of the target, none ends.
-func (w *writer) endGone(i int, live []labels, complete bool) []labels {
-	same := func(v value, l labels) bool { return v.labels == l }
+func (w *writer) endGone(i int, live []identity, complete bool) []identity {
+	same := func(v value, l identity) bool { return v.identity == l }
 	if slices.EqualFunc(w.values, live, same) {
 		return live
 	}
-	now := make([]labels, 0, len(w.values))
+	now := make([]identity, 0, len(w.values))
 	for _, v := range w.values {
-		now = append(now, v.labels)
+		now = append(now, v.identity)
 	}
 	for _, l := range live {
 		switch {
-		case slices.ContainsFunc(w.values, func(v value) bool { return v.labels == l }):
+		case slices.ContainsFunc(w.values, func(v value) bool { return v.identity == l }):
 		case complete:
 			w.append(w.resource.stale(i), l).SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
 		default:
@@ -186,7 +186,7 @@ func (w *writer) endGone(i int, live []labels, complete bool) []labels {
 }
 
 // append appends a point without a value.
-func (w *writer) append(points pmetric.NumberDataPointSlice, l labels) pmetric.NumberDataPoint {
+func (w *writer) append(points pmetric.NumberDataPointSlice, l identity) pmetric.NumberDataPoint {
 	point := points.AppendEmpty()
 	point.SetStartTimestamp(w.start)
 	point.SetTimestamp(w.time)
@@ -198,9 +198,9 @@ func emitCanConnect(w *writer, s *Series, r *check.Report) {
 	for i := range r.Results {
 		switch result := &r.Results[i]; result.Status {
 		case check.Up:
-			w.emit(s.labels(result), 1)
+			w.emit(s.identity(result), 1)
 		case check.Down:
-			w.emit(s.labels(result), 0)
+			w.emit(s.identity(result), 0)
 		case check.Unchecked, check.Unconfirmed: // it is not known
 		}
 	}
@@ -208,8 +208,8 @@ func emitCanConnect(w *writer, s *Series, r *check.Report) {
 
 func emitResponseTime(w *writer, s *Series, r *check.Report) {
 	for i := range r.Results {
-		if result := &r.Results[i]; result.Status == check.Up {
-			w.emit(s.labels(result), result.HandshakeTime.Seconds())
+		if result := &r.Results[i]; result.Status == check.Up && s.target.Labels.CollectResponseTime {
+			w.emit(s.identity(result), result.HandshakeTime.Seconds())
 		}
 	}
 }
@@ -217,27 +217,27 @@ func emitResponseTime(w *writer, s *Series, r *check.Report) {
 func emitSYNRetransmits(w *writer, s *Series, r *check.Report) {
 	for i := range r.Results {
 		if result := &r.Results[i]; result.SYNRetransmits != check.UnknownRetransmits {
-			w.emit(s.labels(result), float64(result.SYNRetransmits))
+			w.emit(s.identity(result), float64(result.SYNRetransmits))
 		}
 	}
 }
 
 func emitLookupDuration(w *writer, _ *Series, r *check.Report) {
 	for _, lookup := range r.Lookups {
-		w.emit(labels{family: lookup.Family}, lookup.Time.Seconds())
+		w.emit(identity{family: lookup.Family}, lookup.Time.Seconds())
 	}
 }
 
 func emitErrors(w *writer, s *Series, _ *check.Report) {
 	for _, f := range s.failures {
-		w.emit(labels{family: f.family, errorType: f.errorType}, float64(f.count))
+		w.emit(identity{family: f.family, errorType: f.errorType}, float64(f.count))
 	}
 }
 
 func emitFamilyOmitted(w *writer, _ *Series, r *check.Report) {
 	for _, o := range r.Omissions {
 		if o.Reason == check.MachineLacksFamily {
-			w.emit(labels{family: o.Family}, 1)
+			w.emit(identity{family: o.Family}, 1)
 		}
 	}
 }

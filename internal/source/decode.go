@@ -19,7 +19,28 @@ import (
 func (o *Options) Decode(conf *confmap.Conf, into any) {
 	o.undecoded, o.schema = Problems{}, schemaOf(reflect.TypeOf(into).Elem())
 	decode(conf, into, o.schema, &o.undecoded, "")
+	o.List.keepWhole(conf.Get("instances"))
 	o.readFile()
+}
+
+// keepWhole makes each text that was written in the place of a list a list of one. confmap
+// splits it at its commas, which a regular expression or a tag may have.
+func (l *List) keepWhole(written any) {
+	instances, _ := written.([]any)
+	for i := range min(len(instances), len(l.Instances)) {
+		options, _ := instances[i].(map[string]any)
+		patterns, _ := options["metric_patterns"].(map[string]any)
+		keep := func(list *[]string, value any) {
+			if text, ok := value.(string); ok {
+				*list = []string{text}
+			}
+		}
+		instance := &l.Instances[i]
+		keep(&instance.AddressFamilies, options["address_families"])
+		keep(&instance.Tags, options["tags"])
+		keep(&instance.MetricPatterns.Include, patterns["include"])
+		keep(&instance.MetricPatterns.Exclude, patterns["exclude"])
+	}
 }
 
 // decode decodes what the user wrote into a struct that has a schema, and adds what it
@@ -55,10 +76,10 @@ func (o *Options) addUnknown(p *Problems) {
 	add := func(place, what string, unknown map[string]any, options *schema) {
 		for _, key := range slices.Sorted(maps.Keys(unknown)) {
 			text := "unknown option"
-			if !optionName.MatchString(key) {
-				key, text = "…", "unknown option, not shown since it does not look like one"
+			if shown(key) != key {
+				text = "unknown option, not shown since it does not look like one"
 			}
-			p.Add(strings.TrimPrefix(place+"."+key, "."), "%s; %s has %s", text, what, options.list())
+			p.Add(strings.TrimPrefix(place+"."+shown(key), "."), "%s; %s has %s", text, what, options.list())
 		}
 	}
 	list := schemaOf(reflect.TypeFor[List]())
@@ -81,6 +102,14 @@ func (o *Options) options() *schema {
 		return schemaOf(reflect.TypeFor[Options]()) // they were not decoded
 	}
 	return o.schema
+}
+
+// shown returns a key as it is shown in a place.
+func shown(key string) string {
+	if optionName.MatchString(key) {
+		return key
+	}
+	return "…"
 }
 
 // optionName is what the name of an option looks like, misspelt ones as well.

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"os"
 	"reflect"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"go.opentelemetry.io/collector/confmap"
 	"go.yaml.in/yaml/v3"
@@ -43,7 +45,19 @@ func (o *Options) readFile() {
 	}
 	addOctals(&o.undecoded, inFile, root)
 	o.file = &List{}
+	unknown := make(map[string]any)
+	for key, value := range written {
+		if strings.Contains(key, confmap.KeyDelimiter) { // confmap would take it apart
+			unknown[key] = value
+			delete(written, key)
+		}
+	}
 	decode(confmap.NewFromStringMap(written), o.file, schemaOf(reflect.TypeFor[List]()), &o.undecoded, inFile+".")
+	o.file.keepWhole(written["instances"])
+	if len(unknown) > 0 {
+		maps.Copy(unknown, o.file.Unknown)
+		o.file.Unknown = unknown
+	}
 	for i := range o.file.Instances {
 		instance := &o.file.Instances[i]
 		instance.Service = cmp.Or(instance.Service, o.file.InitConfig.Service)
@@ -117,7 +131,7 @@ func addOctals(p *Problems, place string, node *yaml.Node) {
 		case node.Kind == yaml.DocumentNode:
 			addOctals(p, place, inner)
 		case i%2 == 1: // the value of a mapping's key
-			addOctals(p, place+"."+node.Content[i-1].Value, inner)
+			addOctals(p, place+"."+shown(node.Content[i-1].Value), inner)
 		}
 	}
 }

@@ -586,6 +586,21 @@ instances: [{name: a, host: h, port: 1}]`,
 			want: `instances[0] "a" .tags[0]: a mapping is not a tag; write key:value, without a space or in quotes`,
 		},
 		{
+			name: "families as one text",
+			yaml: "instances: [{name: a, host: h, port: 1, address_families: 'ipv4, ipv6'}]",
+			want: `instances[0] "a" .address_families[0]: "ipv4, ipv6" is no address family; they are ipv4 and ipv6`,
+		},
+		{
+			name: "no text for families",
+			yaml: "instances: [{name: a, host: h, port: 1, address_families: ''}]",
+			want: `instances[0] "a" .address_families[0]: "" is no address family; they are ipv4 and ipv6`,
+		},
+		{
+			name: "name is a date",
+			yaml: "instances: [{name: 2024-01-01, host: h, port: 1}]",
+			want: "instances[0].name: a date is not a text; write it in quotes",
+		},
+		{
 			name: "tag is a number",
 			yaml: "instances: [{name: a, host: h, port: 1, tags: [5]}]",
 			want: `instances[0] "a" .tags[0]: 5 is not a tag; write key:value, without a space or in quotes`,
@@ -699,18 +714,20 @@ func writeFile(t *testing.T, text string) string {
 // What is wrong with a file of instances itself.
 func TestInvalidInstancesFile(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
-		"no YAML":           {"instances: [", "instances_file: FILE: yaml: line 1: did not find expected node content"},
-		"empty":             {"", "instances_file: FILE: it is no mapping; write the instances as a list below the key instances"},
-		"a list":            {"[{name: a, host: h, port: 1}]", "instances_file: FILE: it is no mapping; write the instances as a list below the key instances"},
-		"two documents":     {"instances: [{name: a, host: h, port: 1}]\n---\ninstances: []", "instances_file: FILE: it has more than one document; write one"},
-		"no instances":      {"init_config: {service: a}", "instances: there are none, so there is nothing to check"},
-		"unknown option":    {"{collection_interval: 15s, instances: [{name: a, host: h, port: 1}]}", `instances_file.collection_interval: unknown option; the file has init_config, instances`},
-		"a key twice":       {"instances: [{name: a, name: b}]", "instances_file: FILE: yaml: unmarshal errors:\n  line 1: mapping key \"name\" already defined at line 1"},
-		"instances a text":  {"instances: many", `instances_file.instances: "many" is not a list of instances`},
-		"octal":             {"instances: [{name: a, host: h, port: 0443, timeout: 010}, {name: b, host: h, port: 0o10}]", "instances_file.instances[0] \"a\" .port: 0443 is 291 in YAML, where a leading 0 makes a number octal; write it without\ninstances_file.instances[0] \"a\" .timeout: 010 is 8 in YAML, where a leading 0 makes a number octal; write it without"},
-		"another file":      {"root:$6$secret:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n", "instances: there are none, so there is nothing to check\ninstances_file.…: unknown option, not shown since it does not look like one; the file has init_config, instances"},
-		"not even a place":  {"instances: [7]", "instances_file.instances[0]: 7 is not an instance, which is a mapping of options"},
-		"unknown init_conf": {"{init_config: {a: b}, instances: [{name: a, host: h, port: 1}]}", `instances_file.init_config.a: unknown option; init_config has service`},
+		"no YAML":                             {"instances: [", "instances_file: FILE: yaml: line 1: did not find expected node content"},
+		"empty":                               {"", "instances_file: FILE: it is no mapping; write the instances as a list below the key instances"},
+		"a list":                              {"[{name: a, host: h, port: 1}]", "instances_file: FILE: it is no mapping; write the instances as a list below the key instances"},
+		"two documents":                       {"instances: [{name: a, host: h, port: 1}]\n---\ninstances: []", "instances_file: FILE: it has more than one document; write one"},
+		"no instances":                        {"init_config: {service: a}", "instances: there are none, so there is nothing to check"},
+		"unknown option":                      {"{collection_interval: 15s, instances: [{name: a, host: h, port: 1}]}", `instances_file.collection_interval: unknown option; the file has init_config, instances`},
+		"a key twice":                         {"instances: [{name: a, name: b}]", "instances_file: FILE: yaml: unmarshal errors:\n  line 1: mapping key \"name\" already defined at line 1"},
+		"instances a text":                    {"instances: many", `instances_file.instances: "many" is not a list of instances`},
+		"octal":                               {"instances: [{name: a, host: h, port: 0443, timeout: 010}, {name: b, host: h, port: 0o10}]", "instances_file.instances[0] \"a\" .port: 0443 is 291 in YAML, where a leading 0 makes a number octal; write it without\ninstances_file.instances[0] \"a\" .timeout: 010 is 8 in YAML, where a leading 0 makes a number octal; write it without"},
+		"a key with ::":                       {"{instances: [{name: a, host: h, port: 1}], 'instances::x': 5}", "instances_file.…: unknown option, not shown since it does not look like one; the file has init_config, instances"},
+		"an octal at a key that is not shown": {"{instances: [{name: a, host: h, port: 1}], 'instances[0]': 017}", "instances_file.…: 017 is 15 in YAML, where a leading 0 makes a number octal; write it without"},
+		"another file":                        {"root:$6$secret:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n", "instances: there are none, so there is nothing to check\ninstances_file.…: unknown option, not shown since it does not look like one; the file has init_config, instances"},
+		"not even a place":                    {"instances: [7]", "instances_file.instances[0]: 7 is not an instance, which is a mapping of options"},
+		"unknown init_conf":                   {"{init_config: {a: b}, instances: [{name: a, host: h, port: 1}]}", `instances_file.init_config.a: unknown option; init_config has service`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := writeFile(t, test.text)

@@ -34,7 +34,7 @@ func validate(options *Options) error {
 // targets returns those of valid options.
 func (o *Options) targets() []check.Target {
 	var targets []check.Target
-	for _, target := range o.Targets(&Problems{}) {
+	for _, target := range o.Identified(&Problems{}) {
 		targets = append(targets, target)
 	}
 	return targets
@@ -156,6 +156,14 @@ func TestValid(t *testing.T) {
 			name: "a single family without a list",
 			yaml: "instances: [{name: a, host: h, port: 1, address_families: ipv6}]",
 			want: with(func(t *check.Target) { t.Families = []check.Family{check.IPv6} }),
+		},
+		{
+			name: "single texts without a list, with commas of their own",
+			yaml: "instances: [{name: a, host: h, port: 1, tags: 'motd:hello, world', metric_patterns: {include: 'a{1,2}', exclude: 'b{3,8}$'}}]",
+			want: with(func(t *check.Target) {
+				t.Labels.Tags = []check.Tag{{Key: "motd", Value: "hello, world"}}
+				t.Labels.Metrics = check.Patterns{Include: []*regexp.Regexp{regexp.MustCompile("a{1,2}")}, Exclude: []*regexp.Regexp{regexp.MustCompile("b{3,8}$")}}
+			}),
 		},
 		{
 			name: "a literal of the family asked for",

@@ -51,8 +51,8 @@ func (p *Problems) has(place string) bool {
 	return false
 }
 
-// within reports whether there is a problem at place or at one within it.
-func (p *Problems) within(place string) bool { return p.around[place] }
+// Within reports whether there is a problem at place or at one within it.
+func (p *Problems) Within(place string) bool { return p.around[place] }
 
 // clone returns a copy to which more problems may be added.
 func (p *Problems) clone() *Problems {

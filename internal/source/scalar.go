@@ -113,6 +113,8 @@ func quote(value any) string {
 		return "a mapping"
 	case []any:
 		return fmt.Sprintf("a list of %d", len(v))
+	case time.Time:
+		return "a date"
 	}
 	return fmt.Sprint(value)
 }

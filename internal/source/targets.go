@@ -14,12 +14,22 @@ import (
 	"example.com/tcpcheckreceiver/internal/check"
 )
 
-// Targets returns the instances that have nothing wrong with them by problems, in plain
-// values with every default applied, by their places.
-func (o *Options) Targets(problems *Problems) iter.Seq2[string, check.Target] {
+// identifying are the options that say which series an instance has.
+var identifying = []string{
+	"name", "host", "port", "endpoint", "address_families", "ipv4_only", "tags", "service", "collect_response_time", "metric_patterns",
+}
+
+// Identified returns the instances of which it is known by problems which series they have,
+// in plain values with every default applied, by their places. Without problems, these are
+// all.
+func (o *Options) Identified(problems *Problems) iter.Seq2[string, check.Target] {
 	return func(yield func(string, check.Target) bool) {
 		for place, instance := range o.instances() {
-			if !problems.within(place) && !yield(place, o.target(instance)) {
+			wrong := func(option string) bool { return problems.Within(place + "." + option) }
+			if problems.has(place) || slices.ContainsFunc(identifying, wrong) {
+				continue
+			}
+			if !yield(place, o.target(instance)) {
 				return
 			}
 		}
@@ -137,7 +147,7 @@ func unbracket(host string) string {
 }
 
 // families returns the families asked for, in the order in which they are
-// reported; none means automatio.
+// reported; none means automatic.
 func (i *Instance) families() []check.Family {
 	if i.IPv4Only {
 		return []check.Family{check.IPv4}

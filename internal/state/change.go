@@ -20,8 +20,10 @@ const (
 	ReasonChanged
 	// ReasonFlapping: as ReasonChanged, and more of these are not told for a time. Until.
 	ReasonFlapping
-	// Flapping: an endpoint turned, and its turns are not told until it is Settled.
+	// Flapping: an endpoint turned, and its turns are Held until it is Settled. Result, Since.
 	Flapping
+	// Held: an endpoint that is flapping turned again. Result, Since.
+	Held
 	// Settled: an endpoint that was flapping has kept its state. Result, Since.
 	Settled
 	// Gone: an endpoint that was down is no longer one of the target. Since.

@@ -173,7 +173,7 @@ func (t *Target) observe(changes []Change, result *check.Result, now time.Time) 
 	return changes
 }
 
-// turn turns the state over, and appends what is told of that.
+// turn turns the state over, and appends that.
 func (e *endpoint) turn(changes []Change, result *check.Result, now time.Time) []Change {
 	if !e.flapping && now.Sub(e.window) >= FlapWindow {
 		e.window, e.changes = now, 0
@@ -184,9 +184,9 @@ func (e *endpoint) turn(changes []Change, result *check.Result, now time.Time) [
 	e.up, e.since, e.errorType = !e.up, now, result.ErrorType
 	switch {
 	case e.flapping && e.changes > FlapChanges:
-		return changes
+		change.Kind = Held
 	case e.flapping:
-		change = Change{Kind: Flapping, Endpoint: e.Endpoint}
+		change.Kind = Flapping
 	case e.up:
 		change.Kind = CameUp
 	}

@@ -210,7 +210,7 @@ func TestObserve(t *testing.T) {
 }
 
 // The sixth turn within ten minutes says that the endpoint flaps, and the next ones are
-// not told. It has settled when it has not turned for ten minutes.
+// held. It has settled when it has not turned for ten minutes.
 func TestFlapping(t *testing.T) {
 	turns := func() []observation {
 		return []observation{
@@ -228,40 +228,40 @@ func TestFlapping(t *testing.T) {
 		then []observation
 	}{
 		{"it settles up", []observation{
-			{time: minute(6), results: []check.Result{up4}, want: []Change{{Kind: Flapping, Endpoint: on4}}},
-			{time: minute(7), results: []check.Result{refused4}, down: []Endpoint{on4}},
+			{time: minute(6), results: []check.Result{up4}, want: []Change{{Kind: Flapping, Endpoint: on4, Result: &up4, Since: minute(5)}}},
+			{time: minute(7), results: []check.Result{refused4}, want: []Change{{Kind: Held, Endpoint: on4, Result: &refused4, Since: minute(6)}}, down: []Endpoint{on4}},
 			{time: minute(8), results: []check.Result{silent4}, down: []Endpoint{on4}},
-			{time: minute(10), results: []check.Result{up4}},
+			{time: minute(10), results: []check.Result{up4}, want: []Change{{Kind: Held, Endpoint: on4, Result: &up4, Since: minute(7)}}},
 			{time: at(almost), results: []check.Result{up4}},
 			{time: minute(20), results: []check.Result{up4}, want: []Change{{Kind: Settled, Endpoint: on4, Result: &up4, Since: minute(10)}}},
 			{time: minute(21), results: []check.Result{up4}},
 			{time: minute(22), results: []check.Result{refused4}, want: []Change{{Kind: WentDown, Endpoint: on4, Result: &refused4, Since: minute(10)}}, down: []Endpoint{on4}},
 		}},
 		{"it settles down, for the reason that it has then", []observation{
-			{time: minute(6), results: []check.Result{up4}, want: []Change{{Kind: Flapping, Endpoint: on4}}},
-			{time: minute(10), results: []check.Result{refused4}, down: []Endpoint{on4}},
+			{time: minute(6), results: []check.Result{up4}, want: []Change{{Kind: Flapping, Endpoint: on4, Result: &up4, Since: minute(5)}}},
+			{time: minute(10), results: []check.Result{refused4}, want: []Change{{Kind: Held, Endpoint: on4, Result: &refused4, Since: minute(6)}}, down: []Endpoint{on4}},
 			{time: at(almost), results: []check.Result{silent4}, down: []Endpoint{on4}},
 			{time: minute(20), results: []check.Result{silent4}, want: []Change{{Kind: Settled, Endpoint: on4, Result: &silent4, Since: minute(10)}}, down: []Endpoint{on4}},
 			{time: minute(21), results: []check.Result{refused4}, want: []Change{{Kind: ReasonChanged, Endpoint: on4, Result: &refused4, Before: check.Timeout, Since: minute(10)}}, down: []Endpoint{on4}},
 		}},
 		{"it goes on for longer than ten minutes", []observation{
-			{time: minute(6), results: []check.Result{up4}, want: []Change{{Kind: Flapping, Endpoint: on4}}},
-			{time: minute(15), results: []check.Result{refused4}, down: []Endpoint{on4}},
-			{time: minute(24), results: []check.Result{up4}},
-			{time: minute(33), results: []check.Result{refused4}, down: []Endpoint{on4}},
+			{time: minute(6), results: []check.Result{up4}, want: []Change{{Kind: Flapping, Endpoint: on4, Result: &up4, Since: minute(5)}}},
+			{time: minute(15), results: []check.Result{refused4}, want: []Change{{Kind: Held, Endpoint: on4, Result: &refused4, Since: minute(6)}}, down: []Endpoint{on4}},
+			{time: minute(24), results: []check.Result{up4}, want: []Change{{Kind: Held, Endpoint: on4, Result: &up4, Since: minute(15)}}},
+			{time: minute(33), results: []check.Result{refused4}, want: []Change{{Kind: Held, Endpoint: on4, Result: &refused4, Since: minute(24)}}, down: []Endpoint{on4}},
 		}},
 		{"the next time it flaps, it is told again", []observation{
-			{time: minute(6), results: []check.Result{up4}, want: []Change{{Kind: Flapping, Endpoint: on4}}},
+			{time: minute(6), results: []check.Result{up4}, want: []Change{{Kind: Flapping, Endpoint: on4, Result: &up4, Since: minute(5)}}},
 			{time: minute(16), results: []check.Result{up4}, want: []Change{{Kind: Settled, Endpoint: on4, Result: &up4, Since: minute(6)}}},
 			{time: minute(17), results: []check.Result{refused4}, want: []Change{{Kind: WentDown, Endpoint: on4, Result: &refused4, Since: minute(6)}}, down: []Endpoint{on4}},
 			{time: minute(18), results: []check.Result{up4}, want: []Change{{Kind: CameUp, Endpoint: on4, Result: &up4, Since: minute(17)}}},
 			{time: minute(19), results: []check.Result{refused4}, want: []Change{{Kind: WentDown, Endpoint: on4, Result: &refused4, Since: minute(18)}}, down: []Endpoint{on4}},
 			{time: minute(20), results: []check.Result{up4}, want: []Change{{Kind: CameUp, Endpoint: on4, Result: &up4, Since: minute(19)}}},
 			{time: minute(21), results: []check.Result{refused4}, want: []Change{{Kind: WentDown, Endpoint: on4, Result: &refused4, Since: minute(20)}}, down: []Endpoint{on4}},
-			{time: minute(22), results: []check.Result{up4}, want: []Change{{Kind: Flapping, Endpoint: on4}}},
+			{time: minute(22), results: []check.Result{up4}, want: []Change{{Kind: Flapping, Endpoint: on4, Result: &up4, Since: minute(21)}}},
 		}},
 		{"the sixth turn comes just in time", []observation{
-			{time: at(10*time.Minute - 1), results: []check.Result{up4}, want: []Change{{Kind: Flapping, Endpoint: on4}}},
+			{time: at(10*time.Minute - 1), results: []check.Result{up4}, want: []Change{{Kind: Flapping, Endpoint: on4, Result: &up4, Since: minute(5)}}},
 		}},
 		{"the sixth turn comes ten minutes after the first report", []observation{
 			{time: minute(10), results: []check.Result{up4}, want: []Change{{Kind: CameUp, Endpoint: on4, Result: &up4, Since: minute(5)}}},
@@ -269,10 +269,10 @@ func TestFlapping(t *testing.T) {
 			{time: minute(12), results: []check.Result{up4}, want: []Change{{Kind: CameUp, Endpoint: on4, Result: &up4, Since: minute(11)}}},
 			{time: minute(13), results: []check.Result{refused4}, want: []Change{{Kind: WentDown, Endpoint: on4, Result: &refused4, Since: minute(12)}}, down: []Endpoint{on4}},
 			{time: minute(14), results: []check.Result{up4}, want: []Change{{Kind: CameUp, Endpoint: on4, Result: &up4, Since: minute(13)}}},
-			{time: minute(15), results: []check.Result{refused4}, want: []Change{{Kind: Flapping, Endpoint: on4}}, down: []Endpoint{on4}},
+			{time: minute(15), results: []check.Result{refused4}, want: []Change{{Kind: Flapping, Endpoint: on4, Result: &refused4, Since: minute(14)}}, down: []Endpoint{on4}},
 		}},
 		{"an address that flaps and is gone is forgotten", []observation{
-			{time: minute(6), results: []check.Result{up4}, want: []Change{{Kind: Flapping, Endpoint: on4}}},
+			{time: minute(6), results: []check.Result{up4}, want: []Change{{Kind: Flapping, Endpoint: on4, Result: &up4, Since: minute(5)}}},
 			{time: minute(7), results: []check.Result{upOther}},
 			{time: minute(8), results: []check.Result{refused4}, want: []Change{{Kind: WentDown, Endpoint: on4, Result: &refused4}}, down: []Endpoint{on4}},
 		}},
