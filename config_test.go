@@ -75,6 +75,12 @@ instances: [{name: a, host: h, port: 1}]`,
 			want: `instances[1] "a": it has the name, target, service and tags of instances[0] ("a", h:1), so nothing would tell them apart`,
 		},
 		{
+			name: "tag named like an attribute of a metric",
+			yaml: "instances: [{name: a, host: h, port: 1, tags: ['url:x', 'error_type:y']}]",
+			want: `instances[0] "a" .tags[0]: "url:x" is named like the attribute url of the receiver
+instances[0] "a" .tags[1]: "error_type:y" is named like the attribute error.type of the receiver`,
+		},
+		{
 			name: "unknown metric",
 			yaml: `instances: [{name: a, host: h, port: 1}]
 metrics: {network.tcp.can_conect: {enabled: true}}`,

@@ -300,6 +300,36 @@ func TestLateCollection(t *testing.T) {
 	assert.Equal(t, []string{"warn a collection took longer than two intervals", "info collections take less than two intervals"}, texts)
 }
 
+// What ails the machine is logged of a collection, unless it was ended.
+func TestCollectManySilent(t *testing.T) {
+	targets := make([]check.Target, 10)
+	for i := range targets {
+		targets[i] = checked(fmt.Sprint(i), testnet.BlackHole(t))
+		targets[i].Timeout = 20 * time.Millisecond
+	}
+	for _, ended := range []bool{false, true} {
+		core, logs := observer.New(zapcore.DebugLevel)
+		set := receivertest.NewNopSettings(metadata.Type)
+		g := newGroup(context.Background(), set, defaultMetrics(), targets, nil, report.NewMachine(zap.New(core), probe.ReadConntrack))
+		ctx, cancel := context.WithCancel(context.Background())
+		if ended {
+			cancel()
+		}
+		_, err := g.collect(ctx)
+		require.NoError(t, err)
+		cancel()
+		var lines []string
+		for _, entry := range logs.All() {
+			lines = append(lines, entry.Message)
+		}
+		if ended {
+			assert.Empty(t, lines)
+		} else if assert.Len(t, lines, 1) {
+			assert.Contains(t, lines[0], "10 of 10 instances do not answer since this collection")
+		}
+	}
+}
+
 // A collection that is ended gives the points of the checks that were done.
 func TestCollectEnded(t *testing.T) {
 	running, cancel := context.WithCancel(context.Background())

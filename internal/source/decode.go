@@ -53,8 +53,8 @@ func decode(conf *confmap.Conf, into any, options *schema, problems *Problems, p
 	written := conf.ToStringMap()
 	eachDecodeError("", err, func(place string, err error) {
 		value := valueAt(written, place)
-		option, is, _ := options.at(place)
-		if _, isMapping := value.(map[string]any); isMapping && option.schema == nil && strings.HasPrefix(is, "a mapping") {
+		is, _ := options.at(place)
+		if _, isMapping := value.(map[string]any); isMapping && strings.HasPrefix(is, "a mapping") {
 			is = "" // a generated section has the right shape, and says itself which key is wrong
 		}
 		var typeError *mapstructure.UnconvertibleTypeError

@@ -33,7 +33,7 @@ func (o *Options) readFile() {
 	if o.InstancesFile == "" {
 		return
 	}
-	text, err := readRegular(o.InstancesFile)
+	text, err := readRegular(o.InstancesFile, maxFile)
 	if err != nil {
 		o.undecoded.Add(inFile, "%v", err)
 		return
@@ -54,10 +54,8 @@ func (o *Options) readFile() {
 	}
 	decode(confmap.NewFromStringMap(written), o.file, schemaOf(reflect.TypeFor[List]()), &o.undecoded, inFile+".")
 	o.file.keepWhole(written["instances"])
-	if len(unknown) > 0 {
-		maps.Copy(unknown, o.file.Unknown)
-		o.file.Unknown = unknown
-	}
+	maps.Copy(unknown, o.file.Unknown)
+	o.file.Unknown = unknown
 	for i := range o.file.Instances {
 		instance := &o.file.Instances[i]
 		instance.Service = cmp.Or(instance.Service, o.file.InitConfig.Service)
@@ -67,17 +65,17 @@ func (o *Options) readFile() {
 // maxFile is the size of an instances file at most: 64 MiB are some 500,000 instances.
 const maxFile = 64 << 20
 
-// readRegular reads a regular file of at most maxFile. Anything else, such as a named
-// pipe, may block for ever or have no end.
-func readRegular(path string) ([]byte, error) {
+// readRegular reads a regular file of at most so many bytes. Anything else, such as a
+// named pipe, may block for ever or have no end.
+func readRegular(path string, most int64) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s is not a regular file", path)
-	case info.Size() > maxFile:
-		return nil, fmt.Errorf("%s has %d bytes; %d are the most that are read", path, info.Size(), maxFile)
+	case info.Size() > most:
+		return nil, fmt.Errorf("%s has %d bytes; %d are the most that are read", path, info.Size(), most)
 	}
 	file, err := os.Open(path)
 	if err != nil {
@@ -85,9 +83,9 @@ func readRegular(path string) ([]byte, error) {
 	}
 	defer file.Close()
 	// A file such as those of /proc has a size of 0, and may have no end.
-	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	if err == nil && len(text) > maxFile {
-		err = fmt.Errorf("%s has more than the %d bytes that are read", path, maxFile)
+	text, err := io.ReadAll(io.LimitReader(file, most+1))
+	if err == nil && int64(len(text)) > most {
+		err = fmt.Errorf("%s has more than the %d bytes that are read", path, most)
 	}
 	return text, err
 }

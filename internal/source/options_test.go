@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,6 +58,7 @@ func TestValid(t *testing.T) {
 		change(&changed)
 		return []check.Target{changed}
 	}
+	longest := strings.Repeat(strings.Repeat("a", 62)+".", 4) + "a" // 253 characters
 	pasted, err := load(t, readTestdata(t, "tcp_check.yaml"))
 	require.NoError(t, err)
 	for _, test := range []struct {
@@ -166,6 +168,23 @@ func TestValid(t *testing.T) {
 			}),
 		},
 		{
+			name: "the highest port, as an endpoint",
+			yaml: "instances: [{name: a, endpoint: 'h:65535'}]",
+			want: with(func(t *check.Target) { t.Port = 65535 }),
+		},
+		{
+			name: "the highest port, the shortest interval and the longest name",
+			yaml: "{max_concurrent_checks: 1, instances: [{name: a, host: " + longest + ", port: 65535, min_collection_interval: 0.1}]}",
+			want: with(func(t *check.Target) {
+				t.Host, t.Port, t.Interval, t.Timeout = longest, 65535, 100*time.Millisecond, 100*time.Millisecond
+			}),
+		},
+		{
+			name: "one instance here and one in a file",
+			yaml: "{instances: [{name: a, host: h, port: 1}], instances_file: " + writeFile(t, "instances: [{name: a, host: h, port: 2}]") + "}",
+			want: append(with(func(*check.Target) {}), with(func(t *check.Target) { t.Port = 2 })...),
+		},
+		{
 			name: "a literal of the family asked for",
 			yaml: "instances: [{name: a, host: '::1', port: 1, address_families: [ipv6]}]",
 			want: with(func(t *check.Target) { t.Host, t.Families = "::1", []check.Family{check.IPv6} }),
@@ -222,6 +241,7 @@ func TestWarnings(t *testing.T) {
 		want       []string
 	}{
 		{"none", "instances: [{name: a, host: h, port: 1, timeout: 20}]", nil},
+		{"as long", "{collection_interval: 5, instances: [{name: a, host: h, port: 1, timeout: 5}]}", nil},
 		{
 			"one", "instances: [{name: a, host: h, port: 1}, {name: b, host: h, port: 1, timeout: 20, min_collection_interval: 15}]",
 			[]string{`instances[1] "b" .timeout: 20s is longer than the interval of 15s (min_collection_interval), which counts`},
@@ -267,4 +287,62 @@ func TestFoundPort(t *testing.T) {
 	}), options)
 	require.NoError(t, validate(options))
 	assert.EqualValues(t, 8080, options.targets()[0].Port)
+}
+
+// What a single value may be, at its bounds.
+func TestScalars(t *testing.T) {
+	for _, test := range []struct {
+		value any
+		into  interface{ UnmarshalMapstructure(any) error }
+		ok    bool
+	}{
+		{1 << 53, new(Integer), true},
+		{1<<53 + 2, new(Integer), false},
+		{-1<<53 - 2, new(Integer), false},
+		{9223372035.0, new(Duration), true},
+		{9223372036.854775808, new(Duration), false}, // 2^63 ns
+	} {
+		assert.Equal(t, test.ok, test.into.UnmarshalMapstructure(test.value) == nil, "%v", test.value)
+	}
+}
+
+// The label that Prometheus makes of a key.
+func TestLabel(t *testing.T) {
+	for key, want := range map[string]string{
+		"": "", "team": "team", "team-a": "team_a", "a1": "a1", "0a": "key_0a", "9a": "key_9a", "_a": "key_a", "a__b": "a_b",
+	} {
+		assert.Equal(t, want, label(key), "%q", key)
+	}
+}
+
+// An instance with a mistake is known by its series, unless the mistake is in what says
+// which these are.
+func TestIdentified(t *testing.T) {
+	options, err := load(t, "instances: [{name: a, host: h, port: 1, timeout: -1, x: y}, {name: b, host: h, port: 1, tags: [c]}, {name: c, host: h, port: 0}, 5]")
+	require.Error(t, err)
+	var known []string
+	for place := range options.Identified(options.Check(nil)) {
+		known = append(known, place)
+	}
+	assert.Equal(t, []string{"instances[0]"}, known)
+}
+
+// The options of a receiver that has more than these.
+func TestOptionsOfTheReceiver(t *testing.T) {
+	var receiver struct {
+		Options Options `mapstructure:",squash"`
+		More    string  `mapstructure:"more"`
+	}
+	receiver.Options.Decode(confmap.NewFromStringMap(map[string]any{"les": 1}), &receiver)
+	require.ErrorContains(t, validate(&receiver.Options), "instances_file, more")
+
+	undecoded := Options{List: List{Unknown: map[string]any{"les": 1}}}
+	require.ErrorContains(t, validate(&undecoded), "les: unknown option; the receiver has collection_interval")
+}
+
+func TestValueAt(t *testing.T) {
+	written := map[string]any{"a": []any{"b", map[string]any{"c": 1}}, "d": "e"}
+	for place, want := range map[string]any{"a[0]": "b", "a[1].c": 1, "a[2]": nil, "a.x": nil, "d[0]": "e", "x": nil} {
+		assert.Equal(t, want, valueAt(written, place), place)
+	}
 }

@@ -61,25 +61,26 @@ func (s *schema) add(t reflect.Type) {
 // list returns the names of the options of a schema, as a message has them.
 func (s *schema) list() string { return strings.Join(s.names, ", ") }
 
-// at returns the option at a place such as instances[2].tags[0], what the value there has
-// to be, and what places are sorted by: the rank of each option, one that is unknown
-// behind them, and the index of each element.
-func (s *schema) at(place string) (option field, is string, order []int) {
+// at returns what a value has to be at a place such as instances[2].tags[0], and what
+// places are sorted by: the rank of each option, one that is unknown behind them, and the
+// index of each element.
+func (s *schema) at(place string) (is string, order []int) {
+	var option field
 	for _, step := range placeStep.FindAllString(place, -1) {
 		if i, err := strconv.Atoi(step); err == nil {
 			is, order = option.each, append(order, i)
 			continue
 		}
 		if s == nil {
-			return field{}, "", order
+			return "", order
 		}
 		known, ok := s.fields[step]
 		if !ok {
-			return field{}, "", append(order, len(s.names))
+			return "", append(order, len(s.names))
 		}
 		option, is, order, s = known, known.is, append(order, known.rank), known.schema
 	}
-	return option, is, order
+	return is, order
 }
 
 var placeStep = regexp.MustCompile(`[^.\[\]]+`)
