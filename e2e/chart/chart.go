@@ -37,6 +37,7 @@ func New(title string) *plot.Plot {
 	p.Title.Text = title
 	p.Title.Padding = vg.Points(6)
 	p.Legend.Top, p.Legend.YOffs = true, vg.Points(16) // beside the title
+	p.Legend.Padding = vg.Points(4)                    // a reader's font may be wider
 	return p
 }
 
@@ -45,7 +46,7 @@ func Line(p *plot.Plot, name string, points plotter.XYs, width vg.Length, colour
 	line := &plotter.Line{XYs: points, LineStyle: draw.LineStyle{Color: colour, Width: width}}
 	p.Add(line)
 	if name != "" {
-		p.Legend.Add(name, line)
+		p.Legend.Add(name+"   ", line)
 	}
 }
 
