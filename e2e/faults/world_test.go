@@ -124,12 +124,11 @@ func start(t *testing.T, config string, next func()) *running {
 	require.NoError(t, err)
 	core, logs := observer.New(zapcore.InfoLevel)
 	r := &running{t: t, collections: make(chan pmetric.Metrics, 1000), logs: logs}
-	r.receiver, err = harness.StartReceiver(conf, zap.New(core), func(_ context.Context, metrics pmetric.Metrics) error {
+	r.receiver = harness.StartReceiver(t, conf, zap.New(core), func(_ context.Context, metrics pmetric.Metrics) error {
 		next()
 		r.collections <- metrics
 		return nil
 	})
-	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, r.receiver.Shutdown(context.Background())) })
 	return r
 }

@@ -19,13 +19,13 @@ const namespaceEnv = "E2E_NAMESPACE"
 // InNamespace calls run in a network namespace of its own, with the loopback
 // interface up, and in a mount namespace of its own, in which /etc/resolv.conf has
 // the text resolv unless that is empty. It returns what run returned, an exit status.
-// It is the first thing for TestMain or for main to do:
+// It is the first thing for TestMain to do:
 //
 //	os.Exit(harness.InNamespace("", m.Run))
 //
 // The namespaces are those of the whole process, which executes its program anew for
 // that. Without the right to make them, run is called where the process is, and
-// NamespaceError says so.
+// RequireNamespace skips.
 func InNamespace(resolv string, run func() int) int {
 	if os.Getenv(namespaceEnv) == "" {
 		err := executeInNamespace()
@@ -80,19 +80,11 @@ func mountText(place, text string) error {
 	return os.NewSyscallError("mount", unix.Mount(file, place, "", unix.MS_BIND, ""))
 }
 
-// NamespaceError returns nil if this process is one that InNamespace has put into
-// its namespaces, and else an error that says what is missing.
-func NamespaceError() error {
-	if os.Geteuid() != 0 || os.Getenv(namespaceEnv) == "" {
-		return errors.New("needs root, to make a network namespace of its own")
-	}
-	return nil
-}
-
-// RequireNamespace skips the test unless the process is in a namespace of its own.
+// RequireNamespace skips the test unless this process is one that InNamespace has put
+// into its namespaces.
 func RequireNamespace(t testing.TB) {
 	t.Helper()
-	if err := NamespaceError(); err != nil {
-		t.Skip(err)
+	if os.Geteuid() != 0 || os.Getenv(namespaceEnv) == "" {
+		t.Skip("needs root, to make a network namespace of its own")
 	}
 }

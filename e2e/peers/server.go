@@ -13,17 +13,20 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
+	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 // Accept returns a listener at a TCP address whose connections are accepted and closed,
 // until it is closed itself.
-func Accept(address string) (net.Listener, error) {
+func Accept(t testing.TB, address string) net.Listener {
+	t.Helper()
 	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, err
-	}
+	require.NoError(t, err)
 	go func() {
 		for {
 			conn, err := listener.Accept()
@@ -33,47 +36,39 @@ func Accept(address string) (net.Listener, error) {
 			_ = conn.Close()
 		}
 	}()
-	return listener, nil
+	return listener
 }
 
 // Server is a process that accepts and closes connections to all of 127.0.0.0/8,
 // on one port.
 type Server struct {
-	process  *exec.Cmd
+	t        testing.TB
 	port     uint16
 	requests io.Writer
 	answers  *bufio.Reader
 }
 
 // StartServer executes this program anew with arguments that make it call Serve, or
-// ServeHosts, and returns once it listens.
-func StartServer(arguments ...string) (*Server, error) {
+// ServeHosts, and returns once it listens. It ends with the test.
+func StartServer(t testing.TB, arguments ...string) *Server {
+	t.Helper()
 	process := exec.Command("/proc/self/exe", arguments...)
 	process.Stderr = os.Stderr
 	output, err := process.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
+	require.NoError(t, err)
 	requests, err := process.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := process.Start(); err != nil {
-		return nil, err
-	}
-	s := &Server{process: process, requests: requests, answers: bufio.NewReader(output)}
-	line, err := s.answers.ReadString('\n')
-	if err != nil {
-		s.Stop()
-		return nil, fmt.Errorf("the server ended: %w", err)
-	}
-	address, err := netip.ParseAddrPort(line[:len(line)-1])
-	if err != nil {
-		s.Stop()
-		return nil, err
-	}
-	s.port = address.Port()
-	return s, nil
+	require.NoError(t, err)
+	require.NoError(t, process.Start())
+	t.Cleanup(func() {
+		_ = process.Process.Kill()
+		_ = process.Wait()
+	})
+	answers := bufio.NewReader(output)
+	line, err := answers.ReadString('\n')
+	require.NoError(t, err, "the server ended")
+	address, err := netip.ParseAddrPort(strings.TrimSpace(line))
+	require.NoError(t, err)
+	return &Server{t: t, port: address.Port(), requests: requests, answers: answers}
 }
 
 // Targets returns n distinct addresses of the server, at most 16 million.
@@ -90,18 +85,13 @@ func Targets(n int, port uint16) []netip.AddrPort {
 
 // Accepted returns when the server last accepted a connection, by the address that
 // was dialled, of those since the last call.
-func (s *Server) Accepted() (map[netip.Addr]time.Time, error) {
-	if _, err := fmt.Fprintln(s.requests); err != nil {
-		return nil, err
-	}
+func (s *Server) Accepted() map[netip.Addr]time.Time {
+	s.t.Helper()
+	_, err := fmt.Fprintln(s.requests)
+	require.NoError(s.t, err)
 	var accepted map[netip.Addr]time.Time
-	return accepted, gob.NewDecoder(s.answers).Decode(&accepted)
-}
-
-// Stop ends the process.
-func (s *Server) Stop() {
-	_ = s.process.Process.Kill()
-	_ = s.process.Wait()
+	require.NoError(s.t, gob.NewDecoder(s.answers).Decode(&accepted))
+	return accepted
 }
 
 // Serve accepts and closes connections to an IPv4 address until the process is

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"os"
+	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
 
@@ -17,35 +19,19 @@ const fillPatience = 100 * time.Millisecond
 // KeepSilent listens at an address, of which the port may be 0, with a queue for one
 // connection (listen(2), backlog 0), and fills that: the kernel then drops all SYNs.
 // It returns the address that it really has, and a function that ends that.
-func KeepSilent(addr netip.AddrPort) (netip.AddrPort, func() error, error) {
+func KeepSilent(t testing.TB, addr netip.AddrPort) (netip.AddrPort, func() error) {
+	t.Helper()
 	listener, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(addr))
-	if err != nil {
-		return netip.AddrPort{}, nil, err
-	}
-	if err := shrinkQueue(listener); err != nil {
-		return netip.AddrPort{}, nil, errors.Join(err, listener.Close())
-	}
+	require.NoError(t, err)
+	raw, err := listener.SyscallConn()
+	require.NoError(t, err)
+	require.NoError(t, raw.Control(func(fd uintptr) { assert.NoError(t, unix.Listen(int(fd), 0)) }))
 	addr = netip.AddrPortFrom(addr.Addr(), listener.Addr().(*net.TCPAddr).AddrPort().Port())
 	filler, err := net.DialTimeout("tcp", addr.String(), fillPatience)
 	var timeout net.Error
-	switch {
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return addr, listener.Close, nil // the connection of whoever checks it has filled the queue
-	case err != nil:
-		return netip.AddrPort{}, nil, errors.Join(err, listener.Close())
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return addr, listener.Close // the connection of whoever checks it has filled the queue
 	}
-	return addr, func() error { return errors.Join(listener.Close(), filler.Close()) }, nil
-}
-
-// shrinkQueue gives a listener the queue of a backlog of 0.
-func shrinkQueue(listener *net.TCPListener) error {
-	raw, err := listener.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var failed error
-	if err := raw.Control(func(fd uintptr) { failed = unix.Listen(int(fd), 0) }); err != nil {
-		return err
-	}
-	return os.NewSyscallError("listen", failed)
+	require.NoError(t, err)
+	return addr, func() error { return errors.Join(listener.Close(), filler.Close()) }
 }

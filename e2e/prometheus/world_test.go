@@ -176,8 +176,7 @@ func (s *service) instance(name string) string {
 func (s *service) up(addresses ...string) {
 	s.t.Helper()
 	for _, address := range addresses {
-		listener, err := peers.Accept(net.JoinHostPort(address, fmt.Sprint(s.port)))
-		require.NoError(s.t, err)
+		listener := peers.Accept(s.t, net.JoinHostPort(address, fmt.Sprint(s.port)))
 		s.port = netip.MustParseAddrPort(listener.Addr().String()).Port()
 		s.listeners[address] = listener
 	}

@@ -145,13 +145,9 @@ func (w *world) become(p *peer, s state) {
 	p.close, p.state = nil, s
 	switch s {
 	case listening:
-		listener, err := peers.Accept(p.addr.String())
-		require.NoError(w.t, err)
-		p.close = listener.Close
+		p.close = peers.Accept(w.t, p.addr.String()).Close
 	case silent:
-		_, closeIt, err := peers.KeepSilent(p.addr)
-		require.NoError(w.t, err)
-		p.close = closeIt
+		_, p.close = peers.KeepSilent(w.t, p.addr)
 	case refusing:
 	}
 }

@@ -1,6 +1,4 @@
-//go:build linux
-
-package main
+package bench
 
 import (
 	"context"
@@ -9,8 +7,10 @@ import (
 	"os"
 	"runtime"
 	"runtime/pprof"
+	"slices"
 	"time"
 
+	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	collector "go.opentelemetry.io/collector/receiver"
@@ -21,8 +21,8 @@ import (
 
 // receiver is the receiver, whose collections are held back between rounds.
 type receiver struct {
+	*bench
 	metrics   collector.Metrics
-	targets   int
 	collected chan collection
 	release   chan struct{}
 	stopped   chan struct{}
@@ -54,23 +54,18 @@ func instancesOf(targets []netip.AddrPort, options map[string]any) []any {
 	return instances
 }
 
-// newReceiver returns a receiver of targets, made by its factory, that has made
-// its first collection.
-func newReceiver(targets []netip.AddrPort, options map[string]any) (*receiver, error) {
+// newReceiver returns a receiver of targets that has made its first collection.
+func (b *bench) newReceiver(targets []netip.AddrPort, options map[string]any) *receiver {
 	before := heap()
-	r := &receiver{targets: len(targets), collected: make(chan collection), release: make(chan struct{}), stopped: make(chan struct{})}
-	var err error
-	r.metrics, err = harness.StartReceiver(confmap.NewFromStringMap(map[string]any{
+	r := &receiver{bench: b, collected: make(chan collection), release: make(chan struct{}), stopped: make(chan struct{})}
+	r.metrics = harness.StartReceiver(b, confmap.NewFromStringMap(map[string]any{
 		"initial_delay": 0, "collection_interval": timeout.String(), "instances": instancesOf(targets, options),
 	}), zap.NewNop(), r.consume)
-	if err != nil {
-		return nil, err
-	}
 	<-r.collected
 	if after := heap(); after > before {
 		r.held = (after - before) / uint64(len(targets))
 	}
-	return r, nil
+	return r
 }
 
 // heap returns the bytes of live objects and of stacks.
@@ -105,28 +100,51 @@ func (r *receiver) consume(_ context.Context, metrics pmetric.Metrics) error {
 
 // collect makes one collection. Its wall time is from its beginning to its
 // delivery; the wait for the next interval is not in it.
-func (r *receiver) collect([]netip.AddrPort) (time.Duration, error) {
-	if profile != "" {
+func (r *receiver) collect(targets []netip.AddrPort) time.Duration {
+	if *profile != "" {
 		r.profiled++
-		file, err := os.Create(fmt.Sprint(profile, ".", r.profiled))
-		if err != nil {
-			return 0, err
-		}
+		file, err := os.Create(fmt.Sprint(*profile, ".", r.profiled))
+		require.NoError(r, err)
 		defer func() { _ = file.Close() }()
-		if err := pprof.StartCPUProfile(file); err != nil {
-			return 0, err
-		}
+		require.NoError(r, pprof.StartCPUProfile(file))
 		defer pprof.StopCPUProfile()
 	}
 	r.release <- struct{}{}
 	r.last = <-r.collected
-	if r.last.points < r.targets {
-		return 0, fmt.Errorf("%d points of %d targets", r.last.points, r.targets)
-	}
-	return r.last.wall(), nil
+	require.GreaterOrEqual(r, r.last.points, len(targets))
+	return r.last.wall()
 }
 
 func (r *receiver) stop() {
 	close(r.stopped)
-	_ = r.metrics.Shutdown(context.Background())
+	require.NoError(r, r.metrics.Shutdown(context.Background()))
+}
+
+// promise is what a collection with response times is like.
+type promise struct {
+	state string
+	n     int
+	wall  time.Duration   // from its beginning to its delivery
+	lags  []time.Duration // from the server's accepting a connection, which may be late, to the delivery of its point
+	last  time.Duration   // from its beginning to the last connection
+	times []time.Duration // the response times
+}
+
+// measurePromise makes a collection, which is the second one of a receiver.
+func (b *bench) measurePromise(state string, targets []netip.AddrPort) promise {
+	r := b.newReceiver(targets, map[string]any{"collect_response_time": true})
+	defer r.stop()
+	b.server.Accepted() // those of the first collection
+	r.collect(targets)
+	p := promise{state: state, n: len(targets), wall: r.last.wall(), times: r.last.responseTimes}
+	for _, at := range b.server.Accepted() {
+		if at.Before(r.last.began) {
+			continue // it was still in the server's queue
+		}
+		p.lags = append(p.lags, max(0, r.last.delivered.Sub(at)))
+		p.last = max(p.last, at.Sub(r.last.began))
+	}
+	slices.Sort(p.lags)
+	slices.Sort(p.times)
+	return p
 }

@@ -1,10 +1,7 @@
-//go:build linux
-
-package main
+package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.uber.org/zap"
@@ -26,15 +24,8 @@ import (
 	"example.com/tcpcheckreceiver/e2e/peers"
 )
 
-// measurePromptness prints how long it takes to read a configuration, to start with
-// it, and to stop.
-func measurePromptness() error {
-	fmt.Println()
-	return errors.Join(measureConfig(), measureShutdown(10_000), measureStart(10_000))
-}
-
 // measureConfig measures the decoding and validation of instances.
-func measureConfig() error {
+func (b *bench) measureConfig() {
 	took := make(map[int]time.Duration)
 	for _, n := range []int{10_000, 100_000} {
 		conf := confmap.NewFromStringMap(map[string]any{"instances": instancesOf(peers.Targets(n, 80), map[string]any{
@@ -42,77 +33,54 @@ func measureConfig() error {
 		})})
 		began := time.Now()
 		config := tcpcheckreceiver.NewFactory().CreateDefaultConfig()
-		if err := conf.Unmarshal(config); err != nil {
-			return err
-		}
-		if err := confmap.Validate(config); err != nil {
-			return err
-		}
+		require.NoError(b, conf.Unmarshal(config))
+		require.NoError(b, confmap.Validate(config))
 		took[n] = time.Since(began)
 		fmt.Printf("decoding and validation of %d instances: %v\n", n, ms(took[n]))
 	}
-	addGoal("seconds to decode and validate 100,000 instances", took[100_000].Seconds(), 5)
-	addGoal("the same per instance, to that of 10,000", ratio(took[100_000]/10, took[10_000]), 1.5)
-	return nil
+	b.table.addGoal("seconds to decode and validate 100,000 instances", took[100_000].Seconds(), 5)
+	b.table.addGoal("the same per instance, to that of 10,000", ratio(took[100_000]/10, took[10_000]), 1.5)
 }
 
 // measureShutdown measures the shutdown with n checks under way.
-func measureShutdown(n int) error {
-	r, err := harness.StartReceiver(confmap.NewFromStringMap(map[string]any{
-		"initial_delay": 0, "instances": instancesOf(peers.Targets(n, silentPort), nil),
+func (b *bench) measureShutdown(n int) {
+	r := harness.StartReceiver(b, confmap.NewFromStringMap(map[string]any{
+		"initial_delay": 0, "instances": instancesOf(peers.Targets(n, b.silentPort), nil),
 	}), zap.NewNop(), func(context.Context, pmetric.Metrics) error { return nil })
-	if err != nil {
-		return err
-	}
 	began := time.Now()
 	for poll := time.NewTicker(time.Millisecond); runtime.NumGoroutine() < n && time.Since(began) < timeout; { // one awaits each answer
 		<-poll.C
 	}
 	waiting, sent := runtime.NumGoroutine(), time.Since(began)
 	began = time.Now()
-	err = r.Shutdown(context.Background())
+	require.NoError(b, r.Shutdown(context.Background()))
 	took := time.Since(began)
 	fmt.Printf("SYNs to %d targets that never answer: sent in %v\nshutdown with %d goroutines that await answers: %v\n", n, ms(sent), waiting, ms(took))
-	addGoal(fmt.Sprintf("seconds to shut down with %d checks under way", n), took.Seconds(), 0.5)
-	return err
+	b.table.addGoal(fmt.Sprintf("seconds to shut down with %d checks under way", n), took.Seconds(), 0.5)
 }
 
-// measureStart measures from the start of the collector, of which COLLECTOR has the
-// path, to the first points of n targets.
-func measureStart(n int) error {
-	binary := os.Getenv("COLLECTOR")
-	if binary == "" {
-		fmt.Println("start: COLLECTOR does not name the collector's binary; make bench does")
-		return nil
-	}
-	folder, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(folder) }()
+// measureStart measures from the start of the collector to the first points of n
+// targets.
+func (b *bench) measureStart(n int) {
 	for _, run := range []struct {
 		targets int
 		inFile  bool
 	}{{1, false}, {n, false}, {n, true}, {10 * n, true}} {
-		took, err := start(binary, folder, peers.Targets(run.targets, 1), run.inFile)
-		if err != nil {
-			return err
-		}
+		took := b.start(peers.Targets(run.targets, 1), run.inFile)
 		what := fmt.Sprintf("to the first points of %d targets", run.targets)
 		if run.inFile {
 			what += " in a file"
 		}
 		fmt.Printf("from the start of the collector %s: %v\n", what, ms(took))
 		if run.targets == n {
-			addGoal("seconds "+what, took.Seconds(), 1)
+			b.table.addGoal("seconds "+what, took.Seconds(), 1)
 		}
 	}
-	return nil
 }
 
 // start starts the collector with targets, in its own configuration or in a file
 // beside it, and returns how long it took until it exported points.
-func start(binary, folder string, targets []netip.AddrPort, inFile bool) (time.Duration, error) {
+func (b *bench) start(targets []netip.AddrPort, inFile bool) time.Duration {
 	exported := make(chan time.Time, 1)
 	sink := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		select {
@@ -121,32 +89,40 @@ func start(binary, folder string, targets []netip.AddrPort, inFile bool) (time.D
 		}
 	}))
 	defer sink.Close()
+	folder := b.TempDir()
 	config, instances := filepath.Join(folder, "collector.yaml"), instancesYAML(targets)
 	if inFile {
 		file := filepath.Join(folder, "instances.yaml")
-		if err := os.WriteFile(file, []byte(instances), 0o600); err != nil {
-			return 0, err
-		}
+		harness.Write(b, file, instances)
 		instances = "instances_file: " + file
 	}
-	if err := os.WriteFile(config, []byte(pipeline(instances, sink.URL)), 0o600); err != nil {
-		return 0, err
-	}
-	process := exec.Command(binary, "--config", config)
+	harness.Write(b, config, fmt.Sprintf(`
+receivers:
+  tcpcheck:
+    initial_delay: 0
+%s
+exporters:
+  otlp_http: {endpoint: %q}
+service:
+  telemetry: {metrics: {level: none}, logs: {level: fatal}}
+  pipelines:
+    metrics: {receivers: [tcpcheck], exporters: [otlp_http]}
+`, harness.Indent(instances, "    "), sink.URL))
+	process := exec.Command(harness.Binary(b, "COLLECTOR", "bench"), "--config", config)
+	process.Stderr = os.Stderr
 	process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	began := time.Now()
-	if err := process.Start(); err != nil {
-		return 0, err
-	}
+	require.NoError(b, process.Start())
 	defer func() {
 		_ = process.Process.Kill()
 		_ = process.Wait()
 	}()
 	select {
 	case at := <-exported:
-		return at.Sub(began), nil
+		return at.Sub(began)
 	case <-time.After(harness.Patience):
-		return 0, errors.New("the collector exports nothing")
+		require.FailNow(b, "the collector exports nothing")
+		return 0
 	}
 }
 
@@ -157,19 +133,4 @@ func instancesYAML(targets []netip.AddrPort) string {
 		fmt.Fprintf(&instances, "\n  - {name: target %d, host: %s, port: %d}", i, target.Addr(), target.Port())
 	}
 	return instances.String()
-}
-
-// pipeline returns the collector's configuration with these options of the receiver.
-func pipeline(instances, sink string) string {
-	return fmt.Sprintf(`receivers:
-  tcpcheck:
-    initial_delay: 0
-    %s
-exporters:
-  otlp_http: {endpoint: %q}
-service:
-  telemetry: {metrics: {level: none}, logs: {level: fatal}}
-  pipelines:
-    metrics: {receivers: [tcpcheck], exporters: [otlp_http]}
-`, strings.ReplaceAll(instances, "\n", "\n    "), sink)
 }
