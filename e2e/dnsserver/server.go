@@ -24,9 +24,6 @@ const (
 	maxUDPSize = 1232
 	// queryBuffer holds the queries of many clients that ask all at once.
 	queryBuffer = 4 << 20
-	// portAttempts is how many ports of UDP are tried for one that is free for
-	// TCP as well.
-	portAttempts = 10
 	// tcpIdleTimeout keeps the connections of queries that are never answered
 	// for longer than any client waits.
 	tcpIdleTimeout = time.Hour
@@ -34,8 +31,8 @@ const (
 
 // Server is a running DNS server. Its methods are safe for concurrent use.
 type Server struct {
-	addr    string
-	closed  chan struct{} // to end delays
+	addrs   map[string]string // by network
+	closed  chan struct{}     // to end delays
 	mu      sync.Mutex
 	answers map[question]*Answer
 }
@@ -46,44 +43,20 @@ type question struct {
 	qtype uint16
 }
 
-// New starts a server on 127.0.0.1 for the time of a test, on a free port that is
-// the same for UDP and TCP. No name exists there until it is Set.
-func New(t testing.TB) *Server {
-	t.Helper()
-	var failures error
-	for range portAttempts {
-		s, err := start(t, "127.0.0.1:0")
-		if err == nil {
-			return s
-		}
-		failures = errors.Join(failures, err)
-	}
-	require.NoError(t, failures)
-	return nil
-}
-
-// NewAt is New with an address and port: port 53 is the only one that resolv.conf
-// can mean, and takes root.
-func NewAt(t testing.TB, address string) *Server {
-	t.Helper()
-	s, err := start(t, address)
-	require.NoError(t, err)
-	return s
-}
-
-// start starts a server, or returns an error if it has no such port.
-func start(t testing.TB, address string) (*Server, error) {
+// New starts a server for the time of a test. Port 0 is a free one of UDP and a free one
+// of TCP; port 53 is the only one that resolv.conf can mean, and takes root. No name
+// exists there until it is Set.
+func New(t testing.TB, address string) *Server {
 	t.Helper()
 	config := net.ListenConfig{Control: growBuffer}
 	packets, err := config.ListenPacket(context.Background(), "udp", address)
-	if err != nil {
-		return nil, err
+	require.NoError(t, err)
+	listener, err := net.Listen("tcp", address)
+	require.NoError(t, err)
+	s := &Server{
+		addrs:  map[string]string{"udp": packets.LocalAddr().String(), "tcp": listener.Addr().String()},
+		closed: make(chan struct{}), answers: make(map[question]*Answer),
 	}
-	listener, err := net.Listen("tcp", packets.LocalAddr().String())
-	if err != nil {
-		return nil, errors.Join(err, packets.Close())
-	}
-	s := &Server{addr: packets.LocalAddr().String(), closed: make(chan struct{}), answers: make(map[question]*Answer)}
 	for _, server := range []*dns.Server{
 		{PacketConn: packets},
 		{Listener: listener, IdleTimeout: func() time.Duration { return tcpIdleTimeout }, MaxTCPQueries: -1}, // no limit
@@ -100,7 +73,7 @@ func start(t testing.TB, address string) (*Server, error) {
 		t.Cleanup(func() { assert.NoError(t, errors.Join(server.Shutdown(), <-ended)) })
 	}
 	t.Cleanup(func() { close(s.closed) })
-	return s, nil
+	return s
 }
 
 // growBuffer makes room for queries, as root for more than the machine's limit.
@@ -114,7 +87,7 @@ func growBuffer(_, _ string, socket syscall.RawConn) error {
 // resolver that would ask one of the system's servers.
 func (s *Server) Dial(ctx context.Context, network, _ string) (net.Conn, error) {
 	var d net.Dialer
-	return d.DialContext(ctx, network, s.addr)
+	return d.DialContext(ctx, network, s.addrs[network])
 }
 
 // Set sets what a name has. A name is taken as fully qualified, with or without

@@ -73,7 +73,7 @@ type world struct {
 // server, in the whole process.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, hosts: peers.New(t), dns: dnsserver.New(t)}
+	w := &world{t: t, hosts: peers.New(t), dns: dnsserver.New(t, "127.0.0.1:0")}
 	w.beNameServer()
 	return w
 }

@@ -129,7 +129,7 @@ type world struct {
 // can be none.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	return &world{hosts: peers.New(t), dns: dnsserver.NewAt(t, "127.0.0.1:53")}
+	return &world{hosts: peers.New(t), dns: dnsserver.New(t, "127.0.0.1:53")}
 }
 
 // resolve gives names these addresses; without one they do not exist any more.

@@ -1,5 +1,3 @@
-//go:build linux
-
 package soak
 
 import (
@@ -14,29 +12,33 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// result names a point of network.tcp.can_connect within a collection.
-type result struct {
-	instance string
-	address  netip.Addr
-}
+// results are the points of network.tcp.can_connect of a collection, by instance and
+// address: whether it connected.
+type results map[string]map[netip.Addr]bool
 
-// history is the results of all collections, by their time: for each, whether it
-// connected. It is safe for concurrent use.
+// history is the results of all collections, by their time. It is safe for concurrent use.
 type history struct {
 	mu          sync.Mutex
-	collections map[int64]map[result]bool // by nanoseconds
+	collections map[int64]results // by nanoseconds
 }
 
-func (h *history) add(at time.Time, r result, connected bool) {
+// add adds a result, of an address that is invalid where there is none.
+func (h *history) add(at time.Time, instance, address string, connected bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.collections == nil {
-		h.collections = make(map[int64]map[result]bool)
+		h.collections = make(map[int64]results)
 	}
-	if h.collections[at.UnixNano()] == nil {
-		h.collections[at.UnixNano()] = make(map[result]bool)
+	collection := h.collections[at.UnixNano()]
+	if collection == nil {
+		collection = make(results)
+		h.collections[at.UnixNano()] = collection
 	}
-	h.collections[at.UnixNano()][r] = connected
+	if collection[instance] == nil {
+		collection[instance] = make(map[netip.Addr]bool)
+	}
+	addr, _ := netip.ParseAddr(address)
+	collection[instance][addr] = connected
 }
 
 // between returns when the collections began that began in a time.
@@ -52,11 +54,11 @@ func (h *history) between(from, until time.Time) []time.Time {
 	return found
 }
 
-// at returns the results of a collection.
-func (h *history) at(began time.Time) map[result]bool {
+// compare compares the collection that began at a time with the real state of targets.
+func (h *history) compare(began time.Time, targets []*target) comparison {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return maps.Clone(h.collections[began.UnixNano()])
+	return compare(targets, h.collections[began.UnixNano()])
 }
 
 // comparison says of how many targets a collection has the truth: a point for
@@ -71,32 +73,28 @@ const maxExamples = 10
 
 // compare compares a collection with the real state of the targets that are
 // configured. A target that is reported without being configured is wrong.
-func compare(targets []*target, found map[result]bool) comparison {
+func compare(targets []*target, found results) comparison {
 	var c comparison
-	reported := make(map[string]map[netip.Addr]bool)
-	for r, connected := range found {
-		if reported[r.instance] == nil {
-			reported[r.instance] = make(map[netip.Addr]bool)
-		}
-		reported[r.instance][r.address] = connected
+	others := maps.Clone(found)
+	for _, t := range targets {
+		c.count(t.instance, t.truth(), found[t.instance])
+		delete(others, t.instance)
+	}
+	for instance, reported := range others {
+		c.count(instance, nil, reported)
+	}
+	return c
+}
+
+// count counts a target as right or wrong, and its points.
+func (c *comparison) count(instance string, truth, reported map[netip.Addr]bool) {
+	for _, connected := range reported {
 		if connected {
 			c.up++
 		} else {
 			c.down++
 		}
 	}
-	for _, t := range targets {
-		c.count(t.instance, t.truth(), reported[t.instance])
-		delete(reported, t.instance)
-	}
-	for instance, results := range reported {
-		c.count(instance, nil, results)
-	}
-	return c
-}
-
-// count counts a target as right or wrong.
-func (c *comparison) count(instance string, truth, reported map[netip.Addr]bool) {
 	if maps.Equal(truth, reported) {
 		c.right++
 		return
@@ -123,15 +121,15 @@ func TestCompare(t *testing.T) {
 	first.multiple = false
 	for _, test := range []struct {
 		target *target
-		found  map[result]bool
+		found  results
 		wrong  int
 	}{
-		{named, map[result]bool{{"x", a}: true, {"x", b}: false}, 0},
-		{named, map[result]bool{{"x", a}: true}, 1},
-		{named, map[result]bool{{"x", a}: true, {"x", b}: true}, 1},
-		{named, map[result]bool{{"x", a}: true, {"x", b}: false, {"x", netip.Addr{}}: false}, 1},
-		{named, map[result]bool{{"x", a}: true, {"x", b}: false, {"y", a}: false}, 1},
-		{&first, map[result]bool{{"x", a}: true}, 0},
+		{named, results{"x": {a: true, b: false}}, 0},
+		{named, results{"x": {a: true}}, 1},
+		{named, results{"x": {a: true, b: true}}, 1},
+		{named, results{"x": {a: true, b: false, netip.Addr{}: false}}, 1},
+		{named, results{"x": {a: true, b: false}, "y": {a: false}}, 1},
+		{&first, results{"x": {a: true}}, 0},
 	} {
 		assert.Equal(t, test.wrong, compare([]*target{test.target}, test.found).wrong, "%v", test.found)
 	}

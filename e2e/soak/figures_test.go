@@ -1,11 +1,8 @@
-//go:build linux
-
 package soak
 
 import (
 	"context"
 	"math"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -141,8 +138,7 @@ func (r *run) samplePages(at time.Duration) error {
 	r.figures.resultSeries.add(at, float64(len(results)))
 	r.figures.errorMap.add(at, float64(len(page.Of("tcpcheck_errors_total"))))
 	for _, s := range results {
-		address, _ := netip.ParseAddr(s.Labels["network_peer_address"]) // invalid without one
-		r.page.history.add(s.At, result{s.Labels["tcpcheck_instance"], address}, s.Value == 1)
+		r.page.history.add(s.At, s.Labels["tcpcheck_instance"], s.Labels["network_peer_address"], s.Value == 1)
 	}
 	return nil
 }
