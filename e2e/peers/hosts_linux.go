@@ -269,14 +269,6 @@ func addrPort(end gopacket.Endpoint, port layers.TCPPort) netip.AddrPort {
 	return netip.AddrPortFrom(addr, uint16(port))
 }
 
-// behaviourOf returns what is set for an address and port.
-func (h *Hosts) behaviourOf(addr netip.AddrPort) Behaviour {
-	if b, ok := h.behaviours[addr]; ok {
-		return b
-	}
-	return h.others
-}
-
 // ipLayer is a header of either family.
 type ipLayer interface {
 	gopacket.SerializableLayer
