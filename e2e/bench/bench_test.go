@@ -60,7 +60,8 @@ func TestBench(t *testing.T) {
 	}
 	silent, end := peers.KeepSilent(t, netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
 	defer func() { require.NoError(t, end()) }()
-	b := &bench{T: t, server: peers.StartServer(t, "-serve", "0.0.0.0:20000"), silentPort: silent.Port()}
+	server := peers.StartServer(t, "-serve", "0.0.0.0:20000")
+	b := &bench{T: t, server: server, silentPort: silent.Port(), table: table{usual: make(map[string]time.Duration)}}
 	b.table.printHeader()
 	var promises []promise
 	for _, state := range strings.Split(*states, ",") {

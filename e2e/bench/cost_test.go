@@ -8,8 +8,6 @@ import (
 	"slices"
 	"syscall"
 	"time"
-
-	"github.com/prometheus/procfs"
 )
 
 // contender is a way to check targets.
@@ -33,22 +31,27 @@ func measureCost(c contender, targets []netip.AddrPort) cost {
 	runtime.ReadMemStats(&before)
 	began := cpuTime()
 	wall := c.check(targets)
-	used := cpuTime() - began
+	took := cpuTime() - began
 	runtime.ReadMemStats(&after)
 	n := len(targets)
 	return cost{
-		cpu: used / time.Duration(n), wall: wall,
+		cpu: took / time.Duration(n), wall: wall,
 		allocs: float64(after.Mallocs-before.Mallocs) / float64(n),
 		bytes:  float64(after.TotalAlloc-before.TotalAlloc) / float64(n),
 	}
 }
 
-// cpuTime is what this process has used, in user mode and in the kernel.
-func cpuTime() time.Duration {
-	var usage syscall.Rusage
+// used is what this process has used so far.
+func used() (usage syscall.Rusage) {
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		panic(err) // the arguments are right
 	}
+	return usage
+}
+
+// cpuTime is the time in user mode and in the kernel.
+func cpuTime() time.Duration {
+	usage := used()
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
@@ -104,7 +107,7 @@ func (t *table) printLines(state string, n int, contenders []contender, runs [][
 		fmt.Printf("%-8s %7d  %-10s  %10v  %8.2f %8.2f  %9v  %7.1f %8.0f", state, n, c.name,
 			m.cpu.Round(10*time.Nanosecond), ratio(m.cpu, floor.cpu), ratio(m.cpu, dialer.cpu), m.wall.Round(time.Millisecond), m.allocs, m.bytes)
 	}
-	fmt.Printf("  %7d B %9s\n", held, peak())
+	fmt.Printf("  %7d B %6d kB\n", held, used().Maxrss)
 	limit, ok := map[string]float64{"up": 1.3, "refused": 1.5}[state]
 	switch {
 	case n == 10_000:
@@ -113,26 +116,13 @@ func (t *table) printLines(state string, n int, contenders []contender, runs [][
 			t.addGoal(fmt.Sprintf("CPU per check, 10,000 %s, to the bare calls", state), ratio(m.cpu, floor.cpu), limit)
 			t.addGoal(fmt.Sprintf("allocations per check, 10,000 %s", state), m.allocs, 9.99)
 		}
-		t.usual = map[string]time.Duration{state: m.cpu}
+		t.usual[state] = m.cpu
 	case n == 100_000 && ok && t.usual[state] > 0:
 		t.addGoal(fmt.Sprintf("CPU per check, 100,000 %s, to that at 10,000", state), ratio(m.cpu, t.usual[state]), 1.15)
 	}
 }
 
 func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
-
-// peak returns the largest resident memory of this process so far.
-func peak() string {
-	process, err := procfs.Self()
-	if err != nil {
-		return "?"
-	}
-	status, err := process.NewStatus()
-	if err != nil {
-		return "?"
-	}
-	return fmt.Sprintf("%d kB", status.VmHWM>>10)
-}
 
 // printPromises prints a line for each, of those that have connections.
 func (t *table) printPromises(promises []promise) {
