@@ -3,9 +3,12 @@ package faults
 import (
 	"fmt"
 	"net/netip"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"example.com/tcpcheckreceiver/e2e/dnsserver"
 	"example.com/tcpcheckreceiver/e2e/harness"
@@ -104,13 +107,18 @@ func listen(network, address string) change {
 // command runs a command that sets the network up, and undo at the end of the row.
 func command(run, undo string) change {
 	return func(w *world, a addresses) {
-		w.shell(a.fill(run))
-		w.t.Cleanup(func() { w.shell(a.fill(undo)) })
+		shell(run)(w, a)
+		w.t.Cleanup(func() { shell(undo)(w, a) })
 	}
 }
 
 // shell runs a command.
-func shell(run string) change { return func(w *world, a addresses) { w.shell(a.fill(run)) } }
+func shell(run string) change {
+	return func(w *world, a addresses) {
+		output, err := exec.Command("sh", "-ec", a.fill(run)).CombinedOutput()
+		require.NoError(w.t, err, "%s: %s", run, output)
+	}
+}
 
 // sysctl sets a parameter of the namespace until the end of the row.
 func sysctl(name, value string) change {

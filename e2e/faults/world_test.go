@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -77,13 +76,6 @@ func (w *world) in(t *testing.T) *world {
 	t.Helper()
 	setNameServer(w.dns.Dial)
 	return &world{t: t, hosts: w.hosts, dns: w.dns}
-}
-
-// shell runs a command that sets the network up.
-func (w *world) shell(command string) {
-	w.t.Helper()
-	output, err := exec.Command("sh", "-ec", command).CombinedOutput()
-	require.NoError(w.t, err, "%s: %s", command, output)
 }
 
 // running is a receiver under test.

@@ -159,9 +159,7 @@ func newService(t *testing.T, addresses ...string) *service {
 			s.down(address)
 		}
 	})
-	for _, address := range addresses {
-		s.up(address)
-	}
+	s.up(addresses...)
 	return s
 }
 
@@ -180,13 +178,11 @@ func (s *service) up(addresses ...string) {
 	}
 }
 
-// down closes the port of addresses.
-func (s *service) down(addresses ...string) {
+// down closes the port of an address.
+func (s *service) down(address string) {
 	s.t.Helper()
-	for _, address := range addresses {
-		require.NoError(s.t, s.listeners[address].Close())
-		delete(s.listeners, address)
-	}
+	require.NoError(s.t, s.listeners[address].Close())
+	delete(s.listeners, address)
 }
 
 // lookBack is how long the server takes the last sample of a series for its

@@ -2,6 +2,7 @@ package soak
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -106,12 +107,9 @@ func (r *run) sampleProcess(at time.Duration) error {
 	if err != nil {
 		return err
 	}
-	stat, err := process.Stat()
-	if err != nil {
-		return err
-	}
+	stat, statErr := process.Stat()
 	descriptors, err := process.FileDescriptorsLen()
-	if err != nil {
+	if err := errors.Join(statErr, err); err != nil {
 		return err
 	}
 	r.figures.resident.add(at, float64(stat.ResidentMemory())/mebibyte)
