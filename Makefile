@@ -94,7 +94,7 @@ faults: ## the table of faults (root)
 
 # How true the response times are under load. Needs root.
 accuracy: ## how true the response times are under load (root)
-	cd e2e && $(GO) run ./accuracy
+	cd e2e && $(GO) test -count=1 -v -timeout 0 ./accuracy -loopback 10000 -peer 2000
 
 # Ten minutes of change, of which docs/reliability.md tells. Needs root.
 soak: $(COLLECTOR) ## ten minutes in which targets, names and configuration keep changing (root)
@@ -103,13 +103,13 @@ soak: $(COLLECTOR) ## ten minutes in which targets, names and configuration keep
 
 # What a check costs, beside the bare system calls and net.Dialer. Needs root.
 bench: $(COLLECTOR) ## what a check costs, beside the bare system calls and net.Dialer (root)
-	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) run ./bench
+	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) test -count=1 -v -timeout 0 ./bench -targets 1000,10000,100000
 
 # Where the receiver's time goes, with 10,000 targets that are up. Needs root.
 profile: ## where the receiver's time goes (root)
 	mkdir -p build
 	rm -f build/cpu.*
-	cd e2e && $(GO) build -o ../build/bench ./bench
+	cd e2e && $(GO) test -c -o ../build/bench ./bench
 	build/bench -targets 10000 -states up -rounds 15 -prompt=false -cpuprofile build/cpu
 	$(GO) tool pprof -top -nodecount=15 build/bench build/cpu.*
 

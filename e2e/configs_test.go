@@ -43,14 +43,17 @@ type pipelines struct {
 	Extensions map[string]any `json:"extensions"`
 	Receivers  map[string]any `json:"receivers"`
 	Exporters  map[string]any `json:"exporters"`
-	Service    map[string]any `json:"service"`
+	Service    struct {
+		Pipelines map[string]any
+		Telemetry struct{ Metrics map[string]any }
+	} `json:"service"`
 }
 
 // whole says that a text is a whole configuration of a collector.
 func whole(text string) (pipelines, bool) {
 	var p pipelines
 	err := yaml.Unmarshal([]byte(text), &p)
-	return p, err == nil && len(p.Receivers) > 0 && p.Service["pipelines"] != nil
+	return p, err == nil && len(p.Receivers) > 0 && p.Service.Pipelines != nil
 }
 
 // distribution returns the environment variable that names the binary for p.
@@ -105,30 +108,21 @@ func TestOwnMetrics(t *testing.T) {
 		if !strings.HasPrefix(source, "examples/") && !strings.HasPrefix(source, "deploy/") {
 			continue
 		}
-		var config struct {
-			Service struct {
-				Telemetry struct {
-					Metrics map[string]any `json:"metrics"`
-				} `json:"telemetry"`
-			} `json:"service"`
-		}
-		require.NoError(t, yaml.Unmarshal([]byte(text), &config), source)
-		assert.NotContains(t, config.Service.Telemetry.Metrics, "level", source)
-		own := regexp.MustCompile(`prometheus:map\[host:\S* port:(?:\$\{env:\w+:-)?(\d+)`).FindStringSubmatch(fmt.Sprint(config.Service.Telemetry.Metrics["readers"]))
+		p, ok := whole(text)
+		require.True(t, ok && len(p.Service.Telemetry.Metrics) > 0, source)
+		assert.NotContains(t, p.Service.Telemetry.Metrics, "level", source)
+		own := regexp.MustCompile(`prometheus:map\[host:\S* port:(?:\$\{env:\w+:-)?(\d+)`).FindStringSubmatch(fmt.Sprint(p.Service.Telemetry.Metrics["readers"]))
 		require.NotNil(t, own, source)
 		assert.NotEqual(t, "8888", own[1], source)
-		assert.Len(t, regexp.MustCompile(`(?m)^[^#\n]*\b`+own[1]+`\b`).FindAllString(withoutRule(text), -1), 1, "%s: port %s", source, own[1])
+		assert.Len(t, regexp.MustCompile(`(?m)^[^#\n]*\b`+own[1]+`\b`).FindAllString(rule.ReplaceAllString(text, ""), -1), 1, "%s: port %s", source, own[1])
 		ports[source] = own[1]
 	}
 	assert.Len(t, ports, 8)
 	assert.NotEqual(t, ports["examples/agent.yaml"], ports["examples/gateway.yaml"])
 }
 
-// withoutRule returns a configuration without the rule of what is discovered, which names
-// ports to leave out.
-func withoutRule(text string) string {
-	return regexp.MustCompile(`(?m)^ *rule: .*$`).ReplaceAllString(text, "")
-}
+// rule is that of what is discovered, which names ports to leave out.
+var rule = regexp.MustCompile(`(?m)^ *rule: .*$`)
 
 // wanted returns the environment variables without which a configuration is not
 // complete.

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"maps"
 	"net"
 	"os"
@@ -39,12 +38,9 @@ func TestDiscovery(t *testing.T) {
 		listeners[listen.address] = machine.Listen(listen.network, listen.address)
 		c.Await("starting receiver", listen.found)
 	}
-	series := func(family, host string, port int) string {
-		return fmt.Sprintf("{network_peer_address=%[2]s network_type=%[1]s server_address=%[2]s server_port=%[3]d tcpcheck_instance=port %[3]d}", family, host, port)
-	}
 	all := []string{
-		series("ipv4", "127.0.0.1", 7001), series("ipv6", "::1", 7002),
-		series("ipv4", "127.0.0.1", 7003), series("ipv6", "::1", 7004),
+		series("port 7001", "127.0.0.1", "ipv4", "127.0.0.1", 7001), series("port 7002", "::1", "ipv6", "::1", 7002),
+		series("port 7003", "127.0.0.1", "ipv4", "127.0.0.1", 7003), series("port 7004", "::1", "ipv6", "::1", 7004),
 	}
 	awaitConnected(t, page, all)
 

@@ -8,12 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"example.com/tcpcheckreceiver/e2e/harness"
 )
@@ -196,7 +197,7 @@ func TestFleetQueue(t *testing.T) {
 	}
 	f.gateway.Stop()
 	for _, agent := range f.agents {
-		measured, arrived := texts(agent.measured.of(""), agent.name), texts(f.arrived.of(agent.name), agent.name)
+		measured, arrived := texts(agent.measured.of("")), texts(f.arrived.of(agent.name))
 		assert.Equal(t, measured, slices.Compact(arrived), "%s measured, and the gateway got", agent.name)
 	}
 	var during, outage int
@@ -210,14 +211,71 @@ func TestFleetQueue(t *testing.T) {
 	assert.GreaterOrEqual(t, outage, 2, "a result for each family")
 }
 
-// texts returns records as sorted lines, of a vantage point that they may not name
-// themselves.
-func texts(records []record, vantage string) []string {
+// texts returns records as sorted lines.
+func texts(records []record) []string {
 	var lines []string
 	for _, record := range records {
-		record.vantage = vantage
 		lines = append(lines, record.String())
 	}
-	slices.SortFunc(lines, strings.Compare)
+	slices.Sort(lines)
 	return lines
+}
+
+// record is a result of a check, as it was sent.
+type record struct {
+	vantage string // host.name of the resource
+	family  string
+	at      time.Time
+	value   int64
+}
+
+func (r record) String() string {
+	return fmt.Sprintf("%s %s %d", r.family, r.at.Format(time.RFC3339Nano), r.value)
+}
+
+// recorder keeps the results of checks that it gets by OTLP.
+type recorder struct {
+	mu      sync.Mutex
+	records []record
+}
+
+// startRecorder returns a recorder that serves a listener until the end of the
+// test.
+func startRecorder(t *testing.T, listener net.Listener) *recorder {
+	t.Helper()
+	r := &recorder{}
+	harness.StartSink(t, listener, func(metrics pmetric.Metrics) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for resource, point := range harness.Points(metrics, "network.tcp.can_connect") {
+			vantage, family := harness.Text(resource, "host.name"), harness.Text(point.Attributes(), "network.type")
+			r.records = append(r.records, record{vantage, family, point.Timestamp().AsTime(), point.IntValue()})
+		}
+	})
+	return r
+}
+
+// of returns what was recorded of a vantage point, in the order of its arrival.
+func (r *recorder) of(vantage string) []record {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(r.records), func(record record) bool { return record.vantage != vantage })
+}
+
+// recorderOverlay is a configuration that adds a pipeline to another one, from a
+// receiver to a recorder on port 4318 of the same machine.
+func recorderOverlay(receiver string) string {
+	return fmt.Sprintf(`
+exporters:
+  otlp_http/recorder:
+    endpoint: http://127.0.0.1:4318
+    compression: none
+    sending_queue:
+      num_consumers: 1
+service:
+  pipelines:
+    metrics/recorder:
+      receivers: [%s]
+      exporters: [otlp_http/recorder]
+`, receiver)
 }

@@ -52,9 +52,6 @@ func requireAllUp(t *testing.T, page reader, n int) {
 
 // With few descriptors all healthy targets are still checked, and none is down.
 func TestDescriptorLimit(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("needs a limit of descriptors, which Windows has not")
-	}
 	config, page := pipeline(t, healthy(t, 1000, "collection_interval: 2s"))
 	c := harness.Start(t, exec.Command("sh", "-c", `ulimit -n 256 && exec "$@"`, "sh", binary(t), "--config", config), harness.CollectorReady)
 	require.Regexp(t, `Max open files +256 +256`, harness.Read(t, fmt.Sprintf("/proc/%d/limits", c.PID())))

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -43,12 +44,6 @@ instances:
 	c := harness.Start(t, withHosts(t, "127.0.0.1 localhost four.test\n::1 localhost six.test\n", binary(t), "--config", config), harness.CollectorReady)
 
 	found := page.awaitCheck(t)
-	series := func(instance, host, family, address string, port uint16) string {
-		if address != "" {
-			address = "network_peer_address=" + address + " "
-		}
-		return fmt.Sprintf("{%snetwork_type=%s server_address=%s server_port=%d tcpcheck_instance=%s}", address, family, host, port, instance)
-	}
 	assert.Equal(t, map[string]float64{
 		series("bound to IPv4", "localhost", "ipv4", "127.0.0.1", ipv4Only):                     1,
 		series("bound to IPv4", "localhost", "ipv6", "::1", ipv4Only):                           0,
@@ -107,9 +102,7 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("TCPCHECK_TIMEOUT", "10")
 	config, page := pipeline(t, "instances: [{name: '${env:TCPCHECK_NAME}', host: 127.0.0.1, port: '${env:TCPCHECK_PORT}', timeout: '${env:TCPCHECK_TIMEOUT}'}]")
 	start(t, config)
-	assert.Equal(t, map[string]float64{
-		fmt.Sprintf("{network_peer_address=127.0.0.1 network_type=ipv4 server_address=127.0.0.1 server_port=%d tcpcheck_instance=0123}", up.Port()): 1,
-	}, page.awaitCheck(t).Values(canConnect))
+	assert.Equal(t, map[string]float64{series("0123", "127.0.0.1", "ipv4", "127.0.0.1", up.Port()): 1}, page.awaitCheck(t).Values(canConnect))
 }
 
 // Shutdown does not wait for a target that never answers.
@@ -176,4 +169,79 @@ instances:
 			assert.Contains(t, string(output), sentence)
 		}
 	}
+}
+
+// binary returns the collector that the builder made, of which the environment
+// variable COLLECTOR has the path.
+func binary(t *testing.T) string {
+	t.Helper()
+	return harness.Binary(t, "COLLECTOR", "e2e")
+}
+
+// start runs the collector with a configuration file and returns once it says
+// that it is ready. It is stopped at the end of the test.
+func start(t *testing.T, config string) *harness.Program {
+	t.Helper()
+	return harness.Start(t, exec.Command(binary(t), "--config", config), harness.CollectorReady)
+}
+
+// reader reads a Prometheus page.
+type reader func() (harness.Page, error)
+
+// pageAt returns the reader of the page at an address.
+func pageAt(address string) reader {
+	return func() (harness.Page, error) { return harness.ReadPage(address) }
+}
+
+// await reads a page until it is as wanted, and returns it.
+func (r reader) await(t *testing.T, wanted func(harness.Page) bool) harness.Page {
+	t.Helper()
+	var page harness.Page
+	require.Eventually(t, func() bool {
+		read, err := r()
+		page = read
+		return err == nil && wanted(read)
+	}, harness.Patience, 50*time.Millisecond, "the page is %v", &page)
+	return page
+}
+
+// awaitCheck reads a page until it has the result of a check, and returns it.
+func (r reader) awaitCheck(t *testing.T) harness.Page {
+	t.Helper()
+	return r.await(t, func(page harness.Page) bool { return len(page.Of(canConnect)) > 0 })
+}
+
+// series names a series of can_connect on a page. The address may be empty.
+func series(instance, host, family, address string, port uint16) string {
+	if address != "" {
+		address = "network_peer_address=" + address + " "
+	}
+	return fmt.Sprintf("{%snetwork_type=%s server_address=%s server_port=%d tcpcheck_instance=%s}", address, family, host, port, instance)
+}
+
+// pipeline writes a configuration of a receiver and a Prometheus page, and
+// returns the file and the page.
+func pipeline(t *testing.T, receiver string) (file string, page reader) {
+	t.Helper()
+	address := harness.FreeAddress(t)
+	file = filepath.Join(t.TempDir(), "collector.yaml")
+	harness.Write(t, file, fmt.Sprintf(`
+receivers:
+  tcpcheck:
+%s
+exporters:
+  prometheus:
+    endpoint: %s
+    without_scope_info: true
+    send_timestamps: true
+service:
+  telemetry:
+    metrics:
+      level: none
+  pipelines:
+    metrics:
+      receivers: [tcpcheck]
+      exporters: [prometheus]
+`, harness.Indent(receiver, "    "), address))
+	return file, pageAt(address)
 }

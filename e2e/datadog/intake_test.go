@@ -40,9 +40,6 @@ type point struct {
 	value   float64
 }
 
-// instance returns the name of the instance that was checked.
-func (p point) instance() string { return p.tags["tcpcheck.instance"] }
-
 // intake takes metrics as Datadog does, and keeps the points.
 type intake struct {
 	t       *testing.T
@@ -50,16 +47,15 @@ type intake struct {
 	server  *http.Server
 	mu      sync.Mutex
 	points  []point
-	refused int           // requests
-	status  int           // to refuse metrics with, or 0
-	changed chan struct{} // closed when something arrives
+	refused int // requests
+	status  int // to refuse metrics with, or 0
 }
 
 // newIntake returns an intake for the time of the test.
 func newIntake(t *testing.T) *intake {
 	t.Helper()
 	// No process takes a port of this address while the intake is down.
-	i := &intake{t: t, address: "127.0.0.99:0", changed: make(chan struct{})}
+	i := &intake{t: t, address: "127.0.0.99:0"}
 	i.open()
 	t.Cleanup(i.close)
 	return i
@@ -94,8 +90,6 @@ func (i *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"valid": true}`)
 		return
 	}
-	close(i.changed)
-	i.changed = make(chan struct{})
 	if i.status != 0 {
 		i.refused++
 		w.WriteHeader(i.status)
@@ -164,16 +158,9 @@ func pointsOf(series *gogen.MetricPayload_MetricSeries) ([]point, error) {
 
 // arrived returns the points so far of those metrics.
 func (i *intake) arrived(metrics ...string) []point {
-	points, _ := i.look(metrics...)
-	return points
-}
-
-// look returns the points so far of those metrics, and a channel that is closed
-// when there is more.
-func (i *intake) look(metrics ...string) ([]point, <-chan struct{}) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return only(i.points, func(p point) bool { return slices.Contains(metrics, p.metric) }), i.changed
+	return only(i.points, func(p point) bool { return slices.Contains(metrics, p.metric) })
 }
 
 // await returns the points of a metric of an instance once there are as many as
@@ -186,19 +173,12 @@ func (i *intake) await(metric, instance string, count int) []point {
 // awaitThat returns the points of a metric of an instance once they are as wanted.
 func (i *intake) awaitThat(metric, instance string, wanted func([]point) bool) []point {
 	i.t.Helper()
-	deadline := time.After(harness.Patience)
-	for {
-		points, changed := i.look(metric)
-		points = only(points, func(p point) bool { return p.instance() == instance })
-		if wanted(points) {
-			return points
-		}
-		select {
-		case <-changed:
-		case <-deadline:
-			require.FailNow(i.t, "waited in vain", "for %s of %q; so far %v", metric, instance, points)
-		}
-	}
+	var points []point
+	require.Eventually(i.t, func() bool {
+		points = of(i.arrived(metric), instance)
+		return wanted(points)
+	}, harness.Patience, 50*time.Millisecond, "%s of %q is %v", metric, instance, &points)
+	return points
 }
 
 // awaitRefused returns once so many more requests have been refused.
@@ -217,4 +197,20 @@ func (i *intake) awaitRefused(count int) {
 // only returns the points that are wanted.
 func only(points []point, wanted func(point) bool) []point {
 	return slices.DeleteFunc(slices.Clone(points), func(p point) bool { return !wanted(p) })
+}
+
+// of returns the points of an instance.
+func of(points []point, instance string) []point {
+	return only(points, func(p point) bool { return p.tags["tcpcheck.instance"] == instance })
+}
+
+// values returns the values that a tag has on points, sorted; an empty one where
+// a point has not got it.
+func values(points []point, tag string) []string {
+	var found []string
+	for _, p := range points {
+		found = append(found, p.tags[tag])
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
 }

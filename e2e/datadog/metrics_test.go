@@ -150,9 +150,8 @@ func TestOneFailure(t *testing.T) {
 // The example as it is, but for the intake and what it takes from the environment.
 func TestExample(t *testing.T) {
 	in := newIntake(t)
-	text := harness.Read(t, "../../examples/datadog.yaml")
-	command := withEnvironment(exec.Command(program(t), "--config", "../../examples/datadog.yaml",
-		"--config", "yaml:exporters::datadog::metrics::endpoint: http://"+in.address))
+	command := exec.Command(program(t), "--config", example, "--config", "yaml:exporters::datadog::metrics::endpoint: http://"+in.address)
+	command.Env = environment
 	p := harness.Start(t, command, harness.CollectorReady)
 	arrived := in.await(canConnect, "SSH of this machine", 1)[0]
 	assert.Contains(t, []float64{0, 1}, arrived.value)
@@ -160,12 +159,11 @@ func TestExample(t *testing.T) {
 	assert.Equal(t, "dev", arrived.tags["env"])
 	assert.Equal(t, []string{hostname}, arrived.hosts)
 	p.Stop()
-	assert.NotContains(t, text, apiKey)
+	assert.NotContains(t, harness.Read(t, example), apiKey)
 	assert.NotContains(t, p.Output(), apiKey)
 
 	// Without a key it does not start, and says why.
-	command = exec.Command(program(t), "validate", "--config", "../../examples/datadog.yaml")
-	output, err := command.CombinedOutput()
+	output, err := exec.Command(program(t), "validate", "--config", example).CombinedOutput()
 	require.Error(t, err)
 	assert.Contains(t, string(output), "api.key is not set")
 }
@@ -187,4 +185,73 @@ func keys(points []point) []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(found))
+}
+
+// What a query that groups by instance says of a service that is bound to IPv4
+// only: as it is, and with each of the lines that restore the old meaning.
+func TestMeaning(t *testing.T) {
+	port := testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
+	in, _ := startWithHosts(t, bothHosts, fmt.Sprintf(`
+collection_interval: 1s
+instances:
+  - {name: as it is, host: both.test, port: %[1]d}
+  - {name: ipv4_only, host: both.test, port: %[1]d, ipv4_only: true}
+  - {name: address_families, host: both.test, port: %[1]d, address_families: [ipv4]}
+`, port))
+	for instance, count := range map[string]int{"as it is": 4, "ipv4_only": 2, "address_families": 2} {
+		in.await(canConnect, instance, count)
+	}
+	assertMeaning := func(t *testing.T, aggregator, instance string, value float64) {
+		t.Helper()
+		q := parseQuery(t, aggregator+":"+canConnect+"{*} by {tcpcheck.instance}")
+		overTime := q.evaluate(in.arrived(canConnect))[instance]
+		assert.NotEmpty(t, overTime)
+		for _, found := range overTime {
+			assert.InDelta(t, value, found, 0, "%s of %s", aggregator, instance)
+		}
+	}
+	t.Run("avg", func(t *testing.T) { assertMeaning(t, "avg", "as it is", 0.5) })
+	t.Run("min", func(t *testing.T) { assertMeaning(t, "min", "as it is", 0) })
+	t.Run("max", func(t *testing.T) { assertMeaning(t, "max", "as it is", 1) })
+	t.Run("sum", func(t *testing.T) { assertMeaning(t, "sum", "as it is", 1) })
+	assertOneFamily := func(t *testing.T, instance string) {
+		t.Helper()
+		for aggregator := range aggregators {
+			assertMeaning(t, aggregator, instance, 1)
+		}
+		assert.Equal(t, []string{"ipv4"}, values(of(in.arrived(canConnect), instance), "network.type"))
+	}
+	t.Run("ipv4_only", func(t *testing.T) { assertOneFamily(t, "ipv4_only") })
+	t.Run("address_families", func(t *testing.T) { assertOneFamily(t, "address_families") })
+}
+
+// One point for each instance, which is 1 if any address connects, or only if
+// every one does.
+func TestOnePoint(t *testing.T) {
+	port := testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
+	assertOnePoint := func(t *testing.T, strategy string, value float64) {
+		t.Helper()
+		in, _ := startWithHosts(t, bothHosts, fmt.Sprintf(`
+collection_interval: 1s
+instances: [{name: web, host: both.test, port: %d, collect_response_time: true}]
+metrics:
+  network.tcp.can_connect: {attributes: [instance, target_host, port, tcpcheck.instance], aggregation_strategy: %s}
+  network.tcp.response_time: {attributes: [instance, url, tcpcheck.instance]}
+`, port, strategy))
+		for _, metric := range []string{canConnect, responseTime} {
+			seconds := make(map[int64]bool)
+			points := in.await(metric, "web", 3)
+			for _, p := range points {
+				seconds[p.seconds] = true
+			}
+			assert.Len(t, seconds, len(points), "more than one point of %s for a check", metric)
+		}
+		for _, p := range in.arrived(canConnect) {
+			assert.InDelta(t, value, p.value, 0)
+		}
+		assert.Equal(t, []string{"instance", "port", "target_host", "tcpcheck.instance"}, keys(in.arrived(canConnect)))
+		assert.Equal(t, []string{"instance", "tcpcheck.instance", "url"}, keys(in.arrived(responseTime)))
+	}
+	t.Run("max", func(t *testing.T) { assertOnePoint(t, "max", 1) })
+	t.Run("min", func(t *testing.T) { assertOnePoint(t, "min", 0) })
 }

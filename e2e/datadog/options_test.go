@@ -2,7 +2,6 @@ package datadog
 
 import (
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -173,29 +172,12 @@ func requireAgentsFile(t *testing.T, options func(file string) string) {
 // A mistake is said with its place, and nothing starts.
 func TestMistake(t *testing.T) {
 	in := newIntake(t)
-	command := exec.Command(program(t), arguments(t, in, `
+	output, err := command(t, in, `
 instances:
   - {name: right, host: 127.0.0.1, port: 22}
   - {name: wrong, host: 127.0.0.1, port: 70000}
-`)...)
-	output, err := withEnvironment(command).CombinedOutput()
+`).CombinedOutput()
 	require.Error(t, err)
 	assert.Contains(t, string(output), "instances[1] \"wrong\" .port: 70000 is not between 1 and 65535")
 	assert.Empty(t, in.arrived(canConnect))
-}
-
-// of returns the points of an instance.
-func of(points []point, instance string) []point {
-	return only(points, func(p point) bool { return p.instance() == instance })
-}
-
-// values returns the values that a tag has on points, sorted; an empty one where
-// a point has not got it.
-func values(points []point, tag string) []string {
-	var found []string
-	for _, p := range points {
-		found = append(found, p.tags[tag])
-	}
-	slices.Sort(found)
-	return slices.Compact(found)
 }

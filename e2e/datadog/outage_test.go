@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"os/exec"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -63,8 +62,8 @@ func TestIntakeOutage(t *testing.T) {
 		// Room for a few payloads only: the oldest are given up.
 		t.Parallel()
 		in, target := newIntake(t), newTarget(t)
-		command := withEnvironment(exec.Command(program(t), arguments(t, in, target.check())...))
-		command.Env = append(command.Env, "DD_FORWARDER_RETRY_QUEUE_PAYLOADS_MAX_SIZE=1000")
+		command := command(t, in, target.check())
+		command.Env = append(slices.Clone(environment), "DD_FORWARDER_RETRY_QUEUE_PAYLOADS_MAX_SIZE=1000")
 		harness.Start(t, command, harness.CollectorReady)
 		in.await(canConnect, "up", 1)
 		refuse(in)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"syscall"
 	"testing"
@@ -24,9 +25,6 @@ const (
 	maxUDPSize = 1232
 	// queryBuffer holds the queries of many clients that ask all at once.
 	queryBuffer = 4 << 20
-	// portAttempts is how many ports of UDP are tried for one that is free for
-	// TCP as well.
-	portAttempts = 10
 	// tcpIdleTimeout keeps the connections of queries that are never answered
 	// for longer than any client waits.
 	tcpIdleTimeout = time.Hour
@@ -34,8 +32,8 @@ const (
 
 // Server is a running DNS server. Its methods are safe for concurrent use.
 type Server struct {
-	addr    string
-	closed  chan struct{} // to end delays
+	addrs   map[string]string // by network
+	closed  chan struct{}     // to end delays
 	mu      sync.Mutex
 	answers map[question]*Answer
 }
@@ -46,44 +44,20 @@ type question struct {
 	qtype uint16
 }
 
-// New starts a server on 127.0.0.1 for the time of a test, on a free port that is
-// the same for UDP and TCP. No name exists there until it is Set.
-func New(t testing.TB) *Server {
-	t.Helper()
-	var failures error
-	for range portAttempts {
-		s, err := start(t, "127.0.0.1:0")
-		if err == nil {
-			return s
-		}
-		failures = errors.Join(failures, err)
-	}
-	require.NoError(t, failures)
-	return nil
-}
-
-// NewAt is New with an address and port: port 53 is the only one that resolv.conf
-// can mean, and takes root.
-func NewAt(t testing.TB, address string) *Server {
-	t.Helper()
-	s, err := start(t, address)
-	require.NoError(t, err)
-	return s
-}
-
-// start starts a server, or returns an error if it has no such port.
-func start(t testing.TB, address string) (*Server, error) {
+// New starts a server for the time of a test. Port 0 is a free one of UDP and a free one
+// of TCP; port 53 is the only one that resolv.conf can mean, and takes root. No name
+// exists there until it is Set.
+func New(t testing.TB, address string) *Server {
 	t.Helper()
 	config := net.ListenConfig{Control: growBuffer}
 	packets, err := config.ListenPacket(context.Background(), "udp", address)
-	if err != nil {
-		return nil, err
+	require.NoError(t, err)
+	listener, err := net.Listen("tcp", address)
+	require.NoError(t, err)
+	s := &Server{
+		addrs:  map[string]string{"udp": packets.LocalAddr().String(), "tcp": listener.Addr().String()},
+		closed: make(chan struct{}), answers: make(map[question]*Answer),
 	}
-	listener, err := net.Listen("tcp", packets.LocalAddr().String())
-	if err != nil {
-		return nil, errors.Join(err, packets.Close())
-	}
-	s := &Server{addr: packets.LocalAddr().String(), closed: make(chan struct{}), answers: make(map[question]*Answer)}
 	for _, server := range []*dns.Server{
 		{PacketConn: packets},
 		{Listener: listener, IdleTimeout: func() time.Duration { return tcpIdleTimeout }, MaxTCPQueries: -1}, // no limit
@@ -100,7 +74,7 @@ func start(t testing.TB, address string) (*Server, error) {
 		t.Cleanup(func() { assert.NoError(t, errors.Join(server.Shutdown(), <-ended)) })
 	}
 	t.Cleanup(func() { close(s.closed) })
-	return s, nil
+	return s
 }
 
 // growBuffer makes room for queries, as root for more than the machine's limit.
@@ -114,7 +88,7 @@ func growBuffer(_, _ string, socket syscall.RawConn) error {
 // resolver that would ask one of the system's servers.
 func (s *Server) Dial(ctx context.Context, network, _ string) (net.Conn, error) {
 	var d net.Dialer
-	return d.DialContext(ctx, network, s.addr)
+	return d.DialContext(ctx, network, s.addrs[network])
 }
 
 // Set sets what a name has. A name is taken as fully qualified, with or without
@@ -147,7 +121,12 @@ func (s *Server) answerTo(name string, qtype uint16) Answer {
 func (s *Server) handle(w dns.ResponseWriter, query *dns.Msg) {
 	asked := query.Question[0]
 	answer := s.answerTo(asked.Name, asked.Qtype)
-	if answer.Silent || !s.wait(answer.Delay) {
+	if answer.Silent {
+		return
+	}
+	select {
+	case <-time.After(answer.Delay):
+	case <-s.closed:
 		return
 	}
 	reply := new(dns.Msg).SetRcode(query, int(answer.Code))
@@ -178,13 +157,74 @@ func (s *Server) handle(w dns.ResponseWriter, query *dns.Msg) {
 	_ = w.WriteMsg(reply) // fails only for a client that has gone
 }
 
-// wait waits for as long as an answer is delayed. It returns false if the
-// server was closed before.
-func (s *Server) wait(delay time.Duration) bool {
-	select {
-	case <-time.After(delay):
-		return true
-	case <-s.closed:
-		return false
+// Code is a response code (RFC 1035, section 4.1.1).
+type Code int
+
+const (
+	// NoError is the code of an answer, and of one without records (NODATA).
+	// It is the zero value.
+	NoError Code = dns.RcodeSuccess
+	// ServFail tells that the server could not process the query.
+	ServFail Code = dns.RcodeServerFailure
+	// NXDomain tells that the name does not exist. It is the code for names
+	// that have not been Set.
+	NXDomain Code = dns.RcodeNameError
+	// Refused tells that the server does not want to answer.
+	Refused Code = dns.RcodeRefused
+)
+
+// Zone is what a name has. A query for another type than A and AAAA gets NODATA.
+// The zero value is NODATA for these as well.
+type Zone struct {
+	A, AAAA Answer
+}
+
+// Both is the Zone with the same Answer for A and AAAA; each type gets the
+// addresses of its own family.
+func Both(a Answer) Zone { return Zone{A: a, AAAA: a} }
+
+// Addresses is the Zone with addresses of either family.
+func Addresses(addrs ...netip.Addr) Zone { return Both(Answer{Addrs: addrs}) }
+
+// Answer is how the queries for one name and type are answered. The zero value
+// is NODATA (RFC 2308, section 2.2): NoError without records.
+type Answer struct {
+	// Code is the response code.
+	Code Code
+	// Addrs are the addresses to answer with, in this order. Those that are
+	// not of the type asked for are left out; IPv4-mapped ones are IPv4. Over
+	// UDP, an answer longer than 1,232 bytes, or than what the client takes if
+	// that is less, is truncated (RFC 2181, section 9).
+	Addrs []netip.Addr
+	// Rotate moves Addrs on by one for each query: the first gets them as they
+	// are, the second gets the first of them last.
+	Rotate bool
+	// Truncate has every answer over UDP truncated, without records.
+	Truncate bool
+	// Delay is the time from a query to its answer.
+	Delay time.Duration
+	// Silent has queries never answered. Over TCP, the connection is left
+	// open.
+	Silent bool
+}
+
+// of returns the answer with the addresses of a type only, in a list of its own.
+func (a Answer) of(qtype uint16) *Answer {
+	addrs := a.Addrs
+	a.Addrs = nil
+	for _, addr := range addrs {
+		if addr = addr.Unmap(); addr.Is4() == (qtype == dns.TypeA) {
+			a.Addrs = append(a.Addrs, addr)
+		}
 	}
+	return &a
+}
+
+// next returns the answer to the next query.
+func (a *Answer) next() Answer {
+	answer := *a
+	if a.Rotate && len(a.Addrs) > 0 {
+		a.Addrs = append(a.Addrs[1:len(a.Addrs):len(a.Addrs)], a.Addrs[0])
+	}
+	return answer
 }

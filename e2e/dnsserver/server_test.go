@@ -1,6 +1,7 @@
 package dnsserver
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/netip"
@@ -55,7 +56,7 @@ func TestLookup(t *testing.T) {
 		{what: "a hundred of IPv6", zone: Addresses(addrs("2001:db8::1", 100)...), network: "ip6", want: addrs("2001:db8::1", 100)},
 	} {
 		t.Run(test.what, func(t *testing.T) {
-			s := New(t)
+			s := New(t, "127.0.0.1:0")
 			s.Set("WWW.Example.TEST", test.zone) // the case does not matter, nor the dot
 			patience := 10 * time.Second
 			if test.zone.A.Silent {
@@ -97,7 +98,7 @@ func lookup(ctx context.Context, s *Server, network string) ([]netip.Addr, error
 }
 
 func TestRotate(t *testing.T) {
-	s := New(t)
+	s := New(t, "127.0.0.1:0")
 	a := addrs("192.0.2.1", 3)
 	s.Set(name, Both(Answer{Addrs: a, Rotate: true}))
 	for _, want := range [][]netip.Addr{{a[0], a[1], a[2]}, {a[1], a[2], a[0]}, {a[2], a[0], a[1]}, {a[0], a[1], a[2]}} {
@@ -110,7 +111,7 @@ func TestRotate(t *testing.T) {
 
 // The answers themselves, of which a resolver does not tell the code and the size.
 func TestAnswers(t *testing.T) {
-	s := New(t)
+	s := New(t, "127.0.0.1:0")
 	s.Set("empty.test", Zone{})
 	s.Set("no.test", Both(Answer{Code: NXDomain}))
 	s.Set("fails.test", Both(Answer{Code: ServFail}))
@@ -149,7 +150,7 @@ func TestAnswers(t *testing.T) {
 			query.SetEdns0(test.edns, false)
 		}
 		client := dns.Client{Net: test.network, UDPSize: dns.MaxMsgSize}
-		reply, _, err := client.Exchange(query, s.addr)
+		reply, _, err := client.Exchange(query, s.addrs[cmp.Or(test.network, "udp")])
 		require.NoError(t, err, "%+v", test)
 		assert.Equal(t, test.code, reply.Rcode, "%+v", test)
 		assert.Equal(t, test.truncated, reply.Truncated, "%+v", test)
@@ -169,13 +170,13 @@ func TestAnswers(t *testing.T) {
 // A server ends while it has queries that wait, and leaves nothing.
 func TestEnd(t *testing.T) {
 	t.Run("with queries", func(t *testing.T) {
-		s := New(t)
+		s := New(t, "127.0.0.1:0")
 		s.Set("delayed.test", Both(Answer{Delay: time.Hour}))
 		s.Set("silent.test", Both(Answer{Silent: true}))
 		s.Set(name, Addresses(addrs("192.0.2.1", 1)...))
 		for _, asked := range []string{"delayed.test.", "silent.test."} {
 			for _, network := range []string{"udp", "tcp"} {
-				conn, err := dns.Dial(network, s.addr)
+				conn, err := dns.Dial(network, s.addrs[network])
 				require.NoError(t, err)
 				defer conn.Close()
 				require.NoError(t, conn.WriteMsg(new(dns.Msg).SetQuestion(asked, dns.TypeA)))

@@ -17,11 +17,20 @@ const named = "host: $name, port: 80"
 // zone is records with the addresses of a row.
 type zone func(a addresses) dnsserver.Zone
 
-func both(a addresses) dnsserver.Zone  { return dnsserver.Addresses(a.v4, a.v6) }
-func only4(a addresses) dnsserver.Zone { return dnsserver.Addresses(a.v4) }
-func only6(a addresses) dnsserver.Zone { return dnsserver.Addresses(a.v6) }
+// addrs has addresses, as texts in which $4 and $6 stand for the row's.
+func addrs(texts ...string) zone {
+	return func(a addresses) dnsserver.Zone {
+		parsed := make([]netip.Addr, len(texts))
+		for i, text := range texts {
+			parsed[i] = netip.MustParseAddr(a.fill(text))
+		}
+		return dnsserver.Addresses(parsed...)
+	}
+}
 
-func unanswered(addresses) dnsserver.Zone { return dnsserver.Both(dnsserver.Answer{Silent: true}) }
+var both, only4, only6 = addrs("$4", "$6"), addrs("$4"), addrs("$6")
+
+func unanswered(addresses) dnsserver.Zone { return dnsserver.Both(silent) }
 
 func answered(code dnsserver.Code) zone {
 	return func(addresses) dnsserver.Zone { return dnsserver.Both(dnsserver.Answer{Code: code}) }
@@ -48,11 +57,6 @@ func answeredWith(answer dnsserver.Answer) zone {
 	}
 }
 
-// of has addresses, whichever the row's are.
-func of(addrs ...netip.Addr) zone {
-	return func(addresses) dnsserver.Zone { return dnsserver.Addresses(addrs...) }
-}
-
 var (
 	servFail = dnsserver.Answer{Code: dnsserver.ServFail}
 	silent   = dnsserver.Answer{Silent: true}
@@ -61,6 +65,11 @@ var (
 // resolve gives the row's name these records.
 func resolve(records zone) change {
 	return func(w *world, a addresses) { w.dns.Set(a.name, records(a)) }
+}
+
+// unresolvable is the first step of a row whose name has no address for a reason.
+func unresolvable(errorType string) step {
+	return now("- - 0", "- "+errorType+" 1").logs(unresolved + words(errorType))
 }
 
 // dns is a row in which the row's name has these records.
@@ -87,31 +96,29 @@ var dnsRows = []row{
 	dns("it has IPv4 only, and IPv6 is asked for", only4, named+", address_families: [ipv6]",
 		now("ipv6 - 0", "ipv6 no_address 1").logs(unresolved6+"no address")),
 	dns("it has both families, and IPv4 is asked for", both, named+", ipv4_only: true", now("ipv4 $4 1")),
-	dns("it has neither", of(), named, now("- - 0", "- dns_not_found 1").logs(unresolved+"dns not found")),
-	dns("it does not exist (NXDOMAIN)", answered(dnsserver.NXDomain), named, now("- - 0", "- dns_not_found 1").logs(unresolved+"dns not found")),
+	dns("it has neither", addrs(), named, unresolvable("dns_not_found")),
+	dns("it does not exist (NXDOMAIN)", answered(dnsserver.NXDomain), named, unresolvable("dns_not_found")),
 	dns("it does not exist, and both families are asked for", answered(dnsserver.NXDomain), named+", address_families: [ipv4, ipv6]",
 		now("ipv4 - 0", "ipv4 dns_not_found 1", "ipv6 - 0", "ipv6 dns_not_found 1").logs(unresolved4+"dns not found", unresolved6+"dns not found")),
-	dns("the server fails (SERVFAIL)", answered(dnsserver.ServFail), named, now("- - 0", "- dns_failure 1").logs(unresolved+"dns failure")),
-	dns("the server refuses (REFUSED)", answered(dnsserver.Refused), named, now("- - 0", "- dns_failure 1").logs(unresolved+"dns failure")),
+	dns("the server fails (SERVFAIL)", answered(dnsserver.ServFail), named, unresolvable("dns_failure")),
+	dns("the server refuses (REFUSED)", answered(dnsserver.Refused), named, unresolvable("dns_failure")),
 	dns("the server fails for one family only", in4(servFail), named, now("ipv4 $4 1", "ipv6 dns_failure 1").logs(unresolved6+"dns failure")),
 	dns("the server is silent for one family only", in6(silent), named+brief, now("ipv4 dns_timeout 1", "ipv6 $6 1").logs(unresolved4+"dns timeout")),
 	dns("answers are truncated over UDP", answeredWith(dnsserver.Answer{Truncate: true}), named, now("ipv4 $4 1", "ipv6 $6 1")),
 	dns("answers are late, within the timeout", answeredWith(dnsserver.Answer{Delay: 100 * time.Millisecond}), named, now("ipv4 $4 1", "ipv6 $6 1")),
-	dns("answers are later than the timeout", answeredWith(dnsserver.Answer{Delay: time.Second}), named+brief,
-		now("- - 0", "- dns_timeout 1").logs(unresolved+"dns timeout")),
-	dns("the server is silent", unanswered, named+brief, now("- - 0", "- dns_timeout 1").logs(unresolved+"dns timeout")),
+	dns("answers are later than the timeout", answeredWith(dnsserver.Answer{Delay: time.Second}), named+brief, unresolvable("dns_timeout")),
+	dns("the server is silent", unanswered, named+brief, unresolvable("dns_timeout")),
 	situation("Name resolution", "no server listens", func(w *world, _ addresses) {
 		closed := testnet.ClosedPort(w.t, "127.0.0.1")
-		setNameServer(w, func(ctx context.Context, _, _ string) (net.Conn, error) {
+		setNameServer(func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "udp", closed.String())
 		})
-	}, named, now("- - 0", "- dns_failure 1").logs(unresolved+"dns failure")),
-	dns("a hundred addresses, of which the first is checked", of(hundredAddrs...), named, now("ipv4 198.18.100.1 1")),
-	dns("a hundred addresses, and all are asked for", of(hundredAddrs...), named+", multiple_ips: true", now(hundredPoints...).logs(hundredChecked)),
-	dns("the only address is the unspecified one, as block lists answer", of(netip.IPv4Unspecified(), netip.IPv6Unspecified()), named,
-		now("- - 0", "- no_address 1").logs(unresolved+"no address")),
+	}, named, unresolvable("dns_failure")),
+	dns("a hundred addresses, of which the first is checked", addrs(hundredAddrs...), named, now("ipv4 198.18.100.1 1")),
+	dns("a hundred addresses, and all are asked for", addrs(hundredAddrs...), named+", multiple_ips: true", now(hundredPoints...).logs(hundredChecked)),
+	dns("the only address is the unspecified one, as block lists answer", addrs("0.0.0.0", "::"), named, unresolvable("no_address")),
 	dns("the address of one family is the unspecified one, and it is asked for",
-		in6(dnsserver.Answer{Addrs: []netip.Addr{netip.IPv4Unspecified()}}), named+", address_families: [ipv4, ipv6]",
+		addrs("0.0.0.0", "$6"), named+", address_families: [ipv4, ipv6]",
 		now("ipv4 - 0", "ipv4 no_address 1", "ipv6 $6 1").
 			logs(unresolved4+"no address (It connects over ipv6 and not over ipv4, in which its name has no address)")),
 }
@@ -184,9 +191,8 @@ const (
 
 var familyRows = []row{
 	situation(families, "a cloud's metadata address (IPv4 link-local) beside an IPv6 address",
-		all(command("ip route add 169.254.169.254/32 dev peer0", "ip route del 169.254.169.254/32 dev peer0"), func(w *world, a addresses) {
-			w.dns.Set(a.name, dnsserver.Addresses(netip.MustParseAddr("169.254.169.254"), a.v6))
-		}), named, now("ipv4 169.254.169.254 1", "ipv6 $6 1")),
+		all(command("ip route add 169.254.169.254/32 dev peer0", "ip route del 169.254.169.254/32 dev peer0"), resolve(addrs("169.254.169.254", "$6"))),
+		named, now("ipv4 169.254.169.254 1", "ipv6 $6 1")),
 	situation(families, "this machine reaches the IPv6 address of a public name from a unique local one (ULA) only", uniqueLocal, named,
 		now("ipv4 $4 1").logs(notOver6)),
 	situation(families, "the same, and IPv6 is asked for", uniqueLocal, named+", address_families: [ipv4, ipv6]"+brief,
@@ -197,15 +203,13 @@ var familyRows = []row{
 		set: resolve(only4), options: named + often,
 		steps: []step{
 			now("ipv4 $4 1"),
-			then("at max_ip_cache_duration, it has other ones", func(w *world, a addresses) {
-				w.dns.Set(a.name, dnsserver.Addresses(netip.MustParseAddr("198.18.200.4"), a.v6))
-			}, "ipv4 198.18.200.4 1", "ipv6 $6 1"),
+			then("at max_ip_cache_duration, it has other ones", resolve(addrs("198.18.200.4", "$6")), "ipv4 198.18.200.4 1", "ipv6 $6 1"),
 		},
 	},
 	situation(families, "no name server can be asked, since this machine has no address for it",
 		all(resolve(both), unreachable(firstServer, secondServer)), named, now().logs(unchecked(1, "cannot assign requested address"))),
 	situation(families, "one name server cannot be asked for that reason, and the other one fails (SERVFAIL)",
-		all(resolve(answered(dnsserver.ServFail)), unreachable(firstServer)), named, now("- - 0", "- dns_failure 1").logs(unresolved+"dns failure")),
+		all(resolve(answered(dnsserver.ServFail)), unreachable(firstServer)), named, unresolvable("dns_failure")),
 	situation(families, "one name server cannot be asked for that reason, and the other one answers",
 		all(resolve(both), unreachable(firstServer)), named, now("ipv4 $4 1", "ipv6 $6 1")),
 }
@@ -215,7 +219,7 @@ var familyRows = []row{
 func uniqueLocal(w *world, a addresses) {
 	command("ip address add fd00::7/128 dev lo; ip route add "+elsewhere+" dev peer0 src fd00::7",
 		"ip route del "+elsewhere+" dev peer0; ip address del fd00::7/128 dev lo")(w, a)
-	w.dns.Set(a.name, dnsserver.Addresses(a.v4, netip.MustParseAddr(elsewhere)))
+	resolve(addrs("$4", elsewhere))(w, a)
 	w.hosts.Set(netip.AddrPortFrom(netip.MustParseAddr(elsewhere), 80), silence)
 }
 
@@ -223,7 +227,7 @@ func uniqueLocal(w *world, a addresses) {
 // address for them: the socket is bound to an address that it does not have.
 func unreachable(servers ...string) change {
 	return func(w *world, _ addresses) {
-		setNameServer(w, func(ctx context.Context, network, address string) (net.Conn, error) {
+		setNameServer(func(ctx context.Context, network, address string) (net.Conn, error) {
 			for _, server := range servers {
 				if strings.Contains(address, server) {
 					d := net.Dialer{LocalAddr: &net.UDPAddr{IP: net.IPv4(192, 0, 2, 77)}}

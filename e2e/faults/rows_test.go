@@ -3,11 +3,15 @@ package faults
 import (
 	"fmt"
 	"net/netip"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"example.com/tcpcheckreceiver/e2e/dnsserver"
+	"example.com/tcpcheckreceiver/e2e/harness"
 	"example.com/tcpcheckreceiver/e2e/peers"
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
@@ -103,17 +107,27 @@ func listen(network, address string) change {
 // command runs a command that sets the network up, and undo at the end of the row.
 func command(run, undo string) change {
 	return func(w *world, a addresses) {
-		w.shell(a.fill(run))
-		w.t.Cleanup(func() { w.shell(a.fill(undo)) })
+		shell(run)(w, a)
+		w.t.Cleanup(func() { shell(undo)(w, a) })
 	}
 }
 
 // shell runs a command.
-func shell(run string) change { return func(w *world, a addresses) { w.shell(a.fill(run)) } }
+func shell(run string) change {
+	return func(w *world, a addresses) {
+		output, err := exec.Command("sh", "-ec", a.fill(run)).CombinedOutput()
+		require.NoError(w.t, err, "%s: %s", run, output)
+	}
+}
 
 // sysctl sets a parameter of the namespace until the end of the row.
 func sysctl(name, value string) change {
-	return func(w *world, _ addresses) { w.sysctl(name, value) }
+	return func(w *world, _ addresses) {
+		file := "/proc/sys/" + strings.ReplaceAll(name, ".", "/")
+		before := harness.Read(w.t, file)
+		harness.Write(w.t, file, value)
+		w.t.Cleanup(func() { harness.Write(w.t, file, before) })
+	}
 }
 
 // nft loads a chain of a firewall until the end of the row.
@@ -142,24 +156,35 @@ func peer(text string, b peers.Behaviour, options string, s step) row {
 	return situation("The peer", text, behave(b), options, s)
 }
 
+// dialled are the options of an instance that has the row's own address of a family.
+var dialled = map[string]string{"ipv4": dial4, "ipv6": dial6}
+
+// fails is the first step of a row whose own address of a family does not connect.
+func fails(family, errorType string) step {
+	address, down := "$4", down4
+	if family == "ipv6" {
+		address, down = "$6", down6
+	}
+	return now(family+" "+address+" 0", family+" "+errorType+" 1").logs(down + words(errorType))
+}
+
 var peerRows = []row{
 	peer("it accepts, over IPv4", peers.Behaviour{}, dial4, now("ipv4 $4 1")),
 	peer("it accepts, over IPv6", peers.Behaviour{}, dial6, now("ipv6 $6 1")),
 	peer("it accepts, and closes at once (the socket is in CLOSE_WAIT)", peers.Behaviour{After: peers.FINAtOnce}, dial4, now("ipv4 $4 1")),
 	peer("it accepts, and resets right behind the SYN-ACK", peers.Behaviour{After: peers.RSTAtOnce}, dial4, now("ipv4 $4 1")),
 	peer("it accepts, and resets in answer to the handshake's last ACK", peers.Behaviour{After: peers.RSTOnACK}, dial6, now("ipv6 $6 1")),
-	peer("it refuses, over IPv4", refuse, dial4, now("ipv4 $4 0", "ipv4 connection_refused 1").logs(down4+"connection refused")),
-	peer("it refuses, over IPv6", refuse, dial6, now("ipv6 $6 0", "ipv6 connection_refused 1").logs(down6+"connection refused")),
+	peer("it refuses, over IPv4", refuse, dial4, fails("ipv4", "connection_refused")),
+	peer("it refuses, over IPv6", refuse, dial6, fails("ipv6", "connection_refused")),
 	peer("it refuses late, within the timeout", peers.Behaviour{Answer: peers.Refuse, Delay: 50 * time.Millisecond}, dial4,
-		now("ipv4 $4 0", "ipv4 connection_refused 1").logs(down4+"connection refused")),
-	peer("it is silent, over IPv4", silence, dial4+brief, now("ipv4 $4 0", "ipv4 timeout 1").logs(down4+"timeout")),
-	peer("it is silent, over IPv6", silence, dial6+brief, now("ipv6 $6 0", "ipv6 timeout 1").logs(down6+"timeout")),
+		fails("ipv4", "connection_refused")),
+	peer("it is silent, over IPv4", silence, dial4+brief, fails("ipv4", "timeout")),
+	peer("it is silent, over IPv6", silence, dial6+brief, fails("ipv6", "timeout")),
 	peer("it answers late, within the timeout", peers.Behaviour{Delay: 150 * time.Millisecond}, dial4, now("ipv4 $4 1")),
-	peer("it answers after the timeout", peers.Behaviour{Delay: 600 * time.Millisecond}, dial4+brief,
-		now("ipv4 $4 0", "ipv4 timeout 1").logs(down4+"timeout")),
+	peer("it answers after the timeout", peers.Behaviour{Delay: 600 * time.Millisecond}, dial4+brief, fails("ipv4", "timeout")),
 	peer("the first SYN is lost", peers.Behaviour{LoseSYNs: 1}, dial4, now("ipv4 $4 1")),
 	peer("the first three SYNs are lost", peers.Behaviour{LoseSYNs: 3}, dial6, now("ipv6 $6 1")),
-	peer("all SYNs are lost", peers.Behaviour{LoseSYNs: 100}, dial4+", timeout: 1500ms", now("ipv4 $4 0", "ipv4 timeout 1").logs(down4+"timeout")),
+	peer("all SYNs are lost", peers.Behaviour{LoseSYNs: 100}, dial4+", timeout: 1500ms", fails("ipv4", "timeout")),
 	situation("The peer", "its accept queue is full", func(w *world, _ addresses) { w.port = testnet.BlackHole(w.t).Port() },
 		"host: 127.0.0.1, port: $port"+brief,
 		now("ipv4 127.0.0.1 0", "ipv4 timeout 1").logs(`cannot connect to "x" (127.0.0.1:$port) over ipv4: timeout`)),
@@ -168,12 +193,8 @@ var peerRows = []row{
 // icmp is a row in which the SYN gets an ICMP error. That is not to arrive while the
 // kernel is still sending the SYN: it would take it for a transient one.
 func icmp(text, family string, icmpType, code uint8, errorType string) row {
-	options, down, address := dial4, down4, "$4"
-	if family == "ipv6" {
-		options, down, address = dial6, down6, "$6"
-	}
 	b := peers.Behaviour{Answer: peers.ICMPError, ICMPType: icmpType, ICMPCode: code, Delay: time.Millisecond}
-	return situation("ICMP", text, behave(b), options, now(family+" "+address+" 0", family+" "+errorType+" 1").logs(down+words(errorType)))
+	return situation("ICMP", text, behave(b), dialled[family], fails(family, errorType))
 }
 
 var icmpRows = []row{
@@ -199,13 +220,11 @@ const (
 
 // route is a row in which this machine has a route of a kind to an address of the row.
 func route(kind, family, errorType string) row {
-	ip, address, options, down, name := "ip", "$4", dial4, down4, "IPv4"
+	ip, name, rest := "ip", "IPv4", kind+" $4"
 	if family == "ipv6" {
-		ip, address, options, down, name = "ip -6", "$6", dial6, down6, "IPv6"
+		ip, name, rest = "ip -6", "IPv6", kind+" $6"
 	}
-	rest := kind + " " + address
-	return situation(routes, kind+" route, "+name, command(ip+" route add "+rest, ip+" route del "+rest), options,
-		now(family+" "+address+" 0", family+" "+errorType+" 1").logs(down+words(errorType)))
+	return situation(routes, kind+" route, "+name, command(ip+" route add "+rest, ip+" route del "+rest), dialled[family], fails(family, errorType))
 }
 
 // cable is a link of this machine whose other end has no address.
@@ -214,8 +233,7 @@ const cable = "ip link add v0 type veth peer name v1; ip link set v1 up; "
 // filtered is a row in which the peer would accept, but for a rule of this machine. The
 // kernel heeds an ICMP error of its own at the second SYN only.
 func filtered(text, chain, errorType string) row {
-	return situation(firewall, text, nft(chain), dial4+", timeout: 2500ms",
-		now("ipv4 $4 0", "ipv4 "+errorType+" 1").logs(down4+words(errorType)))
+	return situation(firewall, text, nft(chain), dial4+", timeout: 2500ms", fails("ipv4", errorType))
 }
 
 const onOutput = "type filter hook output priority 0; "
@@ -228,10 +246,9 @@ var localRows = []row{
 	route("unreachable", "ipv6", "host_unreachable"),
 	route("prohibit", "ipv6", "permission_denied"),
 	route("blackhole", "ipv6", "network_unreachable"),
-	situation(routes, "no route for one family of a name", func(w *world, a addresses) {
-		w.dns.Set(a.name, dnsserver.Addresses(a.v4, netip.MustParseAddr("2001:db8:ffff::1")))
-	}, named, now("ipv4 $4 1", "ipv6 2001:db8:ffff::1 0", "ipv6 network_unreachable 1").
-		logs(`cannot connect to "x" ([2001:db8:ffff::1]:80) over ipv6: network unreachable (It connects over ipv4 and not over ipv6)`)),
+	situation(routes, "no route for one family of a name", resolve(addrs("$4", "2001:db8:ffff::1")), named,
+		now("ipv4 $4 1", "ipv6 2001:db8:ffff::1 0", "ipv6 network_unreachable 1").
+			logs(`cannot connect to "x" ([2001:db8:ffff::1]:80) over ipv6: network unreachable (It connects over ipv4 and not over ipv6)`)),
 	situation(routes, "the neighbour does not answer (ARP)",
 		command(cable+"ip address add 192.0.2.1/24 dev v0; ip link set v0 up", "ip link del v0"), `endpoint: "192.0.2.2:80"`,
 		now("ipv4 192.0.2.2 0", "ipv4 host_unreachable 1").logs(`cannot connect to "x" (192.0.2.2:80) over ipv4: host unreachable`)),
@@ -257,7 +274,7 @@ var localRows = []row{
 	situation(firewall, "drop on output, over IPv6", nft(onOutput+"ip6 daddr $6 drop"), dial6+", timeout: 1500ms",
 		now().logs(unchecked(1, unsent))),
 	situation(firewall, "drop on output, and the timeout is shorter than the second SYN takes (1 s): it cannot be told",
-		nft(onOutput+"ip daddr $4 drop"), dial4+brief, now("ipv4 $4 0", "ipv4 timeout 1").logs(down4+"timeout")),
+		nft(onOutput+"ip daddr $4 drop"), dial4+brief, fails("ipv4", "timeout")),
 	filtered("drop on input", "type filter hook input priority 0; ip saddr $4 drop", "timeout"),
 	filtered("reject with a TCP reset", onOutput+"ip daddr $4 tcp dport 80 reject with tcp reset", "connection_refused"),
 	filtered("reject with port unreachable", onOutput+"ip daddr $4 reject with icmp port-unreachable", "connection_refused"),
@@ -280,15 +297,11 @@ var changingRows = []row{
 		then("it still does", nothing, "ipv4 $4 1", "ipv6 $6 0", "ipv6 connection_refused 2")),
 	situation(changing, "the addresses of a name change, resolved at every check", resolve(both), named+always,
 		now("ipv4 $4 1", "ipv6 $6 1"),
-		then("it has another IPv4 address", func(w *world, a addresses) {
-			w.dns.Set(a.name, dnsserver.Addresses(netip.MustParseAddr("198.18.200.1"), a.v6))
-		}, "ipv4 198.18.200.1 1", "ipv6 $6 1")),
+		then("it has another IPv4 address", resolve(addrs("198.18.200.1", "$6")), "ipv4 198.18.200.1 1", "ipv6 $6 1")),
 	situation(changing, "the address of a name changes, resolved after an error", resolve(only4), named+often,
 		now("ipv4 $4 1"),
-		then("the old address refuses", func(w *world, a addresses) {
-			w.dns.Set(a.name, dnsserver.Addresses(netip.MustParseAddr("198.18.200.2")))
-			w.hosts.Set(a.port4(), refuse)
-		}, "ipv4 $4 0", "ipv4 connection_refused 1").logs(down4+"connection refused"),
+		then("the old address refuses", all(resolve(addrs("198.18.200.2")), behave(refuse)), "ipv4 $4 0", "ipv4 connection_refused 1").
+			logs(down4+"connection refused"),
 		then("it has been resolved again", nothing, "ipv4 198.18.200.2 1", "ipv4 connection_refused 1").
 			logs(`"x" ($4:80) over ipv4 is no longer an address of the target`)),
 	situation(changing, "answers rotate, resolved at every check", func(w *world, a addresses) {
@@ -320,10 +333,10 @@ var changingRows = []row{
 }
 
 // hundred returns a hundred addresses, and the points of those that are checked.
-func hundred() (addrs []netip.Addr, points []string) {
+func hundred() (addrs, points []string) {
 	for i := range 100 {
-		addrs = append(addrs, netip.AddrFrom4([4]byte{198, 18, 100, byte(i + 1)}))
-		points = append(points, fmt.Sprintf("ipv4 %s 1", addrs[i]))
+		addrs = append(addrs, fmt.Sprintf("198.18.100.%d", i+1))
+		points = append(points, "ipv4 "+addrs[i]+" 1")
 	}
 	return addrs, points[:64]
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -54,12 +53,8 @@ var nameServer atomic.Pointer[dialFunc]
 
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-// setNameServer has names resolved by another name server than the world's, until the
-// end of the test.
-func setNameServer(w *world, dial dialFunc) {
-	nameServer.Store(&dial)
-	w.t.Cleanup(w.beNameServer)
-}
+// setNameServer has names resolved by a name server.
+func setNameServer(dial dialFunc) { nameServer.Store(&dial) }
 
 // world is the network that a test checks.
 type world struct {
@@ -69,41 +64,18 @@ type world struct {
 	port  uint16 // that a situation is about
 }
 
-// newWorld returns a world for the time of a test. Names are resolved by its DNS
-// server, in the whole process.
+// newWorld returns a world for the time of a test.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, hosts: peers.New(t), dns: dnsserver.New(t)}
-	w.beNameServer()
-	return w
+	return &world{t: t, hosts: peers.New(t), dns: dnsserver.New(t, "127.0.0.1:0")}
 }
 
-// beNameServer has names resolved by the world's name server.
-func (w *world) beNameServer() {
-	dial := dialFunc(w.dns.Dial)
-	nameServer.Store(&dial)
-}
-
-// in returns the world for the time of a subtest.
+// in returns the world for the time of a subtest. Names are resolved by its DNS server,
+// in the whole process, unless the subtest has another one.
 func (w *world) in(t *testing.T) *world {
 	t.Helper()
+	setNameServer(w.dns.Dial)
 	return &world{t: t, hosts: w.hosts, dns: w.dns}
-}
-
-// shell runs a command that sets the network up.
-func (w *world) shell(command string) {
-	w.t.Helper()
-	output, err := exec.Command("sh", "-ec", command).CombinedOutput()
-	require.NoError(w.t, err, "%s: %s", command, output)
-}
-
-// sysctl sets a parameter of the namespace for the time of the test.
-func (w *world) sysctl(name, value string) {
-	w.t.Helper()
-	file := "/proc/sys/" + strings.ReplaceAll(name, ".", "/")
-	before := harness.Read(w.t, file)
-	harness.Write(w.t, file, value)
-	w.t.Cleanup(func() { harness.Write(w.t, file, before) })
 }
 
 // running is a receiver under test.
@@ -116,7 +88,7 @@ type running struct {
 
 // start starts a receiver with a configuration in YAML. After each collection, next is
 // called before another one begins.
-func start(t *testing.T, config string, next func()) *running {
+func start(t *testing.T, config string, next func(*running)) *running {
 	t.Helper()
 	retrieved, err := confmap.NewRetrievedFromYAML([]byte(config))
 	require.NoError(t, err)
@@ -124,12 +96,11 @@ func start(t *testing.T, config string, next func()) *running {
 	require.NoError(t, err)
 	core, logs := observer.New(zapcore.InfoLevel)
 	r := &running{t: t, collections: make(chan pmetric.Metrics, 1000), logs: logs}
-	r.receiver, err = harness.StartReceiver(conf, zap.New(core), func(_ context.Context, metrics pmetric.Metrics) error {
-		next()
+	r.receiver = harness.StartReceiver(t, conf, zap.New(core), func(_ context.Context, metrics pmetric.Metrics) error {
+		next(r)
 		r.collections <- metrics
 		return nil
 	})
-	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, r.receiver.Shutdown(context.Background())) })
 	return r
 }

@@ -1,6 +1,6 @@
-// Package harness has what the end-to-end tests and the measuring programs share:
-// programs that run for the time of a test, namespaces and machines for them to run
-// in, and readers of what they report.
+// Package harness has what the end-to-end tests and those that measure share: programs
+// that run for the time of a test, namespaces and machines for them to run in, and
+// readers of what they report.
 package harness
 
 import (

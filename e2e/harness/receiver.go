@@ -2,8 +2,9 @@ package harness
 
 import (
 	"context"
-	"errors"
+	"testing"
 
+	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/consumer"
@@ -16,22 +17,19 @@ import (
 
 // StartReceiver starts the receiver in this process, made by its factory of a
 // configuration as the collector would read it, that gives its collections to consume.
-// It returns an error if the configuration is not valid or the receiver does not start.
-func StartReceiver(config *confmap.Conf, logger *zap.Logger, consume consumer.ConsumeMetricsFunc) (receiver.Metrics, error) {
+// It is the caller's to shut down.
+func StartReceiver(t testing.TB, config *confmap.Conf, logger *zap.Logger, consume consumer.ConsumeMetricsFunc) receiver.Metrics {
+	t.Helper()
 	factory := tcpcheckreceiver.NewFactory()
 	decoded := factory.CreateDefaultConfig()
-	if err := errors.Join(config.Unmarshal(decoded), confmap.Validate(decoded)); err != nil {
-		return nil, err
-	}
+	require.NoError(t, config.Unmarshal(decoded))
+	require.NoError(t, confmap.Validate(decoded))
 	next, err := consumer.NewMetrics(consume)
-	if err != nil {
-		return nil, err
-	}
+	require.NoError(t, err)
 	ctx, settings := context.Background(), receivertest.NewNopSettings(factory.Type())
 	settings.Logger = logger
 	r, err := factory.CreateMetrics(ctx, settings, decoded, next)
-	if err != nil {
-		return nil, err
-	}
-	return r, r.Start(ctx, componenttest.NewNopHost())
+	require.NoError(t, err)
+	require.NoError(t, r.Start(ctx, componenttest.NewNopHost()))
+	return r
 }

@@ -38,7 +38,10 @@ func (h *Hosts) receiveSYN(f flow, seq uint32, packet []byte) {
 	if c.due || c.accepted {
 		return
 	}
-	c.behaviour = h.behaviourOf(f.host)
+	var set bool
+	if c.behaviour, set = h.behaviours[f.host]; !set {
+		c.behaviour = h.others
+	}
 	if c.behaviour.Answer == Silence {
 		return
 	}

@@ -121,27 +121,29 @@ type Hosts struct {
 	failure    error // to write to the device
 }
 
-// Available returns nil if there can be Hosts in this process, and else an error that
-// tells what is missing: a namespace of its own, the TUN driver or the ip command.
-func Available() error {
+// RequireHosts skips the test where there can be no Hosts: without a namespace of its
+// own, the TUN driver or the ip command.
+func RequireHosts(t testing.TB) {
+	t.Helper()
+	harness.RequireNamespace(t)
 	_, err := exec.LookPath("ip")
-	return errors.Join(harness.NamespaceError(), os.NewSyscallError("/dev/net/tun", unix.Access("/dev/net/tun", unix.R_OK|unix.W_OK)), err)
+	if err := errors.Join(os.NewSyscallError("/dev/net/tun", unix.Access("/dev/net/tun", unix.R_OK|unix.W_OK)), err); err != nil {
+		t.Skip(err)
+	}
 }
 
 // New returns Hosts for the time of a test, which is skipped where there can be none.
+// They accept connections at once until told otherwise.
 func New(t testing.TB) *Hosts {
 	t.Helper()
-	if err := Available(); err != nil {
-		t.Skip(err)
-	}
-	h, err := Open()
+	RequireHosts(t)
+	h, err := open()
 	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, h.Close()) })
+	t.Cleanup(func() { assert.NoError(t, h.close()) })
 	return h
 }
 
-// Open returns Hosts that accept connections at once until told otherwise.
-func Open() (*Hosts, error) {
+func open() (*Hosts, error) {
 	device, err := openDevice()
 	if err != nil {
 		return nil, err
@@ -168,14 +170,14 @@ func ServeHosts(b Behaviour) error {
 			return os.NewSyscallError("setpriority", err)
 		}
 	}
-	h, err := Open()
+	h, err := open()
 	if err != nil {
 		return err
 	}
 	h.SetOthers(b)
 	fmt.Println(netip.AddrPortFrom(netip.MustParseAddr(local4).Next(), 80))
 	h.reading.Wait()
-	return h.Close()
+	return h.close()
 }
 
 // openDevice makes the device, which goes when it is closed.
@@ -195,8 +197,8 @@ func openDevice() (*os.File, error) {
 	return os.NewFile(uintptr(fd), Device), nil
 }
 
-// Close removes the device. It returns an error if the hosts had failed before.
-func (h *Hosts) Close() error {
+// close removes the device. It returns an error if the hosts had failed before.
+func (h *Hosts) close() error {
 	err := h.device.Close()
 	h.reading.Wait()
 	h.mu.Lock()
@@ -265,14 +267,6 @@ func (h *Hosts) receive(data []byte) {
 func addrPort(end gopacket.Endpoint, port layers.TCPPort) netip.AddrPort {
 	addr, _ := netip.AddrFromSlice(end.Raw())
 	return netip.AddrPortFrom(addr, uint16(port))
-}
-
-// behaviourOf returns what is set for an address and port.
-func (h *Hosts) behaviourOf(addr netip.AddrPort) Behaviour {
-	if b, ok := h.behaviours[addr]; ok {
-		return b
-	}
-	return h.others
 }
 
 // ipLayer is a header of either family.

@@ -7,10 +7,10 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"slices"
 	"testing"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -132,11 +132,15 @@ func talk(addr netip.AddrPort, b Behaviour) error {
 // or to acknowledge.
 func requireClosed(t *testing.T) {
 	t.Helper()
-	const timeWait = "06"
+	const timeWait = 6
+	proc, err := procfs.NewDefaultFS()
+	require.NoError(t, err)
 	require.Eventually(t, func() bool {
-		for _, file := range []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"} {
-			sockets := bytes.Split(bytes.TrimSpace([]byte(harness.Read(t, file))), []byte("\n"))[1:]
-			if slices.ContainsFunc(sockets, func(socket []byte) bool { return string(bytes.Fields(socket)[3]) != timeWait }) {
+		sockets4, err4 := proc.NetTCP()
+		sockets6, err6 := proc.NetTCP6()
+		assert.NoError(t, errors.Join(err4, err6))
+		for _, socket := range append(sockets4, sockets6...) {
+			if socket.St != timeWait {
 				return false
 			}
 		}

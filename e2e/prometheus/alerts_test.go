@@ -114,7 +114,7 @@ func TestReloadInTheMiddleOfAnAlert(t *testing.T) {
 	before := s.alert("TCPCheckDown")
 
 	// So long that a scrape finds nothing, and not as long as keep_firing_for.
-	c.delayed(t, time.Second, instances+web.instance("new"))
+	c.configure(t, time.Second, instances+web.instance("new"))
 	reloaded := time.Now()
 	c.Reload()
 	s.awaitSome(canConnect + `{tcpcheck_instance="new"}`)
@@ -137,13 +137,16 @@ func (s *server) alert(name string) promv1.Alert {
 	return alerts[0]
 }
 
-// An instance that a reload leaves out is gone, which may be a mistake.
+// An instance that a reload leaves out is gone at the next scrape, which may be a mistake.
 func TestInstanceGone(t *testing.T) {
 	web := newService(t, "127.0.0.1")
-	c := startCollector(t, web.instance("stays")+web.instance("goes"), "")
+	// It would be on the page for an hour.
+	c := startCollector(t, web.instance("stays")+web.instance("goes"), "exporters::prometheus::metric_expiration: 1h")
 	s := startServer(t, c)
-	s.awaitLines(canConnect, []model.LabelName{"tcpcheck_instance"}, "goes", "stays")
+	labels := []model.LabelName{"tcpcheck_instance"}
+	s.awaitLines(canConnect, labels, "goes", "stays")
 	c.reloadWith(t, web.instance("stays"))
+	s.awaitLines(canConnect, labels, "stays")
 	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckInstanceGone goes")
 	s.requireAnnotations()
 	c.reloadWith(t, web.instance("stays")+web.instance("goes"))

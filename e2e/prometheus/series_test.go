@@ -2,6 +2,7 @@ package prometheus
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -23,22 +24,11 @@ func TestJobAndInstance(t *testing.T) {
 	for _, test := range []struct {
 		name         string
 		replacements []string
-		labels       map[model.LabelName]model.LabelValue // of the one with a service
+		labels       model.Metric // of the one with a service
 	}{
-		{
-			name:   "as shipped",
-			labels: map[model.LabelName]model.LabelValue{"job": "tcpcheck", "service_name": "shop"},
-		},
-		{
-			name:         "without the relabelling",
-			replacements: []string{relabel, ""},
-			labels:       map[model.LabelName]model.LabelValue{"job": "tcpcheck", "exported_job": "shop", "service_name": "shop"},
-		},
-		{
-			name:         "honor_labels",
-			replacements: []string{"honor_labels: false", "honor_labels: true"},
-			labels:       map[model.LabelName]model.LabelValue{"job": "shop", "service_name": "shop"},
-		},
+		{"as shipped", nil, model.Metric{"job": "tcpcheck", "service_name": "shop"}},
+		{"without the relabelling", []string{relabel, ""}, model.Metric{"job": "tcpcheck", "exported_job": "shop", "service_name": "shop"}},
+		{"honor_labels", []string{"honor_labels: false", "honor_labels: true"}, model.Metric{"job": "shop", "service_name": "shop"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := startServer(t, c, test.replacements...)
@@ -50,9 +40,7 @@ func TestJobAndInstance(t *testing.T) {
 					"server_address": "127.0.0.1", "server_port": model.LabelValue(fmt.Sprint(web.port)),
 				}
 				if want["tcpcheck_instance"] == "with service" {
-					for name, value := range test.labels {
-						want[name] = value
-					}
+					maps.Copy(want, test.labels)
 				}
 				assert.Equal(t, want, sample.Metric)
 			}
@@ -71,19 +59,6 @@ func TestInstanceAttribute(t *testing.T) {
 	s := startServer(t, c)
 	s.awaitSome(canConnect)
 	assert.Equal(t, []string{c.page + " web web"}, linesOf(s.query(canConnect), []model.LabelName{"instance", "exported_instance", "tcpcheck_instance"}))
-}
-
-// A target that a reload of the configuration leaves out is gone at the next
-// scrape.
-func TestRemovedTarget(t *testing.T) {
-	web := newService(t, "127.0.0.1")
-	// It would be on the page for an hour.
-	c := startCollector(t, web.instance("stays")+web.instance("goes"), "exporters::prometheus::metric_expiration: 1h")
-	s := startServer(t, c)
-	labels := []model.LabelName{"tcpcheck_instance"}
-	s.awaitLines(canConnect, labels, "goes", "stays")
-	c.reloadWith(t, web.instance("stays"))
-	s.awaitLines(canConnect, labels, "stays")
 }
 
 // An address that a name has no longer is gone at the next scrape, however long

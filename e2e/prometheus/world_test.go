@@ -10,9 +10,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/api"
+	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
 
@@ -66,7 +70,7 @@ func startCollectorAt(t *testing.T, page, instances, different string) *collecto
 	t.Helper()
 	folder := t.TempDir()
 	c := &collector{page: page, own: harness.FreeAddress(t), file: filepath.Join(folder, "instances.yaml")}
-	c.configure(t, instances)
+	c.configure(t, 0, instances)
 	harness.Write(t, filepath.Join(folder, "example.yaml"), accelerated(t, "../../examples/prometheus.yaml"))
 	_, port, err := net.SplitHostPort(c.own)
 	require.NoError(t, err)
@@ -85,22 +89,16 @@ service: {telemetry: {metrics: {readers: [{pull: {exporter: {prometheus: {host: 
 	return c
 }
 
-// configure writes the instances that the collector gets when it is started or
-// reloaded.
-func (c *collector) configure(t *testing.T, instances string) {
-	t.Helper()
-	c.delayed(t, 0, instances)
-}
-
 // reloadWith lets a running collector go on with other instances.
 func (c *collector) reloadWith(t *testing.T, instances string) {
 	t.Helper()
-	c.configure(t, instances)
+	c.configure(t, 0, instances)
 	c.Reload()
 }
 
-// delayed is configure with a time until the first checks.
-func (c *collector) delayed(t *testing.T, delay time.Duration, instances string) {
+// configure writes the instances that the collector gets when it is started or
+// reloaded, and the time until their first checks.
+func (c *collector) configure(t *testing.T, delay time.Duration, instances string) {
 	t.Helper()
 	harness.Write(t, c.file, fmt.Sprintf("receivers: {tcpcheck: {initial_delay: %v, instances: [\n%s]}}\n", delay, instances))
 }
@@ -129,7 +127,7 @@ type world struct {
 // can be none.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	return &world{hosts: peers.New(t), dns: dnsserver.NewAt(t, "127.0.0.1:53")}
+	return &world{hosts: peers.New(t), dns: dnsserver.New(t, "127.0.0.1:53")}
 }
 
 // resolve gives names these addresses; without one they do not exist any more.
@@ -161,9 +159,7 @@ func newService(t *testing.T, addresses ...string) *service {
 			s.down(address)
 		}
 	})
-	for _, address := range addresses {
-		s.up(address)
-	}
+	s.up(addresses...)
 	return s
 }
 
@@ -176,18 +172,100 @@ func (s *service) instance(name string) string {
 func (s *service) up(addresses ...string) {
 	s.t.Helper()
 	for _, address := range addresses {
-		listener, err := peers.Accept(net.JoinHostPort(address, fmt.Sprint(s.port)))
-		require.NoError(s.t, err)
+		listener := peers.Accept(s.t, net.JoinHostPort(address, fmt.Sprint(s.port)))
 		s.port = netip.MustParseAddrPort(listener.Addr().String()).Port()
 		s.listeners[address] = listener
 	}
 }
 
-// down closes the port of addresses.
-func (s *service) down(addresses ...string) {
+// down closes the port of an address.
+func (s *service) down(address string) {
 	s.t.Helper()
-	for _, address := range addresses {
-		require.NoError(s.t, s.listeners[address].Close())
-		delete(s.listeners, address)
+	require.NoError(s.t, s.listeners[address].Close())
+	delete(s.listeners, address)
+}
+
+// lookBack is how long the server takes the last sample of a series for its
+// present value: its default of 5m, accelerated.
+const lookBack = 5 * time.Minute / scale
+
+// server is a running Prometheus server.
+type server struct {
+	t   *testing.T
+	api promv1.API
+}
+
+// startServer runs a server with the shipped configuration and rules, accelerated,
+// that scrapes the pages of a collector. Replacements are pairs of a text of the configuration and
+// what is to be in its place.
+func startServer(t *testing.T, c *collector, replacements ...string) *server {
+	t.Helper()
+	folder := t.TempDir()
+	config := accelerated(t, "../../prometheus/prometheus.yml")
+	replacements = append([]string{"localhost:9464", c.page, "localhost:9466", c.own}, replacements...)
+	for pair := range slices.Chunk(replacements, 2) {
+		require.Contains(t, config, pair[0])
+		config = strings.ReplaceAll(config, pair[0], pair[1])
 	}
+	harness.Write(t, filepath.Join(folder, "prometheus.yml"), config)
+	harness.Write(t, filepath.Join(folder, "tcpcheck.rules.yml"), accelerated(t, "../../prometheus/tcpcheck.rules.yml"))
+	address := harness.FreeAddress(t)
+	harness.Start(t, exec.Command(harness.Binary(t, "PROMETHEUS", "e2e-prometheus"),
+		"--config.file="+filepath.Join(folder, "prometheus.yml"),
+		"--storage.tsdb.path="+filepath.Join(folder, "data"),
+		"--web.listen-address="+address,
+		fmt.Sprintf("--query.lookback-delta=%v", lookBack),
+	), "Server is ready to receive web requests")
+	client, err := api.NewClient(api.Config{Address: "http://" + address})
+	require.NoError(t, err)
+	return &server{t: t, api: promv1.NewAPI(client)}
+}
+
+// query returns what the server answers now.
+func (s *server) query(expression string) model.Vector {
+	s.t.Helper()
+	answer, _, err := s.api.Query(s.t.Context(), expression, time.Now())
+	require.NoError(s.t, err, expression)
+	require.IsType(s.t, model.Vector{}, answer, expression)
+	return answer.(model.Vector)
+}
+
+// await asks until the answer is what is wanted.
+func (s *server) await(expression string, wanted func(model.Vector) bool) {
+	s.t.Helper()
+	var answer model.Vector
+	require.Eventually(s.t, func() bool {
+		answer = s.query(expression)
+		return wanted(answer)
+	}, harness.Patience, 100*time.Millisecond, "%s is\n%s", expression, &answer)
+}
+
+// awaitSome asks until there is an answer.
+func (s *server) awaitSome(expression string) {
+	s.t.Helper()
+	s.await(expression, func(answer model.Vector) bool { return len(answer) > 0 })
+}
+
+// awaitLines asks until the answer, a line with the values of some labels for
+// each sample, is this.
+func (s *server) awaitLines(expression string, labels []model.LabelName, lines ...string) {
+	s.t.Helper()
+	slices.Sort(lines)
+	s.await(expression, func(answer model.Vector) bool { return slices.Equal(linesOf(answer, labels), lines) })
+}
+
+// linesOf returns a line with the values of some labels for each sample, sorted.
+func linesOf(answer model.Vector, labels []model.LabelName) []string {
+	var lines []string
+	for _, sample := range answer {
+		var values []string
+		for _, label := range labels {
+			if value, ok := sample.Metric[label]; ok {
+				values = append(values, string(value))
+			}
+		}
+		lines = append(lines, strings.Join(values, " "))
+	}
+	slices.Sort(lines)
+	return lines
 }

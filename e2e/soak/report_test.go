@@ -1,5 +1,3 @@
-//go:build linux
-
 package soak
 
 import (
@@ -115,8 +113,7 @@ func (r *report) markdown() string {
 	var b strings.Builder
 	b.WriteString("| | middle third | last third | change | allowed | flat | peak |\n| --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, v := range r.verdicts {
-		cells := v.cells()
-		fmt.Fprintf(&b, "| %s |\n", strings.Join(cells[:], " | "))
+		b.WriteString(v.row())
 	}
 	b.WriteString("\n| | |\n| --- | --- |\n")
 	for _, fact := range r.facts() {
@@ -125,21 +122,15 @@ func (r *report) markdown() string {
 	return b.String()
 }
 
-// cells are a verdict as text: the name, the median of the middle and of the last
-// third, the change, what is allowed, whether it is flat, and the peak.
-func (v verdict) cells() [7]string {
-	name := v.figure.name
-	precision := 0
+// row is a verdict as text: the name, the median of the middle and of the last third, the
+// change, what is allowed, whether it is flat, and the peak.
+func (v verdict) row() string {
+	name, format := v.figure.name, "| %s | %.0f | %.0f | %+.0f | %.0f | %s | %.0f |\n"
 	if v.figure.unit != "" {
-		name += ", " + v.figure.unit
-		precision = 1
+		name, format = name+", "+v.figure.unit, strings.ReplaceAll(format, "0f", "1f")
 	}
-	number := func(value float64) string { return fmt.Sprintf("%.*f", precision, value) }
-	flat := "no"
-	if v.flat {
-		flat = "yes"
-	}
-	return [7]string{name, number(v.middle), number(v.last), fmt.Sprintf("%+.*f", precision, v.last-v.middle), number(v.allowed), flat, number(v.peak)}
+	flat := map[bool]string{true: "yes", false: "no"}[v.flat]
+	return fmt.Sprintf(format, name, v.middle, v.last, v.last-v.middle, v.allowed, flat, v.peak)
 }
 
 // duration writes a time in minutes where it is whole ones, and else in seconds.

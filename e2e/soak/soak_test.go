@@ -1,5 +1,3 @@
-//go:build linux
-
 // Package soak runs a collector for minutes while everything around it changes, and
 // tests whether what it uses stays flat and what it reports stays right.
 //
@@ -14,7 +12,6 @@ import (
 	"flag"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -238,9 +235,6 @@ func (r *run) startCollector() {
 	r.collector = harness.Start(r.t, command, harness.CollectorReady)
 }
 
-// cut ends the sink: from then on, the exporter is refused.
-func (r *run) cut() { r.sink.Close() }
-
 // restore has the sink take metrics.
 func (r *run) restore() {
 	listener, err := net.Listen("tcp4", sinkAddress)
@@ -248,8 +242,8 @@ func (r *run) restore() {
 	r.sink = harness.StartSink(r.t, listener, func(metrics pmetric.Metrics) {
 		r.delivered.Add(int64(metrics.DataPointCount()))
 		for _, point := range harness.Points(metrics, "network.tcp.can_connect") {
-			address, _ := netip.ParseAddr(harness.Text(point.Attributes(), "network.peer.address")) // invalid without one
-			r.otlp.history.add(point.Timestamp().AsTime(), result{harness.Text(point.Attributes(), "tcpcheck.instance"), address}, point.IntValue() == 1)
+			instance, address := harness.Text(point.Attributes(), "tcpcheck.instance"), harness.Text(point.Attributes(), "network.peer.address")
+			r.otlp.history.add(point.Timestamp().AsTime(), instance, address, point.IntValue() == 1)
 		}
 	})
 }
@@ -261,7 +255,7 @@ func (r *run) steps() {
 		do func()
 	}
 	steps := []step{
-		{r.plan.cut, func() { r.say("The OTLP exporter is cut off."); r.cut() }},
+		{r.plan.cut, func() { r.say("The OTLP exporter is cut off."); r.sink.Close() }},
 		{r.plan.restore, func() { r.say("The OTLP exporter has its peer back."); r.restore() }},
 		{r.plan.duration, func() { r.say("The changes stop.") }},
 	}
@@ -309,7 +303,7 @@ func (r *run) compare() {
 			found = w.history.between(stopped, time.Now())
 			return len(found) > 2 // and the second one is complete
 		}, harness.Patience, 100*time.Millisecond)
-		w.last = compare(r.world.configured(r.number), w.history.at(found[1]))
+		w.last = w.history.compare(found[1], r.world.configured(r.number))
 	}
 }
 

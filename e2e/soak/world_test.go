@@ -1,5 +1,3 @@
-//go:build linux
-
 package soak
 
 import (
@@ -82,7 +80,7 @@ type world struct {
 // newWorld returns a world, each target in a state that it could be in after many
 // changes.
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, random: rand.New(rand.NewPCG(1, 2)), dns: dnsserver.NewAt(t, "127.0.0.1:53")}
+	w := &world{t: t, random: rand.New(rand.NewPCG(1, 2)), dns: dnsserver.New(t, "127.0.0.1:53")}
 	t.Cleanup(func() {
 		for _, target := range w.targets {
 			for _, p := range target.peers {
@@ -145,13 +143,9 @@ func (w *world) become(p *peer, s state) {
 	p.close, p.state = nil, s
 	switch s {
 	case listening:
-		listener, err := peers.Accept(p.addr.String())
-		require.NoError(w.t, err)
-		p.close = listener.Close
+		p.close = peers.Accept(w.t, p.addr.String()).Close
 	case silent:
-		_, closeIt, err := peers.KeepSilent(p.addr)
-		require.NoError(w.t, err)
-		p.close = closeIt
+		_, p.close = peers.KeepSilent(w.t, p.addr)
 	case refusing:
 	}
 }
@@ -207,26 +201,20 @@ func (w *world) configured(number int) []*target {
 // truth returns what a check of the target has to find now: for each address
 // that is to be checked, whether it connects.
 func (t *target) truth() map[netip.Addr]bool {
-	found := make(map[netip.Addr]bool)
-	if t.host == "" {
-		found[t.peers[0].addr.Addr()] = t.peers[0].state == listening
-		return found
+	connects := make(map[netip.Addr]bool)
+	for _, p := range t.peers {
+		connects[p.addr.Addr()] = p.state == listening
 	}
+	if t.host == "" {
+		return connects
+	}
+	found := make(map[netip.Addr]bool)
 	checked := make(map[bool]bool) // by whether it is IPv4
 	for _, addr := range t.addresses {
 		if t.multiple || !checked[addr.Is4()] {
 			checked[addr.Is4()] = true
-			found[addr] = t.stateOf(addr) == listening
+			found[addr] = connects[addr]
 		}
 	}
 	return found
-}
-
-func (t *target) stateOf(addr netip.Addr) state {
-	for _, p := range t.peers {
-		if p.addr.Addr() == addr {
-			return p.state
-		}
-	}
-	return refusing
 }

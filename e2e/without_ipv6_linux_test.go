@@ -29,6 +29,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// denied returns a command that the kernel denies IPv6 sockets.
+func denied(errno syscall.Errno, command ...string) *exec.Cmd {
+	self := exec.Command("/proc/self/exe", command...)
+	self.Env = append(os.Environ(), fmt.Sprintf("%s=%d", denyIPv6, errno))
+	return self
+}
+
 // deniedExec executes a command that the kernel denies IPv6 sockets, by
 // seccomp(2). It returns only if that fails.
 func deniedExec(errno syscall.Errno, command []string) error {
@@ -78,14 +85,45 @@ instances:
   - {name: IPv4, endpoint: "127.0.0.1:%[1]d"}
   - {name: IPv6, endpoint: "[::1]:%[1]d"}
 `, up.Port()))
-			command := exec.Command("/proc/self/exe", binary(t), "--config", config)
-			command.Env = append(os.Environ(), fmt.Sprintf("%s=%d", denyIPv6, test.errno))
-			c := harness.Start(t, command, harness.CollectorReady)
-			assert.Equal(t, map[string]float64{
-				fmt.Sprintf("{network_peer_address=127.0.0.1 network_type=ipv4 server_address=127.0.0.1 server_port=%d tcpcheck_instance=IPv4}", up.Port()): 1,
-			}, page.awaitCheck(t).Values(canConnect))
+			c := harness.Start(t, denied(test.errno, binary(t), "--config", config), harness.CollectorReady)
+			assert.Equal(t, map[string]float64{series("IPv4", "127.0.0.1", "ipv4", "127.0.0.1", up.Port()): 1}, page.awaitCheck(t).Values(canConnect))
 			c.Await("Error scraping metrics", "a fault of this machine, and not of its targets, left addresses unchecked (1): "+test.reason)
 			assert.NotContains(t, c.Output(), "cannot connect")
+		})
+	}
+}
+
+// On a machine without IPv6 the quickstart says so in a sentence, whether IPv6 is
+// disabled, as in many containers, or missing from the kernel, which says so here.
+func TestQuickstartWithoutIPv6(t *testing.T) {
+	arguments := quickstart(t).Args
+	for _, test := range []struct {
+		name    string
+		command func(t *testing.T) *exec.Cmd
+		reason  string
+	}{
+		{
+			name: "disabled",
+			command: func(t *testing.T) *exec.Cmd {
+				script := `echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6 && exec "$@"`
+				return harness.NewMachine(t).Command(append([]string{"sh", "-c", script, "sh"}, arguments...)...)
+			},
+			reason: "this machine has no ipv6 address from which it could reach them",
+		},
+		{
+			// In a kernel without IPv6 there is no address either.
+			name:    "missing",
+			command: func(*testing.T) *exec.Cmd { return denied(syscall.EAFNOSUPPORT, arguments...) },
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := startQuickstart(t, test.command(t))
+			c.Await("a fault of this machine, and not of its targets, left addresses unchecked (3): " + test.reason)
+			for _, line := range []string{"v4 only,network.type=ipv4} 1", "both,network.type=ipv4} 1", "closed,network.type=ipv4} 0"} {
+				c.Await("network.tcp.can_connect{tcpcheck.instance=" + line)
+			}
+			assert.NotContains(t, c.Output(), "network.type=ipv6")
+			assert.NotRegexp(t, `goroutine|\.go:\d+\n`, c.Output(), "a stack trace")
 		})
 	}
 }

@@ -13,17 +13,22 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
+	"testing"
 	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // Accept returns a listener at a TCP address whose connections are accepted and closed,
 // until it is closed itself.
-func Accept(address string) (net.Listener, error) {
+func Accept(t testing.TB, address string) net.Listener {
+	t.Helper()
 	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, err
-	}
+	require.NoError(t, err)
 	go func() {
 		for {
 			conn, err := listener.Accept()
@@ -33,47 +38,39 @@ func Accept(address string) (net.Listener, error) {
 			_ = conn.Close()
 		}
 	}()
-	return listener, nil
+	return listener
 }
 
 // Server is a process that accepts and closes connections to all of 127.0.0.0/8,
 // on one port.
 type Server struct {
-	process  *exec.Cmd
+	t        testing.TB
 	port     uint16
 	requests io.Writer
 	answers  *bufio.Reader
 }
 
 // StartServer executes this program anew with arguments that make it call Serve, or
-// ServeHosts, and returns once it listens.
-func StartServer(arguments ...string) (*Server, error) {
+// ServeHosts, and returns once it listens. It ends with the test.
+func StartServer(t testing.TB, arguments ...string) *Server {
+	t.Helper()
 	process := exec.Command("/proc/self/exe", arguments...)
 	process.Stderr = os.Stderr
 	output, err := process.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
+	require.NoError(t, err)
 	requests, err := process.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := process.Start(); err != nil {
-		return nil, err
-	}
-	s := &Server{process: process, requests: requests, answers: bufio.NewReader(output)}
-	line, err := s.answers.ReadString('\n')
-	if err != nil {
-		s.Stop()
-		return nil, fmt.Errorf("the server ended: %w", err)
-	}
-	address, err := netip.ParseAddrPort(line[:len(line)-1])
-	if err != nil {
-		s.Stop()
-		return nil, err
-	}
-	s.port = address.Port()
-	return s, nil
+	require.NoError(t, err)
+	require.NoError(t, process.Start())
+	t.Cleanup(func() {
+		_ = process.Process.Kill()
+		_ = process.Wait()
+	})
+	answers := bufio.NewReader(output)
+	line, err := answers.ReadString('\n')
+	require.NoError(t, err, "the server ended")
+	address, err := netip.ParseAddrPort(strings.TrimSpace(line))
+	require.NoError(t, err)
+	return &Server{t: t, port: address.Port(), requests: requests, answers: answers}
 }
 
 // Targets returns n distinct addresses of the server, at most 16 million.
@@ -90,18 +87,13 @@ func Targets(n int, port uint16) []netip.AddrPort {
 
 // Accepted returns when the server last accepted a connection, by the address that
 // was dialled, of those since the last call.
-func (s *Server) Accepted() (map[netip.Addr]time.Time, error) {
-	if _, err := fmt.Fprintln(s.requests); err != nil {
-		return nil, err
-	}
+func (s *Server) Accepted() map[netip.Addr]time.Time {
+	s.t.Helper()
+	_, err := fmt.Fprintln(s.requests)
+	require.NoError(s.t, err)
 	var accepted map[netip.Addr]time.Time
-	return accepted, gob.NewDecoder(s.answers).Decode(&accepted)
-}
-
-// Stop ends the process.
-func (s *Server) Stop() {
-	_ = s.process.Process.Kill()
-	_ = s.process.Wait()
+	require.NoError(s.t, gob.NewDecoder(s.answers).Decode(&accepted))
+	return accepted
 }
 
 // Serve accepts and closes connections to an IPv4 address until the process is
@@ -116,7 +108,7 @@ func Serve(address string) error {
 		return err
 	}
 	fmt.Println(listener.Addr())
-	var l log
+	l := log{accepted: make(map[netip.Addr]time.Time)}
 	go l.answer()
 	for {
 		conn, err := listener.Accept()
@@ -140,9 +132,6 @@ func (l *log) add(local net.Addr) {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.accepted == nil {
-		l.accepted = make(map[netip.Addr]time.Time)
-	}
 	l.accepted[local.(*net.TCPAddr).AddrPort().Addr().Unmap()] = now
 }
 
@@ -152,8 +141,32 @@ func (l *log) answer() {
 	for requests.Scan() {
 		l.mu.Lock()
 		accepted := l.accepted
-		l.accepted = nil
+		l.accepted = make(map[netip.Addr]time.Time)
 		l.mu.Unlock()
 		_ = gob.NewEncoder(os.Stdout).Encode(accepted) // to a measuring process that may be gone
 	}
+}
+
+// fillPatience bounds the wait for a connection that is made at once, if it is
+// made at all.
+const fillPatience = 100 * time.Millisecond
+
+// KeepSilent listens at an address, of which the port may be 0, with a queue for one
+// connection (listen(2), backlog 0), and fills that: the kernel then drops all SYNs.
+// It returns the address that it really has, and a function that ends that.
+func KeepSilent(t testing.TB, addr netip.AddrPort) (netip.AddrPort, func() error) {
+	t.Helper()
+	listener, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(addr))
+	require.NoError(t, err)
+	raw, err := listener.SyscallConn()
+	require.NoError(t, err)
+	require.NoError(t, raw.Control(func(fd uintptr) { assert.NoError(t, unix.Listen(int(fd), 0)) }))
+	addr = netip.AddrPortFrom(addr.Addr(), listener.Addr().(*net.TCPAddr).AddrPort().Port())
+	filler, err := net.DialTimeout("tcp", addr.String(), fillPatience)
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return addr, listener.Close // the connection of whoever checks it has filled the queue
+	}
+	require.NoError(t, err)
+	return addr, func() error { return errors.Join(listener.Close(), filler.Close()) }
 }
