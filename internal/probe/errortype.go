@@ -89,7 +89,7 @@ func (e *dialError) Unwrap() error { return e.err }
 // Is reports that the attempt had no answer until its timeout also where that is this
 // machine's own doing.
 func (e *dialError) Is(target error) bool {
-	return e.local && target == os.ErrDeadlineExceeded //nolint:errorlint // errors.Is asks for this
+	return e.local && target == os.ErrDeadlineExceeded
 }
 
 // isLocalFault reports whether a connection attempt failed for a want of this

@@ -19,7 +19,7 @@ import (
 func (o *Options) Decode(conf *confmap.Conf, into any) {
 	o.undecoded, o.schema = Problems{}, schemaOf(reflect.TypeOf(into).Elem())
 	decode(conf, into, o.schema, &o.undecoded, "")
-	o.List.keepWhole(conf.Get("instances"))
+	o.keepWhole(conf.Get("instances"))
 	o.readFile()
 }
 
