@@ -20,6 +20,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
+
+	"example.com/tcpcheckreceiver/internal/report/reporttest"
 )
 
 // Sink takes metrics by OTLP over HTTP.
@@ -82,7 +84,7 @@ func Points(metrics pmetric.Metrics, name string) iter.Seq2[pcommon.Map, pmetric
 					if metric.Name() != name {
 						continue
 					}
-					for _, point := range numbersOf(metric).All() {
+					for _, point := range reporttest.Points(metric).All() {
 						if !point.Flags().NoRecordedValue() && !yield(resource.Resource().Attributes(), point) {
 							return
 						}
@@ -91,13 +93,6 @@ func Points(metrics pmetric.Metrics, name string) iter.Seq2[pcommon.Map, pmetric
 			}
 		}
 	}
-}
-
-func numbersOf(metric pmetric.Metric) pmetric.NumberDataPointSlice {
-	if metric.Type() == pmetric.MetricTypeSum {
-		return metric.Sum().DataPoints()
-	}
-	return metric.Gauge().DataPoints()
 }
 
 // Text returns the value of an attribute, or an empty text if there is none.

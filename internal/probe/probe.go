@@ -74,8 +74,10 @@ func (p *Probe) Check(ctx context.Context, now time.Time, host HostAddresses, ha
 	}
 	p.explain(host)
 	p.names.observe(p.results)
-	clear(p.dials[min(len(p.results), len(p.dials)):]) // of addresses that are gone
-	p.dials = p.dials[:min(len(p.results), len(p.dials))]
+	if n := len(p.results); n < len(p.dials) { // the rest is of addresses that are gone
+		clear(p.dials[n:])
+		p.dials = p.dials[:n]
+	}
 	report.Results, p.results = p.results, nil
 	return report
 }

@@ -38,14 +38,6 @@ func checked(name string, address netip.AddrPort) check.Target {
 	return t
 }
 
-// defaultMetrics are the metrics with the receiver's default strategies.
-func defaultMetrics() metadata.MetricsBuilderConfig {
-	config := metadata.NewDefaultMetricsBuilderConfig()
-	config.Metrics.NetworkTCPCanConnect.AggregationStrategy = metadata.AggregationStrategyMin
-	config.Metrics.NetworkTCPResponseTime.AggregationStrategy = metadata.AggregationStrategyMax
-	return config
-}
-
 func groupOf(config metadata.MetricsBuilderConfig, targets ...check.Target) *group {
 	set := receivertest.NewNopSettings(metadata.Type)
 	return newGroup(context.Background(), set, config, targets, nil, report.NewMachine(set.Logger, probe.ReadConntrack))
@@ -179,7 +171,7 @@ func TestCollect(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			config := defaultMetrics()
+			config := reporttest.DefaultMetrics()
 			if test.config != nil {
 				test.config(&config.Metrics)
 			}
@@ -189,7 +181,7 @@ func TestCollect(t *testing.T) {
 }
 
 func TestErrorsAreCumulative(t *testing.T) {
-	g := groupOf(defaultMetrics(), checked("web", testnet.ClosedPort(t, "127.0.0.1")))
+	g := groupOf(reporttest.DefaultMetrics(), checked("web", testnet.ClosedPort(t, "127.0.0.1")))
 	for n := range int64(3) {
 		for _, metric := range collect(t, g).ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
 			if metric.Name() != "tcpcheck.errors" {
@@ -205,7 +197,7 @@ func TestErrorsAreCumulative(t *testing.T) {
 // A series keeps its attributes while the target goes up, down and up.
 func TestSeriesKeepTheirAttributes(t *testing.T) {
 	closed := testnet.ClosedPort(t, "127.0.0.1")
-	g := groupOf(defaultMetrics(), checked("web", closed))
+	g := groupOf(reporttest.DefaultMetrics(), checked("web", closed))
 	series := func() (text string, value int64) {
 		for _, metric := range collect(t, g).ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
 			if metric.Name() == metadata.MetricsInfo.NetworkTCPCanConnect.Name {
@@ -230,7 +222,7 @@ func TestSeriesKeepTheirAttributes(t *testing.T) {
 }
 
 func TestPointsShareATimestamp(t *testing.T) {
-	metrics := collect(t, groupOf(defaultMetrics(),
+	metrics := collect(t, groupOf(reporttest.DefaultMetrics(),
 		checked("a", testnet.Listen(t, "tcp4", "127.0.0.1:0")), checked("b", testnet.ClosedPort(t, "::1"))))
 	timestamps := map[string]bool{}
 	for _, metric := range metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
@@ -246,7 +238,7 @@ func TestResponseTimeEnds(t *testing.T) {
 	closed := testnet.ClosedPort(t, "127.0.0.1")
 	a := checked("a", closed)
 	a.Labels.CollectResponseTime = true
-	g := groupOf(defaultMetrics(), a)
+	g := groupOf(reporttest.DefaultMetrics(), a)
 	ofResponseTime := func() []string {
 		return slices.DeleteFunc(reporttest.Lines(t, collect(t, g)), func(line string) bool { return !strings.Contains(line, "response_time") })
 	}
@@ -266,7 +258,7 @@ func TestResponseTimeEnds(t *testing.T) {
 // What this machine was unable to check is no point and a partial scrape error.
 func TestLocalFault(t *testing.T) {
 	up := testnet.Listen(t, "tcp4", "127.0.0.1:0")
-	g := groupOf(defaultMetrics(), checked("a", netip.MustParseAddrPort("[fe80::1%nosuchif]:80")), checked("b", up))
+	g := groupOf(reporttest.DefaultMetrics(), checked("a", netip.MustParseAddrPort("[fe80::1%nosuchif]:80")), checked("b", up))
 	metrics, err := g.collect(context.Background())
 	assert.Equal(t, []string{
 		fmt.Sprintf("{} can_connect{network.peer.address=127.0.0.1 network.type=ipv4 server.address=127.0.0.1 server.port=%d tcpcheck.instance=b} 1", up.Port()),
@@ -282,7 +274,7 @@ func TestLateCollection(t *testing.T) {
 	silent.Timeout, silent.Interval = 20*time.Millisecond, time.Millisecond
 	set := receivertest.NewNopSettings(metadata.Type)
 	set.Logger = zap.New(core)
-	g := newGroup(context.Background(), set, defaultMetrics(), []check.Target{silent}, nil, report.NewMachine(zap.NewNop(), probe.ReadConntrack))
+	g := newGroup(context.Background(), set, reporttest.DefaultMetrics(), []check.Target{silent}, nil, report.NewMachine(zap.NewNop(), probe.ReadConntrack))
 	collect := func() {
 		_, err := g.collect(context.Background())
 		require.NoError(t, err)
@@ -310,7 +302,7 @@ func TestCollectManySilent(t *testing.T) {
 	for _, ended := range []bool{false, true} {
 		core, logs := observer.New(zapcore.DebugLevel)
 		set := receivertest.NewNopSettings(metadata.Type)
-		g := newGroup(context.Background(), set, defaultMetrics(), targets, nil, report.NewMachine(zap.New(core), probe.ReadConntrack))
+		g := newGroup(context.Background(), set, reporttest.DefaultMetrics(), targets, nil, report.NewMachine(zap.New(core), probe.ReadConntrack))
 		ctx, cancel := context.WithCancel(context.Background())
 		if ended {
 			cancel()
@@ -334,7 +326,7 @@ func TestCollectManySilent(t *testing.T) {
 func TestCollectEnded(t *testing.T) {
 	running, cancel := context.WithCancel(context.Background())
 	silent := checked("silent", testnet.BlackHole(t))
-	g := newGroup(running, receivertest.NewNopSettings(metadata.Type), defaultMetrics(), []check.Target{silent}, nil, report.NewMachine(zap.NewNop(), probe.ReadConntrack))
+	g := newGroup(running, receivertest.NewNopSettings(metadata.Type), reporttest.DefaultMetrics(), []check.Target{silent}, nil, report.NewMachine(zap.NewNop(), probe.ReadConntrack))
 	collecting := make(chan error)
 	go func() {
 		metrics, err := g.collect(context.Background())

@@ -159,7 +159,12 @@ func (r *metricsReceiver) Shutdown(ctx context.Context) error {
 		case err := <-stopped:
 			errs = errors.Join(errs, err)
 		case <-ctx.Done():
-			return ctx.Err()
+			select {
+			case err := <-stopped: // at the same time
+				errs = errors.Join(errs, err)
+			default:
+				return ctx.Err()
+			}
 		}
 	}
 	return errs

@@ -66,7 +66,7 @@ func (l *Log) write(c *state.Change, results []check.Result) {
 	name := l.name(c.Endpoint)
 	switch c.Kind {
 	case state.WentDown, state.ReasonChanged:
-		l.writeDown(c, results)
+		l.writeDown(name, c, results)
 	case state.CameUp:
 		// The hint is for the other family, if that is still down.
 		l.info(c.Endpoint, "connected again to "+name, zap.Time("down_since", c.Since), hintField(results, nil))
@@ -96,9 +96,9 @@ func (l *Log) write(c *state.Change, results []check.Result) {
 	}
 }
 
-// writeDown logs that an endpoint is down, with the reason for which it was down before,
+// writeDown logs that an endpoint of this name is down, with the reason for which it was down before,
 // if that is another one, and since when it had been up or down.
-func (l *Log) writeDown(c *state.Change, results []check.Result) {
+func (l *Log) writeDown(name string, c *state.Change, results []check.Result) {
 	why := c.Result.ErrorType.Words()
 	if c.Result.ErrorType == check.Other {
 		why = rootCause(c.Result.Err).Error()
@@ -111,7 +111,7 @@ func (l *Log) writeDown(c *state.Change, results []check.Result) {
 	case !c.Since.IsZero():
 		since = zap.Time("up_since", c.Since)
 	}
-	l.warn(c.Endpoint, "cannot connect to "+l.name(c.Endpoint)+": "+why,
+	l.warn(c.Endpoint, "cannot connect to "+name+": "+why,
 		zap.String("error.type", string(c.Result.ErrorType)), zap.Error(c.Result.Err), since, hintField(results, c.Result))
 }
 

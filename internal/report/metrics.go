@@ -104,10 +104,10 @@ type identity struct {
 
 // put puts the attributes of a point of a target onto it, without those that have no
 // value, and then the target's tags.
-func (m *metric) put(attributes pcommon.Map, t *check.Target, l identity) {
+func (m *metric) put(attributes pcommon.Map, t *check.Target, id identity) {
 	attributes.EnsureCapacity(len(m.attributes) + len(t.Labels.Tags))
 	for _, name := range m.attributes {
-		if text, number := m.attribute(name, t, l); number != 0 {
+		if text, number := m.attribute(name, t, id); number != 0 {
 			attributes.PutInt(name, number)
 		} else if text != "" {
 			attributes.PutStr(name, text)
@@ -119,7 +119,7 @@ func (m *metric) put(attributes pcommon.Map, t *check.Target, l identity) {
 }
 
 // attribute returns the value of an attribute: a text, or a number that is not 0.
-func (m *metric) attribute(name string, t *check.Target, l identity) (text string, number int64) {
+func (m *metric) attribute(name string, t *check.Target, id identity) (text string, number int64) {
 	switch name {
 	case "tcpcheck.instance":
 		text = t.Labels.Name
@@ -135,27 +135,27 @@ func (m *metric) attribute(name string, t *check.Target, l identity) (text strin
 	case "url":
 		text = t.HostPort()
 	case "network.type":
-		text = l.family.String()
+		text = id.family.String()
 	case "network.peer.address", "address":
-		text = l.address
+		text = id.address
 	case "error.type":
-		text = string(l.errorType)
+		text = string(id.errorType)
 	}
 	return text, number
 }
 
 // visible returns an identity without what no attribute shows.
-func (m *metric) visible(l identity) identity {
+func (m *metric) visible(id identity) identity {
 	if !m.shows.family {
-		l.family = 0
+		id.family = 0
 	}
 	if !m.shows.address {
-		l.address = ""
+		id.address = ""
 	}
 	if !m.shows.errorType {
-		l.errorType = ""
+		id.errorType = ""
 	}
-	return l
+	return id
 }
 
 func (m *metric) has(attribute string) bool { return slices.Contains(m.attributes, attribute) }

@@ -82,14 +82,14 @@ func (s *Series) count(r *check.Report) {
 
 // identity returns that of a result.
 func (s *Series) identity(r *check.Result) identity {
-	l := identity{family: r.Family}
+	id := identity{family: r.Family}
 	if r.Address.IsValid() {
 		if s.address.address != r.Address {
 			s.address = addressText{r.Address, r.Address.String()}
 		}
-		l.address = s.address.text
+		id.address = s.address.text
 	}
-	return l
+	return id
 }
 
 // Add adds the points of a report to a batch; s is that of its target. A series that had
@@ -131,15 +131,15 @@ type value struct {
 }
 
 // emit takes a value. Values that no attribute tells apart become one.
-func (w *writer) emit(l identity, number float64) {
-	l = w.metric.visible(l)
+func (w *writer) emit(id identity, number float64) {
+	id = w.metric.visible(id)
 	for i := range w.values {
-		if v := &w.values[i]; v.identity == l {
+		if v := &w.values[i]; v.identity == id {
 			v.number, v.count = w.metric.aggregate(v.number, number), v.count+1
 			return
 		}
 	}
-	w.values = append(w.values, value{l, number, 1})
+	w.values = append(w.values, value{id, number, 1})
 }
 
 // write writes the points of the values, of metric i; complete says that all is known of
@@ -165,7 +165,7 @@ func (w *writer) write(i int, complete bool) {
 // endGone ends the live series that have no value, and returns those that are live now. If
 // not all is known of the target, none ends.
 func (w *writer) endGone(i int, live []identity, complete bool) []identity {
-	same := func(v value, l identity) bool { return v.identity == l }
+	same := func(v value, id identity) bool { return v.identity == id }
 	if slices.EqualFunc(w.values, live, same) {
 		return live
 	}
@@ -173,24 +173,24 @@ func (w *writer) endGone(i int, live []identity, complete bool) []identity {
 	for _, v := range w.values {
 		now = append(now, v.identity)
 	}
-	for _, l := range live {
+	for _, id := range live {
 		switch {
-		case slices.ContainsFunc(w.values, func(v value) bool { return v.identity == l }):
+		case slices.ContainsFunc(w.values, func(v value) bool { return v.identity == id }):
 		case complete:
-			w.append(w.resource.stale(i), l).SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
+			w.append(w.resource.stale(i), id).SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
 		default:
-			now = append(now, l)
+			now = append(now, id)
 		}
 	}
 	return now
 }
 
 // append appends a point without a value.
-func (w *writer) append(points pmetric.NumberDataPointSlice, l identity) pmetric.NumberDataPoint {
+func (w *writer) append(points pmetric.NumberDataPointSlice, id identity) pmetric.NumberDataPoint {
 	point := points.AppendEmpty()
 	point.SetStartTimestamp(w.start)
 	point.SetTimestamp(w.time)
-	w.metric.put(point.Attributes(), w.series.target, l)
+	w.metric.put(point.Attributes(), w.series.target, id)
 	return point
 }
 
@@ -207,8 +207,11 @@ func emitCanConnect(w *writer, s *Series, r *check.Report) {
 }
 
 func emitResponseTime(w *writer, s *Series, r *check.Report) {
+	if !s.target.Labels.CollectResponseTime {
+		return
+	}
 	for i := range r.Results {
-		if result := &r.Results[i]; result.Status == check.Up && s.target.Labels.CollectResponseTime {
+		if result := &r.Results[i]; result.Status == check.Up {
 			w.emit(s.identity(result), result.HandshakeTime.Seconds())
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"example.com/tcpcheckreceiver/internal/check"
 	"example.com/tcpcheckreceiver/internal/metadata"
+	"example.com/tcpcheckreceiver/internal/report/reporttest"
 )
 
 // BenchmarkPoints makes the points of 10,000 reports. Its time per operation, divided by
@@ -30,7 +31,7 @@ func BenchmarkPoints(b *testing.B) {
 	for name, reports := range map[string][]check.Report{"up": up, "refused": refused} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
-			p := NewPoints(receivertest.NewNopSettings(metadata.Type), defaultMetrics())
+			p := NewPoints(receivertest.NewNopSettings(metadata.Type), reporttest.DefaultMetrics())
 			series := make([]*Series, n)
 			for i := range series {
 				series[i] = p.NewSeries(&targets[i])

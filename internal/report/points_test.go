@@ -21,14 +21,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// defaultMetrics are the metrics with the receiver's default strategies.
-func defaultMetrics() metadata.MetricsBuilderConfig {
-	config := metadata.NewDefaultMetricsBuilderConfig()
-	config.Metrics.NetworkTCPCanConnect.AggregationStrategy = metadata.AggregationStrategyMin
-	config.Metrics.NetworkTCPResponseTime.AggregationStrategy = metadata.AggregationStrategyMax
-	return config
-}
-
 // pointsOfOne returns what makes lines of the points of each report on one target.
 func pointsOfOne(t *testing.T, config metadata.MetricsBuilderConfig) func(check.Report) []string {
 	p := NewPoints(receivertest.NewNopSettings(metadata.Type), config)
@@ -51,7 +43,7 @@ func TestNoPoints(t *testing.T) {
 	} {
 		*enabled = false
 	}
-	filtered := defaultMetrics()
+	filtered := reporttest.DefaultMetrics()
 	filtered.ResourceAttributes.ServiceName.MetricsExclude = []filter.Config{{Strict: "s"}}
 	for name, config := range map[string]metadata.MetricsBuilderConfig{"no metric": disabled, "the resource is filtered": filtered} {
 		t.Run(name, func(t *testing.T) {
@@ -103,7 +95,7 @@ func TestUnwantedMetrics(t *testing.T) {
 		{"up, and only the errors are wanted", check.Labels{CollectResponseTime: true, Metrics: errorsOnly}, up, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			p := NewPoints(receivertest.NewNopSettings(metadata.Type), defaultMetrics())
+			p := NewPoints(receivertest.NewNopSettings(metadata.Type), reporttest.DefaultMetrics())
 			target := &check.Target{Host: "h", Port: 1, Labels: test.labels}
 			b := p.NewBatch()
 			b.Add(p.NewSeries(target), &check.Report{Target: target, Results: []check.Result{test.result}})
@@ -119,7 +111,7 @@ func TestUnwantedMetrics(t *testing.T) {
 
 // A family that this machine lacks has a point of its own, which ends with it.
 func TestFamilyOmitted(t *testing.T) {
-	lines := pointsOfOne(t, defaultMetrics())
+	lines := pointsOfOne(t, reporttest.DefaultMetrics())
 	omitted := func(omissions ...check.Omission) []string {
 		return slices.DeleteFunc(lines(check.Report{Results: []check.Result{connected(v4)}, Omissions: omissions}), func(line string) bool { return !strings.Contains(line, "omitted") })
 	}
@@ -135,9 +127,9 @@ func TestFamilyOmitted(t *testing.T) {
 // A fault of this machine ends nothing, whatever attributes there are: an alert that
 // fires goes on. What has ended meanwhile ends afterwards.
 func TestLocalFaultEndsNothing(t *testing.T) {
-	merged := defaultMetrics()
+	merged := reporttest.DefaultMetrics()
 	merged.Metrics.NetworkTCPCanConnect.EnabledAttributes = nil
-	for name, config := range map[string]metadata.MetricsBuilderConfig{"by default": defaultMetrics(), "merged": merged} {
+	for name, config := range map[string]metadata.MetricsBuilderConfig{"by default": reporttest.DefaultMetrics(), "merged": merged} {
 		t.Run(name, func(t *testing.T) {
 			address := netip.MustParseAddr("192.0.2.1")
 			refused := check.Result{Family: check.IPv4, Address: address, Status: check.Down, Err: errors.New("refused"), ErrorType: check.ConnectionRefused}

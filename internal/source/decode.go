@@ -136,11 +136,9 @@ func eachDecodeError(place string, err error, found func(string, error)) {
 	}
 }
 
-var placeIndex = regexp.MustCompile(`\[(\d+)\]`)
-
 // valueAt returns what the user wrote at place, or nil if there is nothing.
 func valueAt(written any, place string) any {
-	for _, step := range strings.Split(placeIndex.ReplaceAllString(place, ".$1"), ".") {
+	for _, step := range placeStep.FindAllString(place, -1) {
 		switch v := written.(type) {
 		case map[string]any:
 			written = v[step]

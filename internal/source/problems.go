@@ -13,9 +13,9 @@ import (
 // Problems are what is wrong with a configuration: at most one for each place. The zero
 // value is none.
 type Problems struct {
-	found  []problem
-	places map[string]bool // those of found
-	around map[string]bool // and those around them
+	found []problem
+	// places has true for those of found, and false for the others around them.
+	places map[string]bool
 }
 
 type problem struct{ place, text string }
@@ -27,11 +27,11 @@ func (p *Problems) Add(place, format string, args ...any) {
 		return
 	}
 	if p.places == nil {
-		p.places, p.around = make(map[string]bool), make(map[string]bool)
+		p.places = make(map[string]bool)
 	}
 	p.places[place] = true
-	for outer := place; outer != ""; outer = outerPlace(outer) {
-		p.around[outer] = true
+	for outer := outerPlace(place); outer != ""; outer = outerPlace(outer) {
+		p.places[outer] = false // there is no problem at it, or has would have found that
 	}
 	p.found = append(p.found, problem{place, fmt.Sprintf(format, args...)})
 }
@@ -52,11 +52,14 @@ func (p *Problems) has(place string) bool {
 }
 
 // Within reports whether there is a problem at place or at one within it.
-func (p *Problems) Within(place string) bool { return p.around[place] }
+func (p *Problems) Within(place string) bool {
+	_, ok := p.places[place]
+	return ok
+}
 
 // clone returns a copy to which more problems may be added.
 func (p *Problems) clone() *Problems {
-	return &Problems{found: slices.Clone(p.found), places: maps.Clone(p.places), around: maps.Clone(p.around)}
+	return &Problems{found: slices.Clone(p.found), places: maps.Clone(p.places)}
 }
 
 // err returns an error that has a line for each problem, or nil without any: in the order

@@ -49,7 +49,7 @@ func (v *instanceValidator) checkTags() {
 // ownerOf returns what the Prometheus exporter makes a label of, if it is of the resource
 // of the instance or of the scope, and an empty text for another one.
 func (v *instanceValidator) ownerOf(label string) string {
-	hasService := v.instance.Service != "" || v.options.service() != ""
+	hasService := v.options.serviceOf(v.instance) != ""
 	switch {
 	case label == "otel_scope_name", label == "otel_scope_version", label == "otel_scope_schema_url":
 		return "a label of the Prometheus exporter"

@@ -51,7 +51,7 @@ func (o *Options) target(i *Instance) check.Target {
 		Labels: check.Labels{
 			Name:                i.Name,
 			CollectResponseTime: bool(i.CollectResponseTime),
-			Service:             cmp.Or(i.Service, o.service()),
+			Service:             o.serviceOf(i),
 			EmptyHostname:       bool(i.EmptyDefaultHostname),
 			Metrics:             check.Patterns{Include: compile(i.MetricPatterns.Include), Exclude: compile(i.MetricPatterns.Exclude)},
 		},
@@ -66,7 +66,10 @@ func (o *Options) target(i *Instance) check.Target {
 // Delay returns the time from the start to the first checks.
 func (o *Options) Delay() time.Duration { return o.InitialDelay.or(defaultInitialDelay) }
 
-func (o *Options) service() string { return cmp.Or(o.Service, o.InitConfig.Service) }
+// serviceOf returns the service of i, or an empty text if it has none.
+func (o *Options) serviceOf(i *Instance) string {
+	return cmp.Or(i.Service, o.Service, o.InitConfig.Service)
+}
 
 // interval returns the interval of i and the place where the user wrote it,
 // which is empty for the default.

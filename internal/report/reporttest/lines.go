@@ -1,4 +1,4 @@
-// Package reporttest shows data points as tests compare them.
+// Package reporttest has what tests of data points share.
 package reporttest
 
 import (
@@ -14,6 +14,14 @@ import (
 
 	"example.com/tcpcheckreceiver/internal/metadata"
 )
+
+// DefaultMetrics are the metrics with the receiver's default strategies.
+func DefaultMetrics() metadata.MetricsBuilderConfig {
+	config := metadata.NewDefaultMetricsBuilderConfig()
+	config.Metrics.NetworkTCPCanConnect.AggregationStrategy = metadata.AggregationStrategyMin
+	config.Metrics.NetworkTCPResponseTime.AggregationStrategy = metadata.AggregationStrategyMax
+	return config
+}
 
 // Lines returns a line for each point: "resource metric{attributes} value", sorted. The
 // value is "ended" at the end of a series, and "s" for a time, which is only required to
