@@ -1,96 +1,445 @@
-// Package schedule says when which target is checked: all of a group at each interval,
-// as many at the same time as have to wait for an answer. What a check is, it is told.
+// Package schedule says when which target is checked: each on its own clock, as many at
+// the same time as there is room for. What a check is, and what time it is, it is told.
 package schedule
 
 import (
+	"container/heap"
 	"context"
 	"slices"
 	"sync"
-
-	"golang.org/x/sync/semaphore"
+	"time"
 )
 
-// Group is targets that are checked at the same interval.
-type Group[T any] struct {
-	entries []entry[T] // in the order in which the next checks start
-	slots   *semaphore.Weighted
+// Tick is how often checks are started: all that have become due since the last tick,
+// one after the other. A wakeup of the process for each check would cost more than the
+// check's system calls; docs/performance.md has the figures.
+const Tick = 25 * time.Millisecond
+
+const (
+	// firstRate is how many targets are checked for the first time in a second, where
+	// the steady rate is not higher.
+	firstRate = 10_000
+	// haste is how many times the steady rate checks are started, where more are due at
+	// once: after a time in which this machine did nothing, say. With what pace saves up, no
+	// second has more than twice the steady rate.
+	haste = 1.8
+	// burst is how many checks may start at one moment, and how many in a second, whatever the
+	// rate: at a low one, chance alone brings several into a tick.
+	burst = 10
+	// grace is the part of an interval by which a check may be put off that is due while the
+	// one before is under way. One that ends by a timeout as long as the interval ends just
+	// after the next is due.
+	grace = 8
+)
+
+// Clock is the time as a Schedule sees it.
+type Clock struct {
+	// Now is the time since a moment that does not matter, but stays the same. No
+	// change of the date moves it.
+	Now func() time.Duration
+	// Wall is the date.
+	Wall func() time.Time
 }
 
-// entry is a target of a group.
-type entry[T any] struct {
-	target T
-	silent bool // in the last collection
+// SystemClock returns the Clock of this machine.
+func SystemClock() Clock {
+	start := time.Now()
+	return Clock{Now: func() time.Duration { return time.Since(start) }, Wall: time.Now}
 }
 
-// NewGroup returns a Group of targets. Each check takes one of slots, unless that is nil.
-func NewGroup[T any](targets []T, slots *semaphore.Weighted) *Group[T] {
-	g := &Group[T]{entries: make([]entry[T], len(targets)), slots: slots}
-	for i, target := range targets {
-		g.entries[i].target = target
-	}
-	return g
+// Settings say how a Schedule runs.
+type Settings struct {
+	Clock Clock
+	// Seed is what moves the checks of this process away from those of another one that
+	// has the same targets.
+	Seed string
+	// Slots is how many addresses are dialled at the same time at most; from 1. A quarter
+	// is kept for targets that answered the last time.
+	Slots int
 }
 
-// Checker makes a check of a target, and reports whether the target was silent until the
-// timeout. It calls handOff before it waits for an answer.
-type Checker[T any] func(ctx context.Context, target T, handOff func()) (silent bool)
-
-// Collect checks each target of the group once, but for those that are left when ctx ends.
-func (g *Group[T]) Collect(ctx context.Context, check Checker[T]) {
-	c := &collection[T]{ctx: ctx, group: g, check: check}
-	c.workers.Go(c.work)
-	c.workers.Wait()
-	// Those that are silent are the last to start the next time: where they
-	// take all that may be under way, nobody of this interval waits behind them.
-	slices.SortStableFunc(g.entries, func(a, b entry[T]) int { return rank(a.silent) - rank(b.silent) })
+// Outcome is what a Schedule has to know of a check that is done.
+type Outcome struct {
+	// Silent says that the target did not answer until the timeout.
+	Silent bool
+	// Dials is how many addresses were dialled at the same time.
+	Dials int
 }
 
-func rank(silent bool) int {
-	if silent {
-		return 1
-	}
-	return 0
+// Checker makes a check of a target, which starts so much later than it was due. It calls
+// handOff before it waits for an answer, perhaps more than once. It ends soon after ctx does.
+type Checker[T any] func(ctx context.Context, target T, late time.Duration, handOff func()) Outcome
+
+// Stats are the counts of a Schedule.
+type Stats struct {
+	Targets  int   // that are on the schedule
+	UnderWay int   // checks that have begun and have not ended
+	Waiting  int   // checks that are due and have not begun
+	LeftOut  int64 // checks so far that were left out, since the one before was still under way
 }
 
-// collection is one check of each target of a group.
-//
-// One worker makes them, one after the other, as long as each is done at once. Where
-// one has to wait for its answer, it hands off to another worker: there are as many
-// goroutines as answers are awaited, and the next SYN is sent when the one before
-// it has been, never ten thousand at once. A goroutine for each target took 3 µs more
-// per check, and a worker for each core a tenth more for the same system calls, which
-// then compete for the kernel's locks.
-type collection[T any] struct {
-	ctx     context.Context
-	group   *Group[T]
-	check   Checker[T]
-	next    int // of the entries, to be checked
+// Schedule has each of its targets checked once in its interval. It may be changed at any
+// time, from any goroutine.
+type Schedule[T any] struct {
+	clock Clock
+	seed  string
+	check Checker[T]
+	slots slots
+
 	workers sync.WaitGroup
+	wake    chan struct{} // what is due may have changed
+
+	mu     sync.Mutex
+	queue  queue[T]
+	void   int // items of queue, at least, that do not hold
+	ready  [2]line[T]
+	pace   pace
+	stats  Stats
+	rate   float64       // checks in a second, by the intervals
+	fresh  int           // targets that were never checked
+	firsts time.Duration // when the next target is checked for the first time
 }
 
-// work makes checks until none is left, or until it has handed off. Only the latest worker
-// starts any.
-func (c *collection[T]) work() {
+// The lines of a Schedule: targets that answered the last time are the first to start.
+const (
+	answered = iota
+	others
+)
+
+// Entry is a target on a Schedule.
+type Entry[T any] struct {
+	target   T
+	interval time.Duration
+	phase    time.Duration
+	next     time.Duration // when it is due; void if the entry was removed
+	behind   *Entry[T]     // the next one of the line it is in
+	due      time.Duration // when the check was due that waits or is under way
+	state    entryState
+	line     int  // by its last check
+	weight   int  // the slots it takes
+	checked  bool // once at least
+	held     held
+	heldDue  time.Duration
+}
+
+// entryState is what an Entry does.
+type entryState uint8
+
+const (
+	idle entryState = iota
+	waiting
+	running
+)
+
+// held says of an Entry whose check is under way whether another one is to follow.
+type held uint8
+
+const (
+	nothing held = iota
+	overdue      // unless it would be too late
+	ordered      // by CheckNow
+)
+
+// gone is when an Entry is due that was removed.
+const gone time.Duration = -1
+
+// New returns a Schedule without targets.
+func New[T any](settings Settings, check Checker[T]) *Schedule[T] {
+	return &Schedule[T]{
+		clock: settings.Clock, seed: settings.Seed, check: check,
+		slots: slots{all: max(1, settings.Slots)}, wake: make(chan struct{}, 1),
+	}
+}
+
+// Add adds a target that is checked once in an interval, which is positive. The key is
+// what its phase comes from: the same one at every start.
+func (s *Schedule[T]) Add(target T, key string, interval time.Duration) *Entry[T] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := &Entry[T]{target: target, interval: interval, phase: phase(s.seed, key, interval), line: others, weight: 1}
+	s.stats.Targets++
+	s.rate += 1 / interval.Seconds()
+	s.fresh++
+	now := s.clock.Now()
+	s.firsts = max(s.firsts, now)
+	s.push(e, min(s.firsts, s.nextPhase(e, now)))
+	s.firsts += time.Duration(float64(time.Second) / max(firstRate, s.rate))
+	return e
+}
+
+// Replace puts another target in the place of one, with the same phase unless the interval
+// is another one. A check that is under way goes on.
+func (s *Schedule[T]) Replace(e *Entry[T], target T, interval time.Duration, key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e.next == gone {
+		return
+	}
+	e.target = target
+	if e.interval == interval {
+		return
+	}
+	s.rate += 1/interval.Seconds() - 1/e.interval.Seconds()
+	e.interval, e.phase = interval, phase(s.seed, key, interval)
+	s.void++
+	s.push(e, s.nextPhase(e, s.clock.Now()))
+}
+
+// Remove removes a target: no more checks of it start. One that is under way goes on.
+func (s *Schedule[T]) Remove(e *Entry[T]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e.next == gone {
+		return
+	}
+	e.next, e.held = gone, nothing
+	s.void++
+	s.stats.Targets--
+	s.rate = max(0, s.rate-1/e.interval.Seconds())
+	if !e.checked && e.state != running {
+		s.fresh--
+	}
+	s.compact()
+}
+
+// CheckNow has a target checked at once, or as soon as the check that is under way is done.
+// When it is due after that stays as it was.
+func (s *Schedule[T]) CheckNow(e *Entry[T]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case e.next == gone || e.state == waiting:
+	case e.state == running:
+		e.held, e.heldDue = ordered, s.clock.Now()
+	default:
+		s.line(e, s.clock.Now())
+		s.notify()
+	}
+}
+
+// Stats returns the counts as they are now.
+func (s *Schedule[T]) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stats
+}
+
+// Run makes the checks until ctx ends and those under way have ended.
+//
+// One worker starts them, one after the other, as long as each is done at once. Where one
+// has to wait for its answer, it hands off to another worker: there are as many goroutines
+// as answers are awaited. One for each target took 3 µs more per check, and a worker for
+// each core a tenth more for the same system calls, which then compete for the kernel's
+// locks.
+func (s *Schedule[T]) Run(ctx context.Context) {
+	s.workers.Go(func() { s.work(ctx) })
+	s.workers.Wait()
+}
+
+// work makes checks until ctx ends, or until it has handed off.
+func (s *Schedule[T]) work(ctx context.Context) {
 	handedOff := false
 	handOff := func() {
 		if !handedOff {
 			handedOff = true
-			c.workers.Go(c.work)
+			s.workers.Go(func() { s.work(ctx) })
 		}
 	}
-	for !handedOff && c.next < len(c.group.entries) && c.ctx.Err() == nil {
-		e := &c.group.entries[c.next]
-		c.next++
-		c.start(e, handOff)
+	for !handedOff {
+		e, target, late := s.await(ctx)
+		if e == nil {
+			return
+		}
+		s.done(e, s.check(ctx, target, late, handOff))
 	}
 }
 
-func (c *collection[T]) start(e *entry[T], handOff func()) {
-	if slots := c.group.slots; slots != nil {
-		if slots.Acquire(c.ctx, 1) != nil {
-			return // ctx ended
+// await returns the entry whose check is to start, its target, and how late it is, or nil
+// if ctx ended.
+func (s *Schedule[T]) await(ctx context.Context) (*Entry[T], T, time.Duration) {
+	for ctx.Err() == nil {
+		e, target, wait := s.take()
+		if e != nil {
+			return e, target, wait
 		}
-		defer slots.Release(1)
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-s.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
 	}
-	e.silent = c.check(c.ctx, e.target, handOff)
+	var none T
+	return nil, none, 0
+}
+
+// idleFor is how long nothing is looked for on a schedule without targets.
+const idleFor = time.Hour
+
+// take returns the entry whose check is to start now, its target, and how late it is; or
+// nil, and how long nothing will be due.
+func (s *Schedule[T]) take() (*Entry[T], T, time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.clock.Now()
+	s.collect(now)
+	waits := false
+	for n := range s.ready {
+		e := s.first(n)
+		if e == nil {
+			continue
+		}
+		if !s.slots.free(n, e.weight) {
+			break // those that did not answer wait behind those that did
+		}
+		if !s.pace.allows(now, s.mostRate()) {
+			waits = true
+			break
+		}
+		s.ready[n].drop()
+		s.stats.Waiting--
+		s.start(e)
+		return e, e.target, now - e.due
+	}
+	until := now + idleFor
+	switch {
+	case waits:
+		until = now + 1
+	case len(s.queue) > 0:
+		until = s.queue[0].at
+	}
+	var none T
+	// At the end of the tick, so that those that are due in it are started together.
+	return nil, none, (until+Tick-1)/Tick*Tick - now
+}
+
+// mostRate returns how many checks may start in a second.
+func (s *Schedule[T]) mostRate() float64 {
+	rate := max(burst, haste*s.rate)
+	if s.fresh > 0 {
+		rate += max(firstRate, s.rate)
+	}
+	return rate
+}
+
+// collect puts the entries that are due into line.
+func (s *Schedule[T]) collect(now time.Duration) {
+	for len(s.queue) > 0 && s.queue[0].at <= now {
+		top := s.queue[0]
+		e := top.entry
+		if e.next != top.at {
+			s.void--
+			heap.Pop(&s.queue)
+			continue
+		}
+		// Where several were due in the meantime, the last one counts.
+		due := e.next + (now-e.next)/e.interval*e.interval
+		s.stats.LeftOut += int64((due - e.next) / e.interval)
+		e.next = due + e.interval
+		if !e.checked {
+			e.next = s.nextPhase(e, due+e.interval/2)
+		}
+		s.queue[0].at = e.next
+		heap.Fix(&s.queue, 0)
+		s.isDue(e, due)
+	}
+}
+
+// isDue takes note that a check of an entry is due.
+func (s *Schedule[T]) isDue(e *Entry[T], due time.Duration) {
+	switch {
+	case e.state == idle:
+		s.line(e, due)
+	case e.state == waiting || e.held == ordered:
+		s.stats.LeftOut++
+	default:
+		if e.held == overdue {
+			s.stats.LeftOut++
+		}
+		e.held, e.heldDue = overdue, due
+	}
+}
+
+// line puts an entry into its line.
+func (s *Schedule[T]) line(e *Entry[T], due time.Duration) {
+	e.state, e.due = waiting, due
+	s.ready[e.line].add(e)
+	s.stats.Waiting++
+}
+
+// first returns the first entry in a line, or nil.
+func (s *Schedule[T]) first(n int) *Entry[T] {
+	for s.ready[n].first != nil && s.ready[n].first.next == gone {
+		s.ready[n].drop()
+		s.stats.Waiting--
+	}
+	return s.ready[n].first
+}
+
+// start takes note that the check of an entry starts.
+func (s *Schedule[T]) start(e *Entry[T]) {
+	e.state = running
+	s.slots.take(e.line, e.weight)
+	s.stats.UnderWay++
+	if !e.checked {
+		e.checked = true
+		s.fresh--
+	}
+}
+
+// done takes note that the check of an entry has ended.
+func (s *Schedule[T]) done(e *Entry[T], o Outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stats.UnderWay--
+	s.slots.give(e.line, e.weight)
+	e.state, e.weight, e.line = idle, s.slots.weight(o.Dials), answered
+	if o.Silent {
+		e.line = others
+	}
+	held, now := e.held, s.clock.Now()
+	e.held = nothing
+	switch {
+	case held == ordered, held == overdue && now-e.heldDue <= e.interval/grace:
+		s.line(e, now) // the delay is the target's own
+	case held == overdue:
+		s.stats.LeftOut++
+	}
+	if s.stats.Waiting > 0 {
+		s.notify()
+	}
+}
+
+// nextPhase returns when an entry is due first, from a time on.
+func (s *Schedule[T]) nextPhase(e *Entry[T], from time.Duration) time.Duration {
+	return from + untilPhase(s.clock.Wall().Add(from-s.clock.Now()), e.phase, e.interval)
+}
+
+// push has an entry be due at a time.
+func (s *Schedule[T]) push(e *Entry[T], at time.Duration) {
+	e.next = at
+	heap.Push(&s.queue, item[T]{at, e})
+	s.compact()
+	if s.queue[0].entry == e {
+		s.notify()
+	}
+}
+
+// compact takes out the items that do not hold, once they are the most.
+func (s *Schedule[T]) compact() {
+	if s.void <= len(s.queue)/2 {
+		return
+	}
+	s.queue = slices.DeleteFunc(s.queue, func(i item[T]) bool { return i.at != i.entry.next })
+	s.void = 0
+	heap.Init(&s.queue)
+}
+
+// notify wakes the worker that waits until something is due.
+func (s *Schedule[T]) notify() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // it will
+	}
 }

@@ -1,0 +1,408 @@
+package schedule
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// model runs a Schedule without its workers on a clock of its own: a check takes as long
+// as the model says, and no time passes but by it. The clock is a fake one, since no real
+// one can be made to jump.
+type model struct {
+	t        *testing.T
+	now      time.Duration
+	wall     time.Time
+	schedule *Schedule[*modelTarget]
+	underWay []*modelTarget // by their end
+	most     int            // that were under way at the same time
+	starts   []time.Duration
+	lateness []time.Duration // of those that answer
+}
+
+type modelTarget struct {
+	name     string
+	interval time.Duration
+	takes    func() time.Duration
+	silent   bool
+	dials    int
+	entry    *Entry[*modelTarget]
+	running  bool
+	removed  bool
+	ends     time.Duration
+	starts   []time.Duration
+}
+
+func newModel(t *testing.T, slots int) *model {
+	m := &model{t: t, now: 5 * time.Second, wall: time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)}
+	clock := Clock{Now: func() time.Duration { return m.now }, Wall: func() time.Time { return m.wall }}
+	m.schedule = New[*modelTarget](Settings{Clock: clock, Seed: "host/tcpcheck", Slots: slots}, nil)
+	return m
+}
+
+func (m *model) add(t *modelTarget) *modelTarget {
+	if t.takes == nil {
+		t.takes = func() time.Duration { return 0 }
+	}
+	t.entry = m.schedule.Add(t, t.name, t.interval)
+	return t
+}
+
+func (m *model) pass(d time.Duration) {
+	m.now += d
+	m.wall = m.wall.Add(d)
+}
+
+// run lets time pass until a moment.
+func (m *model) run(until time.Duration) {
+	for {
+		e, target, wait := m.schedule.take()
+		if e != nil {
+			m.start(e, target, wait)
+			continue
+		}
+		require.Positive(m.t, wait, "it would be asked for ever")
+		next := m.now + wait
+		if len(m.underWay) > 0 {
+			next = min(next, m.underWay[0].ends)
+		}
+		if next > until {
+			m.pass(max(0, until-m.now))
+			return
+		}
+		m.pass(max(0, next-m.now))
+		m.end()
+	}
+}
+
+func (m *model) start(e *Entry[*modelTarget], t *modelTarget, late time.Duration) {
+	require.Same(m.t, t.entry, e)
+	require.False(m.t, t.running, "%s: two checks at the same time", t.name)
+	require.False(m.t, t.removed, "%s: a check after its removal", t.name)
+	require.GreaterOrEqual(m.t, late, time.Duration(0))
+	t.starts = append(t.starts, m.now)
+	m.starts = append(m.starts, m.now)
+	if !t.silent {
+		m.lateness = append(m.lateness, late)
+	}
+	t.running, t.ends = true, m.now+t.takes()
+	place, _ := slices.BinarySearchFunc(m.underWay, t, func(a, b *modelTarget) int { return int(a.ends - b.ends) })
+	m.underWay = slices.Insert(m.underWay, place, t)
+	m.most = max(m.most, m.schedule.Stats().UnderWay)
+	m.end()
+}
+
+// end ends the checks whose time has come.
+func (m *model) end() {
+	for len(m.underWay) > 0 && m.underWay[0].ends <= m.now {
+		t := m.underWay[0]
+		m.underWay = m.underWay[1:]
+		t.running = false
+		m.schedule.done(t.entry, Outcome{Silent: t.silent, Dials: t.dials})
+	}
+}
+
+// In an hour a target that is checked every 15 seconds is checked 240 times, at the same
+// moment of its interval, whatever the date does.
+func TestNoDrift(t *testing.T) {
+	for name, jump := range map[string]time.Duration{"the date stays": 0, "it jumps ahead": time.Hour, "it jumps back": -time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			m := newModel(t, 100)
+			begin := m.now
+			target := m.add(&modelTarget{name: "web", interval: 15 * time.Second})
+			m.run(begin + 30*time.Minute)
+			m.wall = m.wall.Add(jump)
+			m.run(begin + time.Hour)
+			assert.InDelta(t, 240, len(target.starts), 1)
+			assert.Zero(t, m.schedule.Stats().LeftOut)
+			for i := 2; i < len(target.starts); i++ {
+				assert.InDelta(t, 15*time.Second, target.starts[i]-target.starts[i-1], float64(Tick))
+			}
+		})
+	}
+}
+
+// A target has the same moment after a restart, by the date.
+func TestRestart(t *testing.T) {
+	moment := func(wait time.Duration) time.Duration {
+		m := newModel(t, 100)
+		m.pass(wait)
+		target := m.add(&modelTarget{name: "web", interval: 15 * time.Second})
+		m.run(m.now + 40*time.Second)
+		last := target.starts[len(target.starts)-1]
+		return time.Duration(m.wall.Add(last-m.now).UnixNano() % int64(15*time.Second))
+	}
+	want := moment(0)
+	for wait := range 50 {
+		assert.InDelta(t, want, moment(time.Duration(wait)*317*time.Millisecond), float64(Tick))
+	}
+}
+
+// Targets are checked for the first time at 10,000 a second, and a second time at least
+// half an interval after that.
+func TestFirstChecks(t *testing.T) {
+	for _, test := range []struct {
+		targets  int
+		interval time.Duration
+		most     time.Duration
+	}{
+		{1, 15 * time.Second, Tick},
+		{3, time.Hour, Tick},
+		{10_000, 15 * time.Second, time.Second + 2*Tick},
+		{100_000, 2 * time.Second, 2*time.Second + 4*Tick},
+		{300, 50 * time.Millisecond, 50*time.Millisecond + 2*Tick},
+	} {
+		t.Run(fmt.Sprint(test.targets, " every ", test.interval), func(t *testing.T) {
+			m := newModel(t, 1000)
+			begin := m.now
+			var targets []*modelTarget
+			for n := range test.targets {
+				targets = append(targets, m.add(&modelTarget{name: fmt.Sprint(n), interval: test.interval}))
+			}
+			m.run(begin + 2*test.interval + 4*Tick)
+			var last time.Duration
+			for _, target := range targets {
+				require.GreaterOrEqual(t, len(target.starts), 2)
+				last = max(last, target.starts[0]-begin)
+				require.GreaterOrEqual(t, target.starts[1]-target.starts[0], test.interval/2-2*Tick)
+			}
+			assert.LessOrEqual(t, last, test.most)
+			assert.Zero(t, m.schedule.Stats().LeftOut)
+		})
+	}
+}
+
+// Checks are spread over the interval: the busiest tenth of a second of an interval has not
+// many more than the mean, where chance alone makes 1.3 to 1.5 of it.
+func TestEvenness(t *testing.T) {
+	m := newModel(t, 1000)
+	begin := m.now
+	for n := range 10_000 {
+		m.add(&modelTarget{name: fmt.Sprintf("target %d", n), interval: 15 * time.Second})
+	}
+	m.run(begin + 46*time.Second)
+	windows := make(map[time.Duration]int)
+	for _, at := range m.starts {
+		if at >= begin+30*time.Second && at < begin+45*time.Second {
+			windows[at/(100*time.Millisecond)]++
+		}
+	}
+	most := 0
+	for _, n := range windows {
+		most = max(most, n)
+	}
+	assert.LessOrEqual(t, float64(most)/(10_000/150.), 1.6)
+}
+
+// Many agents that check the same target do so at different moments: the busiest tenth of
+// a second has four times the mean at most.
+func TestPhasesOfAgents(t *testing.T) {
+	const interval = 15 * time.Second
+	windows := make(map[time.Duration]int)
+	for agent := range 500 {
+		windows[phase(fmt.Sprintf("agent-%d/tcpcheck", agent), "web", interval)/(100*time.Millisecond)]++
+	}
+	for window, n := range windows {
+		assert.LessOrEqual(t, float64(n), 4*500/150., "%v", window*100*time.Millisecond)
+	}
+}
+
+func TestUntilPhase(t *testing.T) {
+	for _, test := range []struct {
+		date                  time.Time
+		phase, interval, want time.Duration
+	}{
+		{time.Unix(60, 0), 0, 15 * time.Second, 0},
+		{time.Unix(61, 0), 0, 15 * time.Second, 14 * time.Second},
+		{time.Unix(61, 0), 3 * time.Second, 15 * time.Second, 2 * time.Second},
+		{time.Unix(-61, 0), 3 * time.Second, 15 * time.Second, 4 * time.Second},
+		{time.Unix(0, 0), 3 * time.Second, 15 * time.Second, 3 * time.Second},
+	} {
+		assert.Equal(t, test.want, untilPhase(test.date, test.phase, test.interval), "%v", test)
+	}
+}
+
+// A check that takes longer than the interval has the next one left out, and no other one.
+// One that ends by a timeout as long as the interval is put off instead, by so little each
+// time that one in a hundred is left out.
+func TestLeftOut(t *testing.T) {
+	for _, test := range []struct {
+		takes       time.Duration
+		least, most int // checks in an hour
+	}{
+		{takes: time.Second, least: 239, most: 241},
+		{takes: 15*time.Second + 10*time.Millisecond, least: 236, most: 239},
+		{takes: 16 * time.Second, least: 119, most: 180},
+		{takes: 20 * time.Second, least: 119, most: 121},
+		{takes: 31 * time.Second, least: 79, most: 115},
+	} {
+		t.Run(test.takes.String(), func(t *testing.T) {
+			m := newModel(t, 100)
+			begin := m.now
+			slow := m.add(&modelTarget{name: "slow", interval: 15 * time.Second, silent: true, takes: func() time.Duration { return test.takes }})
+			quick := m.add(&modelTarget{name: "quick", interval: 15 * time.Second})
+			m.run(begin + time.Hour)
+			assert.GreaterOrEqual(t, len(slow.starts), test.least)
+			assert.LessOrEqual(t, len(slow.starts), test.most)
+			assert.InDelta(t, 240, len(quick.starts), 1)
+			assert.InDelta(t, 240, len(slow.starts)+int(m.schedule.Stats().LeftOut), 2, "each is made or counted")
+		})
+	}
+}
+
+// 1,000 targets of which 300 are silent, and fewer slots than those would take: the others
+// are in time, and no more than there are slots are under way.
+func TestSilentTargetsTakeNoSlotOfOthers(t *testing.T) {
+	for _, slots := range []int{8, 128} {
+		m := newModel(t, slots)
+		begin := m.now
+		for n := range 1000 {
+			target := &modelTarget{name: fmt.Sprint(n), interval: 15 * time.Second, silent: n%10 < 3, dials: 1 + n%2}
+			target.takes = func() time.Duration {
+				if target.silent {
+					return 10 * time.Second
+				}
+				return 200 * time.Microsecond
+			}
+			m.add(target)
+		}
+		m.run(begin + 30*time.Minute) // all are known by then
+		m.lateness = nil
+		m.run(begin + 40*time.Minute)
+		assert.LessOrEqual(t, slices.Max(m.lateness), 2*Tick)
+		assert.LessOrEqual(t, m.most, slots)
+		assert.Positive(t, m.schedule.Stats().LeftOut, "of the silent ones")
+	}
+}
+
+// After a time in which the machine did nothing, no burst leaves it, and what was due
+// is late by less than an interval.
+func TestSuspend(t *testing.T) {
+	m := newModel(t, 1000)
+	begin := m.now
+	for n := range 1000 {
+		m.add(&modelTarget{name: fmt.Sprint(n), interval: 15 * time.Second})
+	}
+	m.run(begin + time.Minute)
+	m.pass(time.Hour)
+	m.starts, m.lateness = nil, nil
+	m.run(m.now + time.Minute)
+	assert.LessOrEqual(t, busiestSecond(m.starts), 2*1000/15)
+	assert.LessOrEqual(t, slices.Max(m.lateness), 16*time.Second)
+	assert.InDelta(t, 1000*240, m.schedule.Stats().LeftOut, 2000)
+}
+
+func busiestSecond(starts []time.Duration) int {
+	most, from := 0, 0
+	for to, at := range starts {
+		for starts[from] <= at-time.Second {
+			from++
+		}
+		most = max(most, to-from+1)
+	}
+	return most
+}
+
+// CheckNow makes a check at once, or after the one that is under way; the next one is when
+// it would have been.
+func TestCheckNow(t *testing.T) {
+	m := newModel(t, 10)
+	takes := time.Duration(0)
+	target := m.add(&modelTarget{name: "web", interval: time.Minute, takes: func() time.Duration { return takes }})
+	m.run(m.now + 90*time.Second)
+	before, due := len(target.starts), target.entry.next
+	m.schedule.CheckNow(target.entry)
+	m.schedule.CheckNow(target.entry)
+	takes = 2 * time.Second
+	m.run(m.now + Tick)
+	require.Len(t, target.starts, before+1)
+	m.schedule.CheckNow(target.entry)
+	m.run(m.now + time.Second)
+	require.Len(t, target.starts, before+1, "the first one is under way")
+	takes = 0
+	m.run(m.now + time.Second + Tick)
+	require.Len(t, target.starts, before+2)
+	assert.Equal(t, due, target.entry.next)
+	m.schedule.Remove(target.entry)
+	m.schedule.Remove(target.entry)
+	m.schedule.CheckNow(target.entry)
+	m.schedule.Replace(target.entry, target, time.Second, "web")
+	m.run(m.now + time.Hour)
+	require.Len(t, target.starts, before+2)
+	assert.Equal(t, Stats{}, m.schedule.Stats())
+}
+
+// Whatever is done to a schedule, no check of a target is made while another one is, none
+// after its removal, none is lost, and nothing is left of what is gone.
+func TestModel(t *testing.T) {
+	for seed := range uint64(60) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 18))
+			m := newModel(t, 1+random.IntN(60))
+			var targets []*modelTarget
+			jumped := false
+			for step := range 400 {
+				switch action := random.IntN(20); {
+				case action < 8 || len(targets) == 0:
+					target := &modelTarget{
+						name: fmt.Sprint(seed, "/", step), interval: time.Duration(1+random.IntN(30_000)) * time.Millisecond,
+						silent: random.IntN(3) == 0, dials: random.IntN(4),
+					}
+					target.takes = func() time.Duration {
+						if target.silent {
+							return time.Duration(random.IntN(12_000)) * time.Millisecond
+						}
+						return time.Duration(random.IntN(3)*random.IntN(40)) * time.Millisecond
+					}
+					targets = append(targets, m.add(target))
+				case action < 12:
+					n := random.IntN(len(targets))
+					m.schedule.Remove(targets[n].entry)
+					targets[n].removed = true
+					targets = slices.Delete(targets, n, n+1)
+				case action < 15:
+					target := targets[random.IntN(len(targets))]
+					target.interval = time.Duration(1+random.IntN(30_000)) * time.Millisecond
+					m.schedule.Replace(target.entry, target, target.interval, target.name)
+				case action < 17:
+					m.schedule.CheckNow(targets[random.IntN(len(targets))].entry)
+				case action < 18:
+					m.wall = m.wall.Add(time.Duration(random.IntN(7200)-3600) * time.Second)
+				case action < 19 && random.IntN(10) == 0:
+					m.pass(time.Duration(random.IntN(600)) * time.Second)
+					jumped = true
+				default:
+					m.run(m.now + time.Duration(random.IntN(20_000))*time.Millisecond)
+				}
+				stats := m.schedule.Stats()
+				require.Equal(t, len(targets), stats.Targets)
+				require.LessOrEqual(t, len(m.schedule.queue), 2*len(targets)+2, "what is gone is kept")
+				require.LessOrEqual(t, m.most, m.schedule.slots.all)
+			}
+			// Each of those that are left is made or left out, once in its interval.
+			m.run(m.now + time.Minute)
+			before, leftOut, from := len(m.starts), m.schedule.Stats().LeftOut, m.now
+			m.run(from + 5*time.Minute)
+			due := 0.
+			for _, target := range targets {
+				due += float64(5*time.Minute) / float64(target.interval)
+			}
+			made := float64(len(m.starts)-before) + float64(m.schedule.Stats().LeftOut-leftOut)
+			assert.InDelta(t, due, made, float64(2*len(targets)+2), "jumped: %v", jumped)
+			for _, target := range targets {
+				m.schedule.Remove(target.entry)
+				target.removed = true
+			}
+			m.run(m.now + time.Hour)
+			assert.Equal(t, Stats{LeftOut: m.schedule.Stats().LeftOut}, m.schedule.Stats())
+			assert.Empty(t, m.schedule.queue)
+			assert.Equal(t, slots{all: m.schedule.slots.all}, m.schedule.slots)
+			assert.Zero(t, m.schedule.fresh)
+		})
+	}
+}
