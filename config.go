@@ -103,12 +103,15 @@ func (c *Config) metrics() metadata.MetricsBuilderConfig {
 
 // settings returns what a valid Config asks for, with every default applied.
 func (c *Config) settings() receiver.Settings {
-	settings := receiver.Settings{InitialDelay: c.Options.Delay(), Warnings: c.Options.Warnings(), Metrics: c.metrics()}
+	settings := receiver.Settings{
+		InitialDelay: c.Options.Delay(), FlushInterval: c.Options.Flush(), PhaseSeed: c.Options.PhaseSeed,
+		Warnings: c.Options.Warnings(), Metrics: c.metrics(),
+	}
 	for _, target := range c.Options.Identified(&source.Problems{}) {
 		settings.Targets = append(settings.Targets, target)
 	}
 	if limit := c.Options.MaxConcurrentChecks; limit != nil {
-		settings.MaxConcurrentChecks = int64(*limit)
+		settings.MaxConcurrentChecks = int(*limit)
 	}
 	return settings
 }

@@ -99,7 +99,7 @@ type Excess struct {
 // that of a check that was not done.
 type Report struct {
 	Target *Target
-	// Time is that of the points, when the collection began of which it is a part.
+	// Time is when the results were known. Those of a target strictly increase.
 	Time    time.Time
 	Results []Result // IPv4 before IPv6, then in the resolver's order; empty if it was not done
 	Lookups []Lookup // the name resolutions that took place, if any

@@ -20,6 +20,32 @@ const (
 	AggregationStrategyMax = "max"
 )
 
+// AttributeCause specifies the value cause attribute.
+type AttributeCause int
+
+const (
+	_ AttributeCause = iota
+	AttributeCauseRefused
+	AttributeCauseReplaced
+)
+
+// String returns the string representation of the AttributeCause.
+func (av AttributeCause) String() string {
+	switch av {
+	case AttributeCauseRefused:
+		return "refused"
+	case AttributeCauseReplaced:
+		return "replaced"
+	}
+	return ""
+}
+
+// MapAttributeCause is a helper map of string to AttributeCause attribute value.
+var MapAttributeCause = map[string]AttributeCause{
+	"refused":  AttributeCauseRefused,
+	"replaced": AttributeCauseReplaced,
+}
+
 // AttributeErrorType specifies the value error.type attribute.
 type AttributeErrorType int
 
@@ -110,6 +136,48 @@ func (av AttributeNetworkType) String() string {
 var MapAttributeNetworkType = map[string]AttributeNetworkType{
 	"ipv4": AttributeNetworkTypeIpv4,
 	"ipv6": AttributeNetworkTypeIpv6,
+}
+
+// AttributeReason specifies the value reason attribute.
+type AttributeReason int
+
+const (
+	_ AttributeReason = iota
+	AttributeReasonFileDescriptors
+	AttributeReasonPorts
+	AttributeReasonMemory
+	AttributeReasonAddressFamily
+	AttributeReasonConnectionTracking
+	AttributeReasonOther
+)
+
+// String returns the string representation of the AttributeReason.
+func (av AttributeReason) String() string {
+	switch av {
+	case AttributeReasonFileDescriptors:
+		return "file_descriptors"
+	case AttributeReasonPorts:
+		return "ports"
+	case AttributeReasonMemory:
+		return "memory"
+	case AttributeReasonAddressFamily:
+		return "address_family"
+	case AttributeReasonConnectionTracking:
+		return "connection_tracking"
+	case AttributeReasonOther:
+		return "other"
+	}
+	return ""
+}
+
+// MapAttributeReason is a helper map of string to AttributeReason attribute value.
+var MapAttributeReason = map[string]AttributeReason{
+	"file_descriptors":    AttributeReasonFileDescriptors,
+	"ports":               AttributeReasonPorts,
+	"memory":              AttributeReasonMemory,
+	"address_family":      AttributeReasonAddressFamily,
+	"connection_tracking": AttributeReasonConnectionTracking,
+	"other":               AttributeReasonOther,
 }
 
 var MetricsInfo = metricsInfo{

@@ -53,15 +53,14 @@ func (s *System) Probe(target *check.Target) *Probe {
 }
 
 // Check resolves the target's host where that is due and dials its addresses,
-// all at the same time. The time of the report is now, and host is what is known of
-// this machine. The report is empty where ctx ended before every result was there:
-// nothing is known about the target then.
+// all at the same time. The time of the report is what now says at the end, and host
+// is what is known of this machine. The report is empty where ctx ended before every
+// result was there: nothing is known about the target then.
 //
-// Check calls handOff before it waits for an answer, perhaps more than once. Until
-// then it has only made system calls that do not block, or waited for a descriptor
-// to become free.
-func (p *Probe) Check(ctx context.Context, now time.Time, host HostAddresses, handOff func()) check.Report {
-	report := check.Report{Target: p.target, Time: now}
+// Check calls handOff before it waits, for an answer or for a descriptor to become free,
+// perhaps more than once. Until then it has only made system calls that do not block.
+func (p *Probe) Check(ctx context.Context, now func() time.Time, host HostAddresses, handOff func()) check.Report {
+	report := check.Report{Target: p.target, Time: now()}
 	p.results = make([]check.Result, 0, max(1, len(p.dials)))
 	if p.literal.IsValid() {
 		p.results = append(p.results, check.Result{Family: check.FamilyOf(p.literal), Address: p.literal})
@@ -70,7 +69,7 @@ func (p *Probe) Check(ctx context.Context, now time.Time, host HostAddresses, ha
 	}
 	p.connect(ctx, handOff)
 	if ctx.Err() != nil {
-		return check.Report{Target: p.target, Time: now}
+		return check.Report{Target: p.target, Time: now()}
 	}
 	p.explain(host)
 	p.names.observe(p.results)
@@ -78,7 +77,7 @@ func (p *Probe) Check(ctx context.Context, now time.Time, host HostAddresses, ha
 		clear(p.dials[n:])
 		p.dials = p.dials[:n]
 	}
-	report.Results, p.results = p.results, nil
+	report.Time, report.Results, p.results = now(), p.results, nil
 	return report
 }
 
@@ -101,7 +100,7 @@ func (p *Probe) explain(host HostAddresses) {
 func (p *Probe) connect(ctx context.Context, handOff func()) {
 	var others *sync.WaitGroup // that are waited for elsewhere
 	for i := range p.results {
-		pending := p.begin(ctx, i)
+		pending := p.begin(ctx, i, handOff)
 		switch {
 		case pending == nil:
 		case i == len(p.results)-1:
@@ -122,11 +121,17 @@ func (p *Probe) connect(ctx context.Context, handOff func()) {
 
 // begin begins to dial the address of result i, unless that has failed already,
 // and returns its dialer if the answer is to be awaited.
-func (p *Probe) begin(ctx context.Context, i int) (pending dialer) {
+func (p *Probe) begin(ctx context.Context, i int, handOff func()) (pending dialer) {
 	result := &p.results[i]
 	result.SYNRetransmits = check.UnknownRetransmits
-	if result.Status != 0 || descriptors().Acquire(ctx, dialDescriptors) != nil {
-		return nil // it has failed, or ctx ended
+	if result.Status != 0 {
+		return nil // it has failed
+	}
+	if !descriptors().TryAcquire(dialDescriptors) {
+		handOff()
+		if descriptors().Acquire(ctx, dialDescriptors) != nil {
+			return nil // ctx ended
+		}
 	}
 	d := p.dialer(i)
 	shake, err := d.begin()

@@ -1,26 +1,27 @@
-// Package receiver runs the checks: a collection of the targets of each
-// interval, again and again, until it is shut down.
+// Package receiver runs the checks: it puts the targets on a schedule, has their reports
+// told to whom they concern, and ends it all when it is shut down.
 package receiver
 
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/consumer"
 	collector "go.opentelemetry.io/collector/receiver"
-	"go.opentelemetry.io/collector/scraper"
-	"go.opentelemetry.io/collector/scraper/scraperhelper"
+	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
-	"golang.org/x/sync/semaphore"
 
 	"example.com/tcpcheckreceiver/internal/check"
 	"example.com/tcpcheckreceiver/internal/metadata"
 	"example.com/tcpcheckreceiver/internal/probe"
 	"example.com/tcpcheckreceiver/internal/report"
+	"example.com/tcpcheckreceiver/internal/schedule"
 )
 
 // Settings say what a receiver is to do.
@@ -29,143 +30,198 @@ type Settings struct {
 	Targets []check.Target
 	// InitialDelay is the time from the start to the first checks; 0 is none.
 	InitialDelay time.Duration
-	// MaxConcurrentChecks limits the checks that are under way; 0 does not.
-	MaxConcurrentChecks int64
+	// FlushInterval is how often what was found is handed over, but for changes of state.
+	// It is positive.
+	FlushInterval time.Duration
+	// PhaseSeed moves the checks away from those of another receiver with the same targets.
+	// Where it is empty, it is made of the name of the machine and the ID of the receiver.
+	PhaseSeed string
+	// MaxConcurrentChecks limits the addresses that are dialled at the same time; 0 has
+	// as many as the limit of open files allows, which holds in any case.
+	MaxConcurrentChecks int
 	// Warnings are logged at the start.
 	Warnings []string
 	// Metrics are those to make.
 	Metrics metadata.MetricsBuilderConfig
 }
 
+// metricsReceiver is a schedule, and what is told of its checks.
+type metricsReceiver struct {
+	settings  Settings
+	logger    *zap.Logger
+	telemetry *metadata.TelemetryBuilder
+	points    *report.Points
+	delivery  *report.Delivery
+	machine   *report.Machine
+	schedule  *schedule.Schedule[*target]
+	system    *probe.System
+	addresses hostAddresses
+	host      component.Host
+
+	// cancel ends the checks that are under way, and give up the call of the consumer.
+	running, consuming context.Context
+	cancel, giveUp     context.CancelFunc
+	ended              chan struct{} // all has
+
+	mu    sync.Mutex
+	begun bool // Start or Shutdown was called
+	runs  bool // Start was called first
+}
+
 // New returns a receiver that does what settings say and gives the metrics to next.
 func New(set collector.Settings, settings Settings, next consumer.Metrics) (collector.Metrics, error) {
-	// Scraperhelper logs a partial scrape error as an error, at which the collector adds
-	// a stack trace: it is of no use to the one who reads that a descriptor is missing.
+	// The stack trace that the collector adds to an error is of no use to the one who
+	// reads that the next consumer refuses metrics.
 	set.Logger = set.Logger.WithOptions(zap.AddStacktrace(zapcore.FatalLevel))
-	r := &metricsReceiver{logger: set.Logger, warnings: settings.Warnings}
-	var running context.Context
-	running, r.cancel = context.WithCancel(context.Background())
-	var slots *semaphore.Weighted
-	if settings.MaxConcurrentChecks > 0 {
-		slots = semaphore.NewWeighted(settings.MaxConcurrentChecks)
+	r := &metricsReceiver{settings: settings, logger: set.Logger, system: probe.NewSystem(), ended: make(chan struct{})}
+	var err error
+	if r.telemetry, err = metadata.NewTelemetryBuilder(set.TelemetrySettings); err != nil {
+		return nil, err
 	}
-	machine := report.NewMachine(set.Logger, probe.ReadConntrack)
-	for _, targets := range byInterval(settings.Targets) {
-		g := newGroup(running, set, settings.Metrics, targets, slots, machine)
-		controller, err := newController(g, set, settings.InitialDelay, next)
-		if err != nil {
-			r.cancel()
-			return nil, err
-		}
-		r.controllers = append(r.controllers, controller)
+	r.points = report.NewPoints(set, settings.Metrics)
+	if r.delivery, err = report.NewDelivery(set, r.points, settings.FlushInterval, r.telemetry, next); err != nil {
+		return nil, err
 	}
+	r.machine = report.NewMachine(set.Logger, r.telemetry, probe.ReadConntrack, r.reportStatus)
+	r.schedule = schedule.New(schedule.Settings{Clock: schedule.SystemClock(), Seed: settings.seed(set.ID), Slots: settings.slots()}, r.check)
+	r.running, r.cancel = context.WithCancel(context.Background())
+	r.consuming, r.giveUp = context.WithCancel(context.Background())
 	return r, nil
 }
 
-// byInterval groups targets by their interval, in the order of first occurrence.
-func byInterval(targets []check.Target) [][]check.Target {
-	var groups [][]check.Target
-	index := make(map[time.Duration]int)
-	for _, t := range targets {
-		i, ok := index[t.Interval]
-		if !ok {
-			i = len(groups)
-			index[t.Interval] = i
-			groups = append(groups, nil)
-		}
-		groups[i] = append(groups[i], t)
+// seed returns that of the schedule.
+func (s *Settings) seed(id component.ID) string {
+	if s.PhaseSeed != "" {
+		return s.PhaseSeed
 	}
-	return groups
-}
-
-// newController returns what has g make a collection at every interval.
-func newController(g *group, set collector.Settings, initialDelay time.Duration, next consumer.Metrics) (collector.Metrics, error) {
-	metrics, err := scraper.NewMetrics(g.collect)
+	name, err := os.Hostname()
 	if err != nil {
-		return nil, err
+		name = "" // the phases are those of any machine without a name
 	}
-	config := scraperhelper.NewDefaultControllerConfig()
-	config.CollectionInterval, config.InitialDelay = g.interval, initialDelay
-	return scraperhelper.NewMetricsController(&config, set, next, scraperhelper.AddMetricsScraper(metadata.Type, metrics))
+	return name + "/" + id.String()
 }
 
-// metricsReceiver is a controller for each distinct interval.
-type metricsReceiver struct {
-	// cancel ends the checks under way. The controllers' Shutdown waits for
-	// them, and would wait for the timeout of a silent target.
-	cancel      context.CancelFunc
-	controllers []collector.Metrics
-	logger      *zap.Logger
-	warnings    []string
+// slots returns how many addresses may be dialled at the same time.
+func (s *Settings) slots() int {
+	if s.MaxConcurrentChecks > 0 {
+		return min(s.MaxConcurrentChecks, probe.MostDials())
+	}
+	return probe.MostDials()
+}
 
-	mu      sync.Mutex
-	begun   bool                // Start or Shutdown was called
-	running []collector.Metrics // the controllers that run
+// reportStatus tells the collector what ails this machine; nil for nothing.
+func (r *metricsReceiver) reportStatus(err error) {
+	event := componentstatus.NewEvent(componentstatus.StatusOK)
+	if err != nil {
+		event = componentstatus.NewRecoverableErrorEvent(err)
+	}
+	componentstatus.ReportStatus(r.host, event)
 }
 
 // errUsed is the error of a Start that is not the first call. The receiver is of no use
 // after Shutdown: its checks have been cancelled for good.
 var errUsed = errors.New("the receiver was started or shut down before")
 
-// Start starts all controllers, or none if one fails. It fails unless it is called
-// first.
-func (r *metricsReceiver) Start(ctx context.Context, host component.Host) error {
-	err := r.start(ctx, host)
-	if err != nil && err != errUsed { //nolint:errorlint // it is never wrapped
-		err = errors.Join(err, r.Shutdown(ctx))
-	}
-	return err
-}
-
-func (r *metricsReceiver) start(ctx context.Context, host component.Host) error {
+// Start starts the checks. It fails unless it is called first.
+func (r *metricsReceiver) Start(_ context.Context, host component.Host) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.begun {
 		return errUsed
 	}
-	r.begun = true
-	for _, warning := range r.warnings {
+	if err := r.observeSchedule(); err != nil {
+		return err
+	}
+	r.begun, r.runs, r.host = true, true, host
+	for _, warning := range r.settings.Warnings {
 		r.logger.Warn(warning)
 	}
-	for _, controller := range r.controllers {
-		if err := controller.Start(ctx, host); err != nil {
-			return err
-		}
-		r.running = append(r.running, controller)
-	}
+	go r.run()
 	return nil
 }
 
-// Shutdown ends all checks at once. What a collection has found until then is
-// still given to the next consumer. The error is ctx's where that ends before the
-// consumer has taken it: what is left ends as soon as it has. A call before Start makes
-// Start fail; a second call does nothing.
+// observeSchedule has the collector's meter ask the schedule for its counts.
+func (r *metricsReceiver) observeSchedule() error {
+	of := func(value func(schedule.Stats) int64) metric.Int64Callback {
+		return func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(value(r.schedule.Stats()))
+			return nil
+		}
+	}
+	return errors.Join(
+		r.telemetry.RegisterReceiverTcpcheckTargetsCallback(of(func(s schedule.Stats) int64 { return int64(s.Targets) })),
+		r.telemetry.RegisterReceiverTcpcheckChecksUnderWayCallback(of(func(s schedule.Stats) int64 { return int64(s.UnderWay) })),
+		r.telemetry.RegisterReceiverTcpcheckChecksWaitingCallback(of(func(s schedule.Stats) int64 { return int64(s.Waiting) })),
+		r.telemetry.RegisterReceiverTcpcheckChecksLeftOutCallback(of(func(s schedule.Stats) int64 { return s.LeftOut })),
+	)
+}
+
+// run makes checks until the receiver is shut down, and hands over what is left then.
+func (r *metricsReceiver) run() {
+	defer close(r.ended)
+	defer r.telemetry.Shutdown()
+	var helpers sync.WaitGroup
+	defer helpers.Wait()
+	delivering, end := context.WithCancel(context.Background())
+	defer end() // once all checks have ended
+	helpers.Go(func() { r.delivery.Run(delivering, r.consuming) })
+
+	if delay := r.settings.InitialDelay; delay > 0 {
+		select {
+		case <-time.After(delay):
+		case <-r.running.Done():
+			return
+		}
+	}
+	helpers.Go(r.review)
+	now := time.Now()
+	for i := range r.settings.Targets {
+		r.add(r.settings.Targets[i], now)
+	}
+	r.schedule.Run(r.running)
+}
+
+// add puts a target on the schedule.
+func (r *metricsReceiver) add(checked check.Target, now time.Time) {
+	t := &target{Target: checked, last: now.Round(0)}
+	t.probe, t.log, t.series = r.system.Probe(&t.Target), report.NewLog(r.logger, &t.Target), r.points.NewSeries(&t.Target, now)
+	r.machine.Add(&t.Target)
+	r.schedule.Add(t, t.key(), t.Interval)
+}
+
+// review has the machine reviewed until the receiver is shut down.
+func (r *metricsReceiver) review() {
+	ticker := time.NewTicker(report.ReviewEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case now := <-ticker.C:
+			r.machine.Review(now)
+		case <-r.running.Done():
+			return
+		}
+	}
+}
+
+// Shutdown ends all checks at once. What they have found until then is still given to the
+// next consumer. The error is ctx's where that ends before the consumer has taken it: no
+// call of it begins after that. A call before Start makes Start fail; a second call does
+// nothing.
 func (r *metricsReceiver) Shutdown(ctx context.Context) error {
 	r.cancel()
 	r.mu.Lock()
-	running := r.running
-	// Each is shut down once: a second time, a controller would panic.
-	r.begun, r.running = true, nil
+	runs := r.runs
+	r.begun, r.runs = true, false
 	r.mu.Unlock()
-
-	// All at once: each ends its collections, whichever consumer blocks.
-	stopped := make(chan error, len(running))
-	for _, controller := range running {
-		go func() { stopped <- controller.Shutdown(ctx) }()
+	if !runs {
+		return nil
 	}
-	var errs error
-	for range running {
-		select {
-		case err := <-stopped:
-			errs = errors.Join(errs, err)
-		case <-ctx.Done():
-			select {
-			case err := <-stopped: // at the same time
-				errs = errors.Join(errs, err)
-			default:
-				return ctx.Err()
-			}
-		}
+	defer r.giveUp()
+	select {
+	case <-r.ended:
+		return nil
+	case <-ctx.Done():
+		r.delivery.Abandon()
+		return ctx.Err()
 	}
-	return errs
 }

@@ -74,13 +74,14 @@ func (k resourceKey) resource(builder *metadata.ResourceBuilder) pcommon.Resourc
 	return builder.Emit()
 }
 
-// Batch is the points of reports: each resource once, and in it each metric once, with
-// the points of all targets, but for those that end a series.
-type Batch struct {
+// batch is points as OpenTelemetry has them: each resource once, and in it each metric
+// once, with the points of all targets, but for those that end a series, and for those
+// that follow such a one.
+type batch struct {
 	points    *Points
 	metrics   pmetric.Metrics
 	resources map[*template]*resource
-	writer    writer
+	ended     map[key]bool
 }
 
 // resource is a resource of a batch.
@@ -90,14 +91,49 @@ type resource struct {
 	points   []pmetric.NumberDataPointSlice // by metric
 }
 
-// NewBatch returns an empty batch. Those of the same Points may not be in use at the same
-// time.
-func (p *Points) NewBatch() *Batch {
-	return &Batch{points: p, metrics: pmetric.NewMetrics(), resources: make(map[*template]*resource), writer: writer{start: p.start}}
+// metricsOf returns points, which are in the order of their times within each series.
+func (p *Points) metricsOf(points []point) pmetric.Metrics {
+	b := &batch{points: p, metrics: pmetric.NewMetrics(), resources: make(map[*template]*resource), ended: make(map[key]bool)}
+	for i := range points {
+		b.add(&points[i])
+	}
+	b.remember()
+	b.metrics.ResourceMetrics().RemoveIf(func(rm pmetric.ResourceMetrics) bool {
+		metrics := rm.ScopeMetrics().At(0).Metrics()
+		metrics.RemoveIf(func(m pmetric.Metric) bool { return pointsOf(m).Len() == 0 })
+		return metrics.Len() == 0
+	})
+	return b.metrics
+}
+
+func (b *batch) add(p *point) {
+	if len(b.ended) > 0 && b.ended[p.key] {
+		// What comes after the end of a series comes after it in the batch as well.
+		b.remember()
+		clear(b.resources)
+		clear(b.ended)
+	}
+	r, m := b.resource(p.series.template), &b.points.metrics[p.metric]
+	var added pmetric.NumberDataPoint
+	switch {
+	case p.ends:
+		b.ended[p.key] = true
+		added = r.stale(p.metric).AppendEmpty()
+		added.SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
+	case m.integer:
+		added = r.points[p.metric].AppendEmpty()
+		added.SetIntValue(int64(p.number))
+	default:
+		added = r.points[p.metric].AppendEmpty()
+		added.SetDoubleValue(p.number)
+	}
+	added.SetStartTimestamp(p.series.start)
+	added.SetTimestamp(p.time)
+	m.put(added.Attributes(), p.series.target, p.identity)
 }
 
 // resource returns the resource that a template is of.
-func (b *Batch) resource(t *template) *resource {
+func (b *batch) resource(t *template) *resource {
 	if r, ok := b.resources[t]; ok {
 		return r
 	}
@@ -112,6 +148,15 @@ func (b *Batch) resource(t *template) *resource {
 	return r
 }
 
+// remember has the templates know how many points each metric has.
+func (b *batch) remember() {
+	for t, r := range b.resources {
+		for i, points := range r.points {
+			t.sizes[i] = points.Len()
+		}
+	}
+}
+
 // stale returns where a point of metric i goes that ends a series: a metric of its own
 // with the same name. The Prometheus exporter (v0.155.0, and v0.161.0 still) takes no
 // notice of the points that follow such a one in the same metric.
@@ -119,22 +164,6 @@ func (r *resource) stale(i int) pmetric.NumberDataPointSlice {
 	added := r.metrics.AppendEmpty()
 	r.template.metrics.ScopeMetrics().At(0).Metrics().At(r.template.index[i]).CopyTo(added)
 	return pointsOf(added)
-}
-
-// Metrics returns the points that were added, and ends the batch. Metrics that have none
-// are left out.
-func (b *Batch) Metrics() pmetric.Metrics {
-	for t, r := range b.resources {
-		for i, points := range r.points {
-			t.sizes[i] = points.Len()
-		}
-	}
-	b.metrics.ResourceMetrics().RemoveIf(func(rm pmetric.ResourceMetrics) bool {
-		metrics := rm.ScopeMetrics().At(0).Metrics()
-		metrics.RemoveIf(func(m pmetric.Metric) bool { return pointsOf(m).Len() == 0 })
-		return metrics.Len() == 0
-	})
-	return b.metrics
 }
 
 // pointsOf returns the points of a metric; ours are gauges and sums.

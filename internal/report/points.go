@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
-	"go.opentelemetry.io/collector/pdata/pmetric"
 	collector "go.opentelemetry.io/collector/receiver"
 
 	"example.com/tcpcheckreceiver/internal/check"
@@ -23,23 +22,19 @@ import (
 type Points struct {
 	metrics   []metric
 	templates templates
-	start     pcommon.Timestamp
 }
 
 // NewPoints returns what makes the points of the metrics that a user wants.
 func NewPoints(set collector.Settings, config metadata.MetricsBuilderConfig) *Points {
 	metrics := metricsOf(&config.Metrics)
-	return &Points{
-		metrics:   metrics,
-		templates: newTemplates(set, config, metrics),
-		start:     pcommon.NewTimestampFromTime(time.Now()),
-	}
+	return &Points{metrics: metrics, templates: newTemplates(set, config, metrics)}
 }
 
 // Series is what lasts of a target from one report to the next.
 type Series struct {
 	target   *check.Target
 	template *template
+	start    pcommon.Timestamp // of what is counted
 	failures []failures
 	address  addressText
 	live     [][]identity // that had a value in the last report, by metric
@@ -59,9 +54,9 @@ type addressText struct {
 	text    string
 }
 
-// NewSeries returns the Series of a target.
-func (p *Points) NewSeries(t *check.Target) *Series {
-	return &Series{target: t, template: p.templates.of(t), live: make([][]identity, len(p.metrics))}
+// NewSeries returns the Series of a target. Its sums count from start on.
+func (p *Points) NewSeries(t *check.Target, start time.Time) *Series {
+	return &Series{target: t, template: p.templates.of(t), start: pcommon.NewTimestampFromTime(start), live: make([][]identity, len(p.metrics))}
 }
 
 // count counts the failures in a report.
@@ -92,35 +87,26 @@ func (s *Series) identity(r *check.Result) identity {
 	return id
 }
 
-// Add adds the points of a report to a batch; s is that of its target. A series that had
-// a value in the last report and is known to have none now ends with a point that says so
-// (OpenTelemetry's flag NoRecordedValue): else a page of the Prometheus exporter goes on
-// to show the response time of a target that is down.
-func (b *Batch) Add(s *Series, r *check.Report) {
-	s.count(r)
-	if s.template == nil {
-		return
-	}
-	w := &b.writer
-	w.resource, w.series, w.time = b.resource(s.template), s, pcommon.NewTimestampFromTime(r.Time)
-	complete := r.Complete()
-	for i := range b.points.metrics {
-		if w.metric = &b.points.metrics[i]; w.metric.wanted(&s.target.Labels) {
-			w.values = w.values[:0]
-			w.metric.emit(w, s, r)
-			w.write(i, complete)
-		}
-	}
+// point is a point of a series.
+type point struct {
+	key
+	number float64
+	time   pcommon.Timestamp
+	ends   bool // the series; there is no number
 }
 
-// writer writes the points of one metric of one report.
+// key is what tells a series from all others.
+type key struct {
+	series *Series
+	metric int // of Points
+	identity
+}
+
+// writer makes points of reports.
 type writer struct {
-	start    pcommon.Timestamp
-	time     pcommon.Timestamp
-	resource *resource
-	series   *Series
-	metric   *metric
-	values   []value
+	metric *metric
+	values []value
+	points []point // made so far
 }
 
 // value is one value, or what several have become that nothing would tell apart.
@@ -128,6 +114,34 @@ type value struct {
 	identity
 	number float64
 	count  int
+}
+
+// add makes the points of a report; s is that of its target. A series that had a value in
+// the last report and is known to have none now ends with a point that says so
+// (OpenTelemetry's flag NoRecordedValue): else a page of the Prometheus exporter goes on
+// to show the response time of a target that is down.
+func (w *writer) add(p *Points, s *Series, r *check.Report) {
+	s.count(r)
+	if s.template == nil {
+		return
+	}
+	complete, now := r.Complete(), pcommon.NewTimestampFromTime(r.Time)
+	for i := range p.metrics {
+		if w.metric = &p.metrics[i]; !w.metric.wanted(&s.target.Labels) {
+			continue
+		}
+		w.values = w.values[:0]
+		w.metric.emit(w, s, r)
+		for _, v := range w.values {
+			if w.metric.strategy == metadata.AggregationStrategyAvg {
+				v.number /= float64(v.count)
+			}
+			w.points = append(w.points, point{key: key{s, i, v.identity}, number: v.number, time: now})
+		}
+		if w.metric.staleWhenGone {
+			s.live[i] = w.endGone(key{series: s, metric: i}, now, s.live[i], complete)
+		}
+	}
 }
 
 // emit takes a value. Values that no attribute tells apart become one.
@@ -142,56 +156,28 @@ func (w *writer) emit(id identity, number float64) {
 	w.values = append(w.values, value{id, number, 1})
 }
 
-// write writes the points of the values, of metric i; complete says that all is known of
-// the target.
-func (w *writer) write(i int, complete bool) {
-	for k := range w.values {
-		v := &w.values[k]
-		if w.metric.strategy == metadata.AggregationStrategyAvg {
-			v.number /= float64(v.count)
-		}
-		point := w.append(w.resource.points[i], v.identity)
-		if w.metric.integer {
-			point.SetIntValue(int64(v.number))
-		} else {
-			point.SetDoubleValue(v.number)
-		}
-	}
-	if w.metric.staleWhenGone {
-		w.series.live[i] = w.endGone(i, w.series.live[i], complete)
-	}
-}
-
 // endGone ends the live series that have no value, and returns those that are live now. If
 // not all is known of the target, none ends.
-func (w *writer) endGone(i int, live []identity, complete bool) []identity {
+func (w *writer) endGone(k key, now pcommon.Timestamp, live []identity, complete bool) []identity {
 	same := func(v value, id identity) bool { return v.identity == id }
 	if slices.EqualFunc(w.values, live, same) {
 		return live
 	}
-	now := make([]identity, 0, len(w.values))
+	lives := make([]identity, 0, len(w.values))
 	for _, v := range w.values {
-		now = append(now, v.identity)
+		lives = append(lives, v.identity)
 	}
 	for _, id := range live {
 		switch {
 		case slices.ContainsFunc(w.values, func(v value) bool { return v.identity == id }):
 		case complete:
-			w.append(w.resource.stale(i), id).SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
+			k.identity = id
+			w.points = append(w.points, point{key: k, time: now, ends: true})
 		default:
-			now = append(now, id)
+			lives = append(lives, id)
 		}
 	}
-	return now
-}
-
-// append appends a point without a value.
-func (w *writer) append(points pmetric.NumberDataPointSlice, id identity) pmetric.NumberDataPoint {
-	point := points.AppendEmpty()
-	point.SetStartTimestamp(w.start)
-	point.SetTimestamp(w.time)
-	w.metric.put(point.Attributes(), w.series.target, id)
-	return point
+	return lives
 }
 
 func emitCanConnect(w *writer, s *Series, r *check.Report) {

@@ -7,10 +7,11 @@ import "time"
 
 // The defaults of the durations that a user may leave out.
 const (
-	defaultInterval     = 15 * time.Second
-	defaultInitialDelay = time.Second
-	defaultTimeout      = 10 * time.Second
-	defaultMaxIPCache   = 5 * time.Minute
+	defaultInterval      = 15 * time.Second
+	defaultInitialDelay  = time.Second
+	defaultFlushInterval = 5 * time.Second
+	defaultTimeout       = 10 * time.Second
+	defaultMaxIPCache    = 5 * time.Minute
 )
 
 // Options are what a user may write about targets. Pointers are nil where the user
@@ -26,9 +27,16 @@ type Options struct {
 	// InitialDelay is the time from the start to the first checks: 0 or more,
 	// default 1s.
 	InitialDelay *Duration `mapstructure:"initial_delay"`
-	// MaxConcurrentChecks is how many instances are checked at the same time: 1 or
+	// FlushInterval is how often the results are handed over to the next component, but
+	// for changes of state, which do not wait: more than 0, default 5s.
+	FlushInterval *Duration `mapstructure:"flush_interval"`
+	// PhaseSeed is any text: agents with different ones check the same target at different
+	// moments of its interval. By default it is the name of the machine and the ID of
+	// the receiver.
+	PhaseSeed string `mapstructure:"phase_seed"`
+	// MaxConcurrentChecks is how many addresses are dialled at the same time: 1 or
 	// more. By default they are as many as half of the process's limit of open
-	// files allows, which holds in any case: an address that is dialled takes one.
+	// files allows, which holds in any case.
 	MaxConcurrentChecks *Integer `mapstructure:"max_concurrent_checks"`
 	// MaxIPCacheDuration bounds how long the addresses of a name are used by the
 	// instances without an ip_cache_duration, and is how long it may take until a

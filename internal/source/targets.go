@@ -66,6 +66,9 @@ func (o *Options) target(i *Instance) check.Target {
 // Delay returns the time from the start to the first checks.
 func (o *Options) Delay() time.Duration { return o.InitialDelay.or(defaultInitialDelay) }
 
+// Flush returns the time between two payloads.
+func (o *Options) Flush() time.Duration { return o.FlushInterval.or(defaultFlushInterval) }
+
 // serviceOf returns the service of i, or an empty text if it has none.
 func (o *Options) serviceOf(i *Instance) string {
 	return cmp.Or(i.Service, o.Service, o.InitConfig.Service)

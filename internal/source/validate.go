@@ -18,10 +18,12 @@ func (o *Options) Check(attributes []string) *Problems {
 	o.addUnknown(p)
 	checkInterval(p, "collection_interval", o.CollectionInterval)
 	checkNotNegative(p, "initial_delay", o.InitialDelay)
+	checkPositive(p, "flush_interval", o.FlushInterval)
 	checkPositive(p, "max_ip_cache_duration", o.MaxIPCacheDuration)
 	if limit := o.MaxConcurrentChecks; limit != nil && *limit < 1 {
 		p.Add("max_concurrent_checks", "%d is less than 1; leave the option out for as many as the limit of open files allows", *limit)
 	}
+	checkControl(p, "phase_seed", o.PhaseSeed)
 	checkControl(p, "service", o.Service)
 	checkControl(p, "init_config.service", o.InitConfig.Service)
 	if o.Service != "" && o.InitConfig.Service != "" {

@@ -1,0 +1,89 @@
+package receiver
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"example.com/tcpcheckreceiver/internal/check"
+	"example.com/tcpcheckreceiver/internal/probe"
+	"example.com/tcpcheckreceiver/internal/report"
+	"example.com/tcpcheckreceiver/internal/schedule"
+	"example.com/tcpcheckreceiver/internal/state"
+)
+
+// target is one target, with all that lasts from check to check.
+type target struct {
+	check.Target
+	probe  *probe.Probe
+	known  state.Target
+	log    report.Log
+	series *report.Series
+	watch  report.Watch
+	last   time.Time // the time of the last report
+	seen   bool      // it has had a report
+}
+
+// key is what the target's phase comes from.
+func (t *target) key() string {
+	return t.Labels.Name + "\x00" + t.HostPort() + "\x00" + t.Labels.Service
+}
+
+// now returns the date, or where that has gone back, the moment after the last report: the
+// times of a series may not go back.
+func (t *target) now() time.Time {
+	if now := time.Now(); now.Round(0).After(t.last) {
+		return now
+	}
+	return t.last.Add(1)
+}
+
+// check checks the target once, so much later than it was due, and has its report told.
+func (r *metricsReceiver) check(ctx context.Context, t *target, late time.Duration, handOff func()) schedule.Outcome {
+	r.telemetry.ReceiverTcpcheckLateness.Record(ctx, late.Seconds())
+	found := t.probe.Check(ctx, t.now, r.addresses.get(), handOff)
+	if ctx.Err() != nil && len(found.Results) == 0 {
+		return schedule.Outcome{}
+	}
+	t.last = found.Time.Round(0)
+	t.log.Flush(&found, &t.known)
+	changes := t.known.Observe(&found)
+	t.log.Write(&found, changes)
+	r.machine.Observe(&t.watch, &found, slices.ContainsFunc(changes, stoppedAnswering), late)
+	r.delivery.Add(t.series, &found, !t.seen || slices.ContainsFunc(changes, isNews))
+	t.seen = true
+	return schedule.Outcome{Silent: found.Silent(), Dials: len(found.Results)}
+}
+
+// stoppedAnswering reports whether an address answers no longer, be it told of it or not.
+func stoppedAnswering(c state.Change) bool {
+	switch c.Kind {
+	case state.WentDown, state.Flapping, state.Held:
+		return c.Result.ErrorType == check.Timeout
+	default:
+		return false
+	}
+}
+
+// isNews reports whether a change is one that has not to wait.
+func isNews(c state.Change) bool { return c.Kind != state.ReasonFlapping }
+
+// addressesFor is how long the addresses of this machine are taken to be what they were.
+const addressesFor = time.Second
+
+// hostAddresses are the addresses of this machine, read again where that was long ago.
+type hostAddresses struct {
+	mu   sync.Mutex
+	at   time.Time
+	host probe.HostAddresses
+}
+
+func (a *hostAddresses) get() probe.HostAddresses {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if now := time.Now(); now.Sub(a.at) >= addressesFor {
+		a.host, a.at = probe.ReadHostAddresses(a.host), now
+	}
+	return a.host
+}
