@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -201,10 +202,13 @@ func (d *Delivery) flush(ctx context.Context) {
 	}
 	d.mu.Unlock()
 
+	points, before := d.give(points)
+	if len(points) == 0 {
+		return
+	}
 	d.observeAge(points)
 	ctx = d.observed.StartMetricsOp(ctx)
-	metrics := d.points.metricsOf(points)
-	err := d.next.ConsumeMetrics(ctx, metrics)
+	err := d.next.ConsumeMetrics(ctx, d.points.metricsOf(points))
 	d.observed.EndMetricsOp(ctx, format, len(points), err)
 
 	d.mu.Lock()
@@ -212,9 +216,49 @@ func (d *Delivery) flush(ctx context.Context) {
 	d.compact = compactFrom
 	permanent := consumererror.IsPermanent(err)
 	if err != nil {
+		for _, b := range slices.Backward(before) {
+			b.series.given[b.metric] = b.identities
+		}
 		d.keep(points, permanent)
 	}
 	d.observeRefusal(err, permanent)
+}
+
+// given is what Series.given was of a metric.
+type given struct {
+	series     *Series
+	metric     int
+	identities []identity
+}
+
+// give takes note of what the consumer will know once it has points, and returns what
+// it knew before where that is something else. It leaves out the ends of series that the
+// consumer does not have: their values were dropped.
+func (d *Delivery) give(points []point) ([]point, []given) {
+	var before []given
+	kept := points[:0]
+	for _, p := range points {
+		if !d.points.metrics[p.metric].staleWhenGone {
+			kept = append(kept, p)
+			continue
+		}
+		has := p.series.given[p.metric]
+		place := slices.Index(has, p.identity)
+		if p.ends && place < 0 {
+			continue
+		}
+		kept = append(kept, p)
+		if !p.ends && place >= 0 {
+			continue
+		}
+		if before = append(before, given{p.series, p.metric, has}); p.ends {
+			has = slices.Delete(slices.Clone(has), place, place+1)
+		} else {
+			has = append(slices.Clip(has), p.identity)
+		}
+		p.series.given[p.metric] = has
+	}
+	return kept, before
 }
 
 // keep has those points wait for the next flush that were refused. Of those that are

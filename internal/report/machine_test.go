@@ -1,19 +1,68 @@
 package report
 
 import (
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
 	"example.com/tcpcheckreceiver/internal/check"
+	"example.com/tcpcheckreceiver/internal/metadata"
 )
 
 func noConntrack() check.Conntrack { return check.Conntrack{} }
+
+// machine is a Machine with its log and its statuses, and a second for each review.
+type machine struct {
+	*Machine
+	logs     *observer.ObservedLogs
+	statuses []string
+	now      time.Time
+}
+
+func newMachine(t *testing.T, readConntrack func() check.Conntrack, targets int) *machine {
+	t.Helper()
+	core, logs := observer.New(zapcore.DebugLevel)
+	m := &machine{logs: logs, now: start}
+	telemetry, err := metadata.NewTelemetryBuilder(componenttest.NewNopTelemetrySettings())
+	require.NoError(t, err)
+	m.Machine = NewMachine(zap.New(core), telemetry, readConntrack, func(err error) {
+		text := "OK"
+		if err != nil {
+			text = err.Error()
+		}
+		m.statuses = append(m.statuses, text)
+	})
+	for range targets {
+		m.Add(&check.Target{Interval: 15 * time.Second, Timeout: 10 * time.Second})
+	}
+	return m
+}
+
+// review returns what a review says.
+func (m *machine) review() []string {
+	m.now = m.now.Add(ReviewEvery)
+	m.Review(m.now)
+	return m.said()
+}
+
+func (m *machine) said() []string {
+	var said []string
+	for _, entry := range m.logs.TakeAll() {
+		said = append(said, entry.Message)
+	}
+	return said
+}
 
 // What is logged of the connection tracking table, once for each change.
 func TestMachine(t *testing.T) {
@@ -26,12 +75,12 @@ func TestMachine(t *testing.T) {
 		return fmt.Sprintf("%s: %d of 1200 entries (nf_conntrack_max). A check that connects leaves an entry for 2m0s, so there is room for 10 checks a second "+
 			"if nothing else uses the table: check less often, raise nf_conntrack_max, or exempt the checks from tracking", message, count)
 	}
-	fine := []check.Report{{Results: []check.Result{connected(v4)}}}
-	lost := []check.Report{{Results: []check.Result{connected(v4), {Family: check.IPv4, Address: other, Status: check.Unchecked, Err: fmt.Errorf("dial: %w", check.ErrConntrackFull)}}}}
+	fine := check.Report{Results: []check.Result{connected(v4)}}
+	lost := check.Report{Results: []check.Result{connected(v4), {Family: check.IPv4, Address: other, Status: check.Unchecked, Err: fmt.Errorf("dial: %w", check.ErrConntrackFull)}}}
 	type collection struct {
-		reports []check.Report
-		count   int
-		want    string
+		report check.Report
+		count  int
+		want   string
 	}
 	for name, collections := range map[string][]collection{
 		"there is none":   {{fine, 0, ""}},
@@ -50,20 +99,19 @@ func TestMachine(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			core, logs := observer.New(zapcore.DebugLevel)
 			var table check.Conntrack
-			g := NewMachine(zap.New(core), func() check.Conntrack { return table }).Watch(1)
+			m := newMachine(t, func() check.Conntrack { return table }, 1)
+			var watch Watch
 			for n, c := range collections {
 				table = check.Conntrack{Count: c.count, Max: 1200, TimeWait: 2 * time.Minute}
 				if c.count == 0 {
 					table = check.Conntrack{}
 				}
-				g.Observe(c.reports, 0)
-				got := ""
-				for _, entry := range logs.TakeAll() {
-					got += entry.Message
-				}
-				assert.Equal(t, c.want, got, "collection %d", n)
+				m.Observe(&watch, &c.report, false, 0)
+				said := slices.DeleteFunc(m.review(), func(line string) bool {
+					return !strings.Contains(line, "connection tracking table of this machine is f") && !strings.Contains(line, "has room") || strings.HasPrefix(line, cannotCheck)
+				})
+				assert.Equal(t, c.want, strings.Join(said, ""), "review %d", n)
 			}
 		})
 	}
@@ -79,10 +127,10 @@ func TestConntrackIsKnownInPart(t *testing.T) {
 		{check.Conntrack{Count: 90, Max: 100}, []string{"the connection tracking table of this machine is filling: 90 of 100 entries (nf_conntrack_max)."}},
 		{check.Conntrack{Count: 90, TimeWait: time.Minute}, nil},
 	} {
-		core, logs := observer.New(zapcore.DebugLevel)
-		NewMachine(zap.New(core), func() check.Conntrack { return test.table }).Watch(1).Observe(nil, 0)
+		m := newMachine(t, func() check.Conntrack { return test.table }, 1)
+		m.Review(start)
 		var got []string
-		for _, entry := range logs.All() {
+		for _, entry := range m.logs.All() {
 			got = append(got, entry.Message)
 			assert.Equal(t, map[string]any{"nf_conntrack_count": int64(90), "nf_conntrack_max": int64(100), "checks_per_second": int64(0)}, entry.ContextMap())
 		}
@@ -90,52 +138,154 @@ func TestConntrackIsKnownInPart(t *testing.T) {
 	}
 }
 
-// A line says that it may be this machine, where many addresses stop answering at once.
+// A line says that it may be this machine, where many addresses stop answering within an
+// interval, and no second one does soon after it.
 func TestManySilentAtOnce(t *testing.T) {
 	for _, test := range []struct {
 		name            string
 		targets, silent int
-		want            bool
+		apart           time.Duration
+		want            int
 	}{
-		{"few", 9, 9, false},
-		{"all", 10, 10, true},
-		{"a quarter", 40, 10, true},
-		{"less than a quarter", 41, 10, false},
-		{"many of many", 10000, 100, false},
+		{"few", 9, 9, 0, 0},
+		{"all", 10, 10, 0, 1},
+		{"a quarter", 40, 10, 2 * time.Second, 1},
+		{"less than a quarter", 41, 10, 0, 0},
+		{"many of many", 10000, 100, 0, 0},
+		{"one after the other", 10, 30, 3 * time.Second, 0},
+		{"all of many", 40, 40, 0, 4},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			core, logs := observer.New(zapcore.DebugLevel)
-			NewMachine(zap.New(core), noConntrack).Watch(test.targets).Observe(nil, test.silent)
-			assert.Equal(t, test.want, logs.Len() == 1, logs.All())
+			m := newMachine(t, noConntrack, test.targets)
+			for n := range test.silent {
+				down := check.Report{Time: start.Add(time.Duration(n) * test.apart), Results: []check.Result{{Family: check.IPv4, Address: v4, Status: check.Down, ErrorType: check.Timeout}}}
+				m.Observe(&Watch{}, &down, true, 0)
+			}
+			said := m.said()
+			assert.Len(t, said, test.want)
+			for _, line := range said {
+				assert.Contains(t, line, fmt.Sprintf("10 of %d instances stopped answering within 25s", test.targets))
+			}
 		})
 	}
 }
 
-// A family that this machine lacks is said once for all targets, whatever their
-// intervals, and again at each change.
+// A family that this machine lacks is said once for all targets, when all of them have
+// been checked, and again at each change.
 func TestFamiliesThatTheMachineLacks(t *testing.T) {
-	core, logs := observer.New(zapcore.DebugLevel)
-	m := NewMachine(zap.New(core), noConntrack)
-	often, seldom := m.Watch(2), m.Watch(1)
-	lacks := check.Report{Omissions: []check.Omission{{Family: check.IPv6, Reason: check.MachineLacksFamily}}}
-	name := check.Report{Omissions: []check.Omission{{Family: check.IPv4, Reason: check.NameLacksFamily}}}
-	for _, collection := range []struct {
-		of      *Watch
-		reports []check.Report
+	m := newMachine(t, noConntrack, 3)
+	watches := make([]Watch, 3)
+	lacks := check.Report{Results: []check.Result{connected(v4)}, Omissions: []check.Omission{{Family: check.IPv6, Reason: check.MachineLacksFamily}}}
+	has := check.Report{Results: []check.Result{connected(v4)}, Omissions: []check.Omission{{Family: check.IPv6, Reason: check.NameLacksFamily}}}
+	line := func(n int) []string {
+		return []string{fmt.Sprintf("%d of 3 instances are not checked over ipv6: this machine has no ipv6 address from which it could reach theirs", n)}
+	}
+	for n, step := range []struct {
+		reports []*check.Report // nil for none
 		want    []string
 	}{
-		{often, []check.Report{lacks, name}, nil}, // of the other one, nothing is known
-		{seldom, []check.Report{lacks}, []string{"2 of 3 instances are not checked over ipv6: this machine has no ipv6 address from which it could reach theirs"}},
-		{often, []check.Report{lacks, name}, nil},
-		{often, []check.Report{{}, name}, []string{"1 of 3 instances are not checked over ipv6: this machine has no ipv6 address from which it could reach theirs"}},
-		{seldom, []check.Report{{}}, []string{"all instances that have an ipv6 address are checked over ipv6 again"}},
-		{often, []check.Report{{}, {}}, nil},
+		{[]*check.Report{&lacks, nil, nil}, nil},
+		{[]*check.Report{nil, &lacks, &has}, nil}, // not yet the same as before
+		{nil, line(2)},
+		{[]*check.Report{&lacks, &lacks, &has}, nil},
+		{[]*check.Report{{}, {}, {}}, nil}, // they were ended
+		{[]*check.Report{&has, nil, nil}, nil},
+		{nil, line(1)},
+		{[]*check.Report{nil, &has, nil}, nil},
+		{nil, []string{"all instances that have an ipv6 address are checked over ipv6 again"}},
+		{nil, nil},
 	} {
-		collection.of.Observe(collection.reports, 0)
-		var got []string
-		for _, entry := range logs.TakeAll() {
-			got = append(got, entry.Message)
+		for i, report := range step.reports {
+			if report != nil {
+				m.Observe(&watches[i], report, false, 0)
+			}
 		}
-		assert.Equal(t, collection.want, got)
+		assert.Equal(t, step.want, m.review(), "step %d", n)
+	}
+	assert.Empty(t, m.statuses, "the names have another family")
+}
+
+// Why instances are left unchecked is said when that begins, when there is another
+// reason, and when it ends; so is the status of the component.
+func TestUnchecked(t *testing.T) {
+	m := newMachine(t, noConntrack, 2)
+	watches := make([]Watch, 2)
+	because := func(err error) *check.Report {
+		return &check.Report{Results: []check.Result{{Family: check.IPv4, Address: v4, Status: check.Unchecked, Err: fmt.Errorf("dial: %w", err)}}}
+	}
+	up := &check.Report{Results: []check.Result{connected(v4)}}
+	descriptors, ports := because(syscall.EMFILE), because(syscall.EADDRNOTAVAIL)
+	lack := func(reasons ...error) string {
+		text := cannotCheck + ": "
+		for i, reason := range reasons {
+			if i > 0 {
+				text += ", "
+			}
+			text += reason.Error()
+		}
+		return text
+	}
+	for n, step := range []struct {
+		reports      [2]*check.Report
+		want, status string
+	}{
+		{[2]*check.Report{up, up}, "", ""},
+		{[2]*check.Report{descriptors, nil}, lack(syscall.EMFILE), lack(syscall.EMFILE)},
+		{[2]*check.Report{nil, descriptors}, "", ""},
+		{[2]*check.Report{up, nil}, "", ""},
+		{[2]*check.Report{ports, nil}, lack(syscall.EADDRNOTAVAIL, syscall.EMFILE), lack(syscall.EADDRNOTAVAIL, syscall.EMFILE)},
+		{[2]*check.Report{up, up}, "this machine is able to check all of its instances again", "OK"},
+	} {
+		for i, report := range step.reports {
+			if report != nil {
+				m.Observe(&watches[i], report, false, 0)
+			}
+		}
+		m.statuses = nil
+		said := strings.Join(m.review(), "")
+		assert.Equal(t, step.want, said, "step %d", n)
+		assert.Equal(t, step.status, strings.Join(m.statuses, ""), "step %d", n)
+	}
+	assert.Empty(t, m.unchecked)
+
+	// One that is gone before the review is said as well.
+	m.Observe(&watches[0], descriptors, false, 0)
+	m.Observe(&watches[0], up, false, 0)
+	assert.Equal(t, []string{lack(syscall.EMFILE)}, m.review())
+}
+
+// Checks that begin late are said when that begins, and when none has for a while.
+func TestLate(t *testing.T) {
+	m := newMachine(t, noConntrack, 1)
+	var watch Watch
+	up := &check.Report{Results: []check.Result{connected(v4)}}
+	m.Observe(&watch, up, false, lateAfter-1)
+	assert.Empty(t, m.review())
+	for range 3 {
+		m.Observe(&watch, up, false, 1200*time.Millisecond)
+		m.Observe(&watch, up, false, lateAfter)
+		m.review()
+	}
+	assert.Equal(t, []string{"checks begin late"}, m.statuses)
+	for m.now.Before(start.Add(4*ReviewEvery + inTimeFor - ReviewEvery)) {
+		assert.Empty(t, m.review())
+	}
+	assert.Equal(t, []string{"checks begin in time again"}, m.review())
+	assert.Equal(t, []string{"checks begin late", "OK"}, m.statuses)
+}
+
+func TestReasonOf(t *testing.T) {
+	for err, want := range map[error]metadata.AttributeReason{
+		syscall.EMFILE:           metadata.AttributeReasonFileDescriptors,
+		syscall.ENFILE:           metadata.AttributeReasonFileDescriptors,
+		syscall.ENOMEM:           metadata.AttributeReasonMemory,
+		syscall.ENOBUFS:          metadata.AttributeReasonMemory,
+		syscall.EADDRNOTAVAIL:    metadata.AttributeReasonPorts,
+		syscall.EADDRINUSE:       metadata.AttributeReasonPorts,
+		syscall.EAFNOSUPPORT:     metadata.AttributeReasonAddressFamily,
+		check.ErrConntrackFull:   metadata.AttributeReasonConnectionTracking,
+		errors.New("an unknown"): metadata.AttributeReasonOther,
+	} {
+		assert.Equal(t, want, reasonOf(fmt.Errorf("dial: %w", err)), err.Error())
 	}
 }

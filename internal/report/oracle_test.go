@@ -32,17 +32,17 @@ func TestPointsAgreeWithTheGeneratedBuilder(t *testing.T) {
 		p := NewPoints(receivertest.NewNopSettings(metadata.Type), config)
 		series := make([]*Series, len(targets))
 		for i := range targets {
-			series[i] = p.NewSeries(&targets[i])
+			series[i] = p.NewSeries(&targets[i], start)
 		}
 		live := make(map[string]bool)
 		for range 4 {
 			unknown := random.IntN(3) == 0
-			batch, reports := p.NewBatch(), randomReports(random, targets, unknown)
+			batch, reports := newBatch(p), randomReports(random, targets, unknown)
 			for i := range reports {
-				batch.Add(series[i], &reports[i])
+				batch.add(series[i], &reports[i])
 			}
 			want := make(map[string]bool)
-			points := batch.Metrics()
+			points := batch.metrics()
 			for _, rm := range points.ResourceMetrics().All() {
 				for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
 					emitted[m.Name()] = true

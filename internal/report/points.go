@@ -38,6 +38,7 @@ type Series struct {
 	failures []failures
 	address  addressText
 	live     [][]identity // that had a value in the last report, by metric
+	given    [][]identity // whose last point was given to the consumer and is a value
 }
 
 // failures is how many checks of a family failed for a reason.
@@ -56,7 +57,10 @@ type addressText struct {
 
 // NewSeries returns the Series of a target. Its sums count from start on.
 func (p *Points) NewSeries(t *check.Target, start time.Time) *Series {
-	return &Series{target: t, template: p.templates.of(t), start: pcommon.NewTimestampFromTime(start), live: make([][]identity, len(p.metrics))}
+	return &Series{
+		target: t, template: p.templates.of(t), start: pcommon.NewTimestampFromTime(start),
+		live: make([][]identity, len(p.metrics)), given: make([][]identity, len(p.metrics)),
+	}
 }
 
 // count counts the failures in a report.

@@ -34,14 +34,14 @@ func BenchmarkPoints(b *testing.B) {
 			p := NewPoints(receivertest.NewNopSettings(metadata.Type), reporttest.DefaultMetrics())
 			series := make([]*Series, n)
 			for i := range series {
-				series[i] = p.NewSeries(&targets[i])
+				series[i] = p.NewSeries(&targets[i], start)
 			}
 			for b.Loop() {
-				batch := p.NewBatch()
+				batch := newBatch(p)
 				for i := range reports {
-					batch.Add(series[i], &reports[i])
+					batch.add(series[i], &reports[i])
 				}
-				if batch.Metrics().DataPointCount() == 0 {
+				if batch.metrics().DataPointCount() == 0 {
 					b.Fatal("no points")
 				}
 			}

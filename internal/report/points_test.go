@@ -24,12 +24,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // pointsOfOne returns what makes lines of the points of each report on one target.
 func pointsOfOne(t *testing.T, config metadata.MetricsBuilderConfig) func(check.Report) []string {
 	p := NewPoints(receivertest.NewNopSettings(metadata.Type), config)
-	s := p.NewSeries(&check.Target{Host: "h", Port: 1, Labels: check.Labels{Name: "a"}})
+	s := p.NewSeries(&check.Target{Host: "h", Port: 1, Labels: check.Labels{Name: "a"}}, start)
 	return func(r check.Report) []string {
 		r.Time = time.Unix(1, 0)
-		b := p.NewBatch()
-		b.Add(s, &r)
-		return reporttest.Lines(t, b.Metrics())
+		b := newBatch(p)
+		b.add(s, &r)
+		return reporttest.Lines(t, b.metrics())
 	}
 }
 
@@ -50,10 +50,10 @@ func TestNoPoints(t *testing.T) {
 			p := NewPoints(receivertest.NewNopSettings(metadata.Type), config)
 			target := &check.Target{Host: "h", Port: 1, Labels: check.Labels{Name: "a", Service: "s"}}
 			for range 2 {
-				s := p.NewSeries(target)
-				b := p.NewBatch()
-				b.Add(s, &check.Report{Target: target, Results: []check.Result{failed(netip.MustParseAddr("192.0.2.1"), check.Timeout)}})
-				assert.Zero(t, b.Metrics().ResourceMetrics().Len())
+				s := p.NewSeries(target, start)
+				b := newBatch(p)
+				b.add(s, &check.Report{Target: target, Results: []check.Result{failed(netip.MustParseAddr("192.0.2.1"), check.Timeout)}})
+				assert.Zero(t, b.metrics().ResourceMetrics().Len())
 				assert.Equal(t, []failures{{family: check.IPv4, errorType: check.Timeout, count: 1}}, s.failures)
 			}
 		})
@@ -97,10 +97,10 @@ func TestUnwantedMetrics(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			p := NewPoints(receivertest.NewNopSettings(metadata.Type), reporttest.DefaultMetrics())
 			target := &check.Target{Host: "h", Port: 1, Labels: test.labels}
-			b := p.NewBatch()
-			b.Add(p.NewSeries(target), &check.Report{Target: target, Results: []check.Result{test.result}})
+			b := newBatch(p)
+			b.add(p.NewSeries(target, start), &check.Report{Target: target, Results: []check.Result{test.result}})
 			var got []string
-			for _, line := range reporttest.Lines(t, b.Metrics()) {
+			for _, line := range reporttest.Lines(t, b.metrics()) {
 				name, _, _ := strings.Cut(strings.TrimPrefix(line, "{} "), "{")
 				got = append(got, name)
 			}
