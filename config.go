@@ -46,7 +46,7 @@ func createDefaultConfig() component.Config {
 // is no error.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	c.Options.Decode(conf, c)
-	if _, ok := c.Options.Unknown["endpoint"]; ok {
+	if conf.IsSet("endpoint") {
 		return confmap.Validate(c)
 	}
 	return nil

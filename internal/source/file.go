@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"maps"
 	"os"
 	"reflect"
 	"regexp"
@@ -21,18 +20,14 @@ import (
 // inFile is the place of what is in the file, in front of its place there.
 const inFile = "instances_file"
 
-// readFile reads the file that InstancesFile names, if any. What is wrong with it is
-// for Check to report.
+// readFile reads the file that InstancesFile names. What is wrong with it is for Check
+// to report.
 //
 // A file is there for the number of instances. The collector copies its own
 // configuration again and again before it starts a receiver: it took 5 s until the
 // first points of ten thousand instances, and 0.8 s where only the receiver reads
 // them (make bench).
 func (o *Options) readFile() {
-	o.file = nil
-	if o.InstancesFile == "" {
-		return
-	}
 	text, err := readRegular(o.InstancesFile, maxFile)
 	if err != nil {
 		o.undecoded.Add(inFile, "%v", err)
@@ -44,18 +39,14 @@ func (o *Options) readFile() {
 		return
 	}
 	addOctals(&o.undecoded, inFile, root)
-	o.file = &List{}
-	unknown := make(map[string]any)
-	for key, value := range written {
+	options := schemaOf(reflect.TypeFor[List]())
+	for key := range written {
 		if strings.Contains(key, confmap.KeyDelimiter) { // confmap would take it apart
-			unknown[key] = value
+			o.undecoded.addUnknown(inFile+".", "", key, options)
 			delete(written, key)
 		}
 	}
-	decode(confmap.NewFromStringMap(written), o.file, schemaOf(reflect.TypeFor[List]()), &o.undecoded, inFile+".")
-	o.file.keepWhole(written["instances"])
-	maps.Copy(unknown, o.file.Unknown)
-	o.file.Unknown = unknown
+	o.undecoded.decode(confmap.NewFromStringMap(written), &o.file, options, inFile+".")
 	for i := range o.file.Instances {
 		instance := &o.file.Instances[i]
 		instance.Service = cmp.Or(instance.Service, o.file.InitConfig.Service)
@@ -137,21 +128,13 @@ func addOctals(p *Problems, place string, node *yaml.Node) {
 // instances are those of the configuration and of the file, with their places.
 func (o *Options) instances() iter.Seq2[string, *Instance] {
 	return func(yield func(string, *Instance) bool) {
-		for n, list := range []*List{&o.List, o.file} {
+		for n, list := range []*List{&o.List, &o.file} {
 			prefix := []string{"", inFile + "."}[n]
-			for i := range list.len() {
+			for i := range list.Instances {
 				if !yield(fmt.Sprintf("%sinstances[%d]", prefix, i), &list.Instances[i]) {
 					return
 				}
 			}
 		}
 	}
-}
-
-// len returns how many instances a list has, which may be nil.
-func (l *List) len() int {
-	if l == nil {
-		return 0
-	}
-	return len(l.Instances)
 }

@@ -48,9 +48,8 @@ type Options struct {
 	// receiver.
 	undecoded Problems
 	schema    *schema
-	// file is what Decode read from InstancesFile, or as much as it could decode; nil if
-	// there is no such file, or none that could be read.
-	file *List
+	// file is what Decode read from InstancesFile, as far as it could decode it.
+	file List
 }
 
 // List is what a configuration file of tcp_check has.
@@ -59,18 +58,12 @@ type List struct {
 	InitConfig InitConfig `mapstructure:"init_config" is:"a mapping of options"`
 	// Instances are ports to check.
 	Instances []Instance `mapstructure:"instances" is:"a list of instances" each:"an instance, which is a mapping of options"`
-
-	// Unknown has what the user wrote that is no option. It is always an error.
-	Unknown map[string]any `mapstructure:",remain"`
 }
 
 // InitConfig is the section of that name in a configuration of tcp_check.
 type InitConfig struct {
 	// Service is the same as Options.Service.
 	Service string `mapstructure:"service"`
-
-	// Unknown has what the user wrote that is no option. It is always an error.
-	Unknown map[string]any `mapstructure:",remain"`
 }
 
 // Instance is one port to check. Its options have the names and defaults of
@@ -93,7 +86,7 @@ type Instance struct {
 	// AddressFamilies are the families that must connect, of ipv4 and ipv6. By
 	// default they are those that the name resolves to and that this machine has
 	// an address for.
-	AddressFamilies []string `mapstructure:"address_families" is:"a list of address families" each:"an address family; they are ipv4 and ipv6"`
+	AddressFamilies Texts `mapstructure:"address_families" is:"a list of address families" each:"an address family; they are ipv4 and ipv6"`
 	// IPv4Only is short for AddressFamilies [ipv4].
 	IPv4Only Bool `mapstructure:"ipv4_only"`
 	// MultipleIPs checks every address of each family, not only the first.
@@ -103,7 +96,7 @@ type Instance struct {
 	// than Options.MaxIPCacheDuration.
 	IPCacheDuration *Duration `mapstructure:"ip_cache_duration"`
 	// Tags are attributes on every point, each as key:value.
-	Tags []string `mapstructure:"tags" is:"a list of tags" each:"a tag; write key:value, without a space or in quotes"`
+	Tags Texts `mapstructure:"tags" is:"a list of tags" each:"a tag; write key:value, without a space or in quotes"`
 	// Service becomes service.name of the resource.
 	Service string `mapstructure:"service"`
 	// MinCollectionInterval is the time between two checks: 100ms or more, default
@@ -115,18 +108,12 @@ type Instance struct {
 	EmptyDefaultHostname Bool `mapstructure:"empty_default_hostname"`
 	// MetricPatterns select the metrics of this instance by name.
 	MetricPatterns MetricPatterns `mapstructure:"metric_patterns" is:"a mapping of include and exclude"`
-
-	// Unknown has what the user wrote that is no option. It is always an error.
-	Unknown map[string]any `mapstructure:",remain"`
 }
 
 // MetricPatterns are regular expressions (RE2) that match anywhere in the name
 // of a metric. A metric is reported if one of Include matches, or there is none,
 // and none of Exclude does.
 type MetricPatterns struct {
-	Include []string `mapstructure:"include" is:"a list of regular expressions" each:"a regular expression; write it in quotes"`
-	Exclude []string `mapstructure:"exclude" is:"a list of regular expressions" each:"a regular expression; write it in quotes"`
-
-	// Unknown has what the user wrote that is no option. It is always an error.
-	Unknown map[string]any `mapstructure:",remain"`
+	Include Texts `mapstructure:"include" is:"a list of regular expressions" each:"a regular expression; write it in quotes"`
+	Exclude Texts `mapstructure:"exclude" is:"a list of regular expressions" each:"a regular expression; write it in quotes"`
 }

@@ -72,7 +72,7 @@ func (p *Problems) err(options *schema, names map[string]string) error {
 	}
 	lines := make([]line, len(p.found))
 	for i, found := range p.found {
-		_, order := options.at(found.place)
+		_, _, order := options.at(found.place)
 		lines[i] = line{order, found}
 	}
 	slices.SortStableFunc(lines, func(a, b line) int {

@@ -80,6 +80,16 @@ func (b *Bool) UnmarshalMapstructure(value any) error {
 	return nil
 }
 
+// Texts is a list of texts, or a single one without a list. confmap would split that at
+// its commas, which a regular expression or a tag may have.
+type Texts []string
+
+// UnmarshalText makes a text a list of one.
+func (t *Texts) UnmarshalText(text []byte) error {
+	*t = Texts{string(text)}
+	return nil
+}
+
 // toFloat returns the number that a YAML value is, or is the text of, or that an
 // observer has found, whose ports are uint16.
 func toFloat(value any) (float64, bool) {

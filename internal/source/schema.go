@@ -3,6 +3,7 @@ package source
 import (
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,7 +16,6 @@ type schema struct {
 
 // field is an option of a schema.
 type field struct {
-	rank   int
 	is     string  // what its value has to be; empty if the value's own decoder says so
 	each   string  // what each element of its value has to be
 	schema *schema // of its value, or of each element; nil if that is no struct of options
@@ -39,7 +39,7 @@ func (s *schema) add(t reflect.Type) {
 		case name == "":
 			continue
 		}
-		option := field{rank: len(s.names), is: f.Tag.Get("is"), each: f.Tag.Get("each")}
+		option := field{is: f.Tag.Get("is"), each: f.Tag.Get("each")}
 		switch inner := f.Type; {
 		case inner.Kind() == reflect.String:
 			if option.is == "" {
@@ -61,26 +61,29 @@ func (s *schema) add(t reflect.Type) {
 // list returns the names of the options of a schema, as a message has them.
 func (s *schema) list() string { return strings.Join(s.names, ", ") }
 
-// at returns what a value has to be at a place such as instances[2].tags[0], and what
-// places are sorted by: the rank of each option, one that is unknown behind them, and the
-// index of each element.
-func (s *schema) at(place string) (is string, order []int) {
+// at returns what a value has to be at a place such as instances[2].tags[0], the options
+// that it has if it is a mapping, and what places are sorted by: the rank of each option,
+// one that is unknown behind them, and the index of each element.
+func (s *schema) at(place string) (is string, options *schema, order []int) {
 	var option field
 	for _, step := range placeStep.FindAllString(place, -1) {
 		if i, err := strconv.Atoi(step); err == nil {
-			is, order = option.each, append(order, i)
+			is, s, order = option.each, option.schema, append(order, i)
 			continue
 		}
 		if s == nil {
-			return "", order
+			return "", nil, order
 		}
 		known, ok := s.fields[step]
 		if !ok {
-			return "", append(order, len(s.names))
+			return "", nil, append(order, len(s.names))
 		}
-		option, is, order, s = known, known.is, append(order, known.rank), known.schema
+		option, is, order, s = known, known.is, append(order, slices.Index(s.names, step)), known.schema
+		if option.each != "" {
+			s = nil // its elements have options
+		}
 	}
-	return is, order
+	return is, s, order
 }
 
 var placeStep = regexp.MustCompile(`[^.\[\]]+`)

@@ -1,7 +1,9 @@
 package source
 
 import (
+	"cmp"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,7 +17,6 @@ import (
 // attributes of all metrics.
 func (o *Options) Check(attributes []string) *Problems {
 	p := o.undecoded.clone()
-	o.addUnknown(p)
 	checkInterval(p, "collection_interval", o.CollectionInterval)
 	checkNotNegative(p, "initial_delay", o.InitialDelay)
 	checkPositive(p, "max_ip_cache_duration", o.MaxIPCacheDuration)
@@ -27,9 +28,9 @@ func (o *Options) Check(attributes []string) *Problems {
 	if o.Service != "" && o.InitConfig.Service != "" {
 		p.Add("init_config.service", "%q is written as service already, as %q; write one of them", o.InitConfig.Service, o.Service)
 	}
-	if o.InstancesFile != "" && o.file == nil {
+	if o.InstancesFile != "" && o.schema == nil {
 		p.Add(inFile, "%s has not been read; that is for Unmarshal to do", o.InstancesFile)
-	} else if len(o.Instances)+o.file.len() == 0 && !p.has(inFile+".instances") {
+	} else if len(o.Instances)+len(o.file.Instances) == 0 && !p.has(inFile+".instances") {
 		p.Add("instances", "there are none, so there is nothing to check")
 	}
 	labels := labelsOf(attributes)
@@ -51,7 +52,7 @@ func (o *Options) Err(problems *Problems) error {
 	for place, instance := range o.instances() {
 		names[place] = instance.Name
 	}
-	return problems.err(o.options(), names)
+	return problems.err(cmp.Or(o.schema, schemaOf(reflect.TypeFor[Options]())), names)
 }
 
 // minInterval is the shortest interval: below it, checks are load and no news.
