@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,7 +18,10 @@ type Problems struct {
 	places map[string]bool
 }
 
-type problem struct{ place, text string }
+type problem struct {
+	place, text string
+	order       []int // of its place, once that is known
+}
 
 // Add takes note of a problem at a place such as instances[2].port, unless there
 // is one already at that place or at one around it.
@@ -33,7 +36,7 @@ func (p *Problems) Add(place, format string, args ...any) {
 	for outer := outerPlace(place); outer != ""; outer = outerPlace(outer) {
 		p.places[outer] = false // there is no problem at it, or has would have found that
 	}
-	p.found = append(p.found, problem{place, fmt.Sprintf(format, args...)})
+	p.found = append(p.found, problem{place: place, text: fmt.Sprintf(format, args...)})
 }
 
 // outerPlace returns the place around one: instances[2] is around instances[2].port.
@@ -57,31 +60,29 @@ func (p *Problems) Within(place string) bool {
 	return ok
 }
 
-// clone returns a copy to which more problems may be added.
-func (p *Problems) clone() *Problems {
-	return &Problems{found: slices.Clone(p.found), places: maps.Clone(p.places)}
-}
-
-// err returns an error that has a line for each problem, or nil without any: in the order
-// of the options, and with the name of each instance, which names has by its place, beside
-// that.
-func (p *Problems) err(options *schema, names map[string]string) error {
-	type line struct {
-		order []int
-		problem
+// Err returns an error that has a line for each problem that was found with the options,
+// with its place and its value, or nil. The lines come in the order of the options and
+// of the instances, each of which is named.
+func (o *Options) Err(problems *Problems) error {
+	if len(problems.found) == 0 {
+		return nil
 	}
-	lines := make([]line, len(p.found))
-	for i, found := range p.found {
-		_, _, order := options.at(found.place)
-		lines[i] = line{order, found}
+	names := make(map[string]string)
+	for place, instance := range o.instances() {
+		names[place] = instance.Name
 	}
-	slices.SortStableFunc(lines, func(a, b line) int {
+	options := cmp.Or(o.schema, schemaOf(reflect.TypeFor[Options]()))
+	found := slices.Clone(problems.found)
+	for i := range found {
+		_, _, found[i].order = options.at(found[i].place)
+	}
+	slices.SortStableFunc(found, func(a, b problem) int {
 		return cmp.Or(slices.Compare(a.order, b.order), strings.Compare(a.place, b.place))
 	})
 	var errs []error
-	for _, l := range lines {
-		place := named(l.place, names[instancePlace.FindString(l.place)])
-		errs = append(errs, errors.New(strings.TrimPrefix(place+": "+l.text, ": ")))
+	for _, f := range found {
+		place := named(f.place, names[instancePlace.FindString(f.place)])
+		errs = append(errs, errors.New(strings.TrimPrefix(place+": "+f.text, ": ")))
 	}
 	return errors.Join(errs...)
 }

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -24,38 +25,34 @@ type field struct {
 // schemaOf returns the schema of a struct.
 func schemaOf(t reflect.Type) *schema {
 	s := &schema{fields: make(map[string]field)}
-	s.add(t)
-	return s
-}
-
-func (s *schema) add(t reflect.Type) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, flags, _ := strings.Cut(f.Tag.Get("mapstructure"), ",")
-		switch {
-		case flags == "squash":
-			s.add(f.Type)
-			continue
-		case name == "":
+		if flags == "squash" {
+			squashed := schemaOf(f.Type)
+			s.names = append(s.names, squashed.names...)
+			maps.Copy(s.fields, squashed.fields)
+		}
+		if name == "" {
 			continue
 		}
 		option := field{is: f.Tag.Get("is"), each: f.Tag.Get("each")}
-		switch inner := f.Type; {
-		case inner.Kind() == reflect.String:
-			if option.is == "" {
-				option.is = "a text; write it in quotes"
-			}
-		case inner.Kind() == reflect.Slice && inner.Elem().Kind() == reflect.Struct:
-			option.schema = schemaOf(inner.Elem())
+		inner := f.Type
+		if inner.Kind() == reflect.Slice {
+			inner = inner.Elem()
+		}
+		switch {
+		case name == inFile:
+			option.schema = schemaOf(reflect.TypeFor[List]())
+		case f.Type.Kind() == reflect.String && option.is == "":
+			option.is = "a text; write it in quotes"
 		case inner.Kind() == reflect.Struct && inner.PkgPath() == t.PkgPath():
 			option.schema = schemaOf(inner)
-		}
-		if name == inFile {
-			option.schema = schemaOf(reflect.TypeFor[List]())
 		}
 		s.names = append(s.names, name)
 		s.fields[name] = option
 	}
+	return s
 }
 
 // list returns the names of the options of a schema, as a message has them.
@@ -74,11 +71,12 @@ func (s *schema) at(place string) (is string, options *schema, order []int) {
 		if s == nil {
 			return "", nil, order
 		}
-		known, ok := s.fields[step]
-		if !ok {
+		rank := slices.Index(s.names, step)
+		if rank < 0 {
 			return "", nil, append(order, len(s.names))
 		}
-		option, is, order, s = known, known.is, append(order, slices.Index(s.names, step)), known.schema
+		option = s.fields[step]
+		is, s, order = option.is, option.schema, append(order, rank)
 		if option.each != "" {
 			s = nil // its elements have options
 		}

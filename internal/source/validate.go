@@ -1,9 +1,8 @@
 package source
 
 import (
-	"cmp"
 	"fmt"
-	"reflect"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,7 +15,7 @@ import (
 // Check returns all that is wrong with the options. A tag is compared with the
 // attributes of all metrics.
 func (o *Options) Check(attributes []string) *Problems {
-	p := o.undecoded.clone()
+	p := &Problems{found: slices.Clone(o.undecoded.found), places: maps.Clone(o.undecoded.places)}
 	checkInterval(p, "collection_interval", o.CollectionInterval)
 	checkNotNegative(p, "initial_delay", o.InitialDelay)
 	checkPositive(p, "max_ip_cache_duration", o.MaxIPCacheDuration)
@@ -39,20 +38,6 @@ func (o *Options) Check(attributes []string) *Problems {
 		v.validate()
 	}
 	return p
-}
-
-// Err returns an error that has a line for each problem that was found with the options,
-// with its place and its value, or nil. The lines come in the order of the options and
-// of the instances, each of which is named.
-func (o *Options) Err(problems *Problems) error {
-	if len(problems.found) == 0 {
-		return nil
-	}
-	names := make(map[string]string)
-	for place, instance := range o.instances() {
-		names[place] = instance.Name
-	}
-	return problems.err(cmp.Or(o.schema, schemaOf(reflect.TypeFor[Options]())), names)
 }
 
 // minInterval is the shortest interval: below it, checks are load and no news.
