@@ -1,6 +1,9 @@
 package check
 
-import "regexp"
+import (
+	"regexp"
+	"slices"
+)
 
 // Labels say how the reports on a target are labelled, and which of them its user
 // wants.
@@ -34,14 +37,6 @@ type Patterns struct {
 
 // Match reports whether the metric of this name is selected.
 func (p Patterns) Match(name string) bool {
-	return !matchAny(p.Exclude, name) && (len(p.Include) == 0 || matchAny(p.Include, name))
-}
-
-func matchAny(patterns []*regexp.Regexp, name string) bool {
-	for _, pattern := range patterns {
-		if pattern.MatchString(name) {
-			return true
-		}
-	}
-	return false
+	matches := func(pattern *regexp.Regexp) bool { return pattern.MatchString(name) }
+	return !slices.ContainsFunc(p.Exclude, matches) && (len(p.Include) == 0 || slices.ContainsFunc(p.Include, matches))
 }

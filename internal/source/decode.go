@@ -16,37 +16,36 @@ import (
 // together with all else that is wrong.
 func (o *Options) Decode(conf *confmap.Conf, into any) {
 	o.undecoded, o.file, o.schema = Problems{}, List{}, schemaOf(reflect.TypeOf(into).Elem())
-	o.undecoded.decode(conf, into, o.schema, "")
+	o.decode(conf, into, "")
 	if o.InstancesFile != "" {
 		o.readFile()
 	}
 }
 
-// decode decodes what the user wrote into a struct that has a schema, and adds what it
-// cannot decode, with a prefix to its place.
-func (p *Problems) decode(conf *confmap.Conf, into any, options *schema, prefix string) {
+// decode decodes what the user wrote at a place into a struct.
+func (o *Options) decode(conf *confmap.Conf, into any, at string) {
 	err := conf.Unmarshal(into)
 	if err == nil {
 		return
 	}
 	written := conf.ToStringMap()
-	eachDecodeError("", err, func(place string, err error) {
-		value := valueAt(written, place)
+	eachDecodeError(at, err, func(place string, err error) {
+		value := valueAt(written, strings.TrimPrefix(place, at))
 		mapping, isMapping := value.(map[string]any)
-		is, known, _ := options.at(place)
+		is, options, _ := o.schema.at(place)
 		var typeError *mapstructure.UnconvertibleTypeError
 		unconvertible := errors.As(err, &typeError)
 		switch {
-		case isMapping && known != nil && !unconvertible:
+		case isMapping && options != nil && !unconvertible:
 			for key := range mapping {
-				p.addUnknown(prefix, place, key, known)
+				o.addUnknown(place, key, options)
 			}
 		case is != "" && !(isMapping && strings.HasPrefix(is, "a mapping")):
-			p.Add(prefix+place, "%s is not %s", quote(value), is)
+			o.undecoded.Add(place, "%s is not %s", quote(value), is)
 		case unconvertible:
-			p.Add(prefix+place, "%s is not a %s", quote(typeError.Value), typeError.Expected.Kind())
+			o.undecoded.Add(place, "%s is not a %s", quote(typeError.Value), typeError.Expected.Kind())
 		default: // of the right shape: its own decoder says what is wrong in it
-			p.Add(prefix+place, "%v", err)
+			o.undecoded.Add(place, "%v", err)
 		}
 	})
 }
@@ -54,7 +53,7 @@ func (p *Problems) decode(conf *confmap.Conf, into any, options *schema, prefix 
 // addUnknown adds a problem if a key is none of the options at place. Its value is not
 // shown: it may be a secret that was put in a wrong place, or a line of a file that is no
 // configuration.
-func (p *Problems) addUnknown(prefix, place, key string, options *schema) {
+func (o *Options) addUnknown(place, key string, options *schema) {
 	if _, ok := options.fields[key]; ok {
 		return
 	}
@@ -62,16 +61,7 @@ func (p *Problems) addUnknown(prefix, place, key string, options *schema) {
 	if shown(key) != key {
 		text = "unknown option, not shown since it does not look like one"
 	}
-	what := place[strings.LastIndex(place, ".")+1:]
-	switch {
-	case strings.HasSuffix(place, "]"):
-		what = "an instance"
-	case place == "" && prefix != "":
-		what = "the file"
-	case place == "":
-		what = "the receiver"
-	}
-	p.Add(prefix+strings.Trim(place+"."+shown(key), "."), "%s; %s has %s", text, what, options.list())
+	o.undecoded.Add(strings.Trim(place+"."+shown(key), "."), "%s; %s has %s", text, options.what, options.list())
 }
 
 // shown returns a key as it is shown in a place.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"iter"
 	"os"
-	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -39,14 +38,13 @@ func (o *Options) readFile() {
 		return
 	}
 	addOctals(&o.undecoded, inFile, root)
-	options := schemaOf(reflect.TypeFor[List]())
 	for key := range written {
 		if strings.Contains(key, confmap.KeyDelimiter) { // confmap would take it apart
-			o.undecoded.addUnknown(inFile+".", "", key, options)
+			o.addUnknown(inFile, key, o.schema.fields[inFile].schema)
 			delete(written, key)
 		}
 	}
-	o.undecoded.decode(confmap.NewFromStringMap(written), &o.file, options, inFile+".")
+	o.decode(confmap.NewFromStringMap(written), &o.file, inFile)
 	for i := range o.file.Instances {
 		instance := &o.file.Instances[i]
 		instance.Service = cmp.Or(instance.Service, o.file.InitConfig.Service)
@@ -85,22 +83,20 @@ func readRegular(path string, most int64) ([]byte, error) {
 // mapping, and the only one, and its node.
 func parse(text []byte) (map[string]any, *yaml.Node, error) {
 	documents := yaml.NewDecoder(bytes.NewReader(text))
-	var first, second yaml.Node
-	if err := documents.Decode(&first); err != nil && !errors.Is(err, io.EOF) {
-		return nil, nil, err
-	}
-	if err := documents.Decode(&second); !errors.Is(err, io.EOF) {
+	var node yaml.Node
+	var document any
+	err := documents.Decode(&node)
+	if err == nil && !errors.Is(documents.Decode(&yaml.Node{}), io.EOF) {
 		return nil, nil, errors.New("it has more than one document; write one")
 	}
-	var document any
-	if err := first.Decode(&document); first.Kind != 0 && err != nil {
-		return nil, nil, err
+	if err == nil {
+		err = node.Decode(&document)
 	}
 	options, ok := document.(map[string]any)
-	if !ok {
-		return nil, nil, errors.New("it is no mapping; write the instances as a list below the key instances")
+	if !ok && (err == nil || errors.Is(err, io.EOF)) {
+		err = errors.New("it is no mapping; write the instances as a list below the key instances")
 	}
-	return options, &first, nil
+	return options, &node, err
 }
 
 var leadingZero = regexp.MustCompile(`^[-+]?0[0-7]+$`)

@@ -90,25 +90,10 @@ func (t *Texts) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// toFloat returns the number that a YAML value is, or is the text of, or that an
-// observer has found, whose ports are uint16.
+// toFloat returns the number that a value is, of any type, or is the text of.
 func toFloat(value any) (float64, bool) {
-	switch v := value.(type) {
-	case int:
-		return float64(v), true
-	case int64:
-		return float64(v), true
-	case uint16:
-		return float64(v), true
-	case uint64:
-		return float64(v), true
-	case float64:
-		return v, !math.IsNaN(v)
-	case string:
-		number, err := strconv.ParseFloat(v, 64)
-		return number, err == nil && !math.IsNaN(number)
-	}
-	return 0, false
+	number, err := strconv.ParseFloat(fmt.Sprint(value), 64)
+	return number, err == nil && !math.IsNaN(number)
 }
 
 // quote returns a value as an error message shows it: text in quotes, a mapping or a

@@ -11,6 +11,7 @@ import (
 
 // schema is the options that a struct has, in their order.
 type schema struct {
+	what   string // has these options, in a message
 	names  []string
 	fields map[string]field
 }
@@ -24,7 +25,7 @@ type field struct {
 
 // schemaOf returns the schema of a struct.
 func schemaOf(t reflect.Type) *schema {
-	s := &schema{fields: make(map[string]field)}
+	s := &schema{what: "the receiver", fields: make(map[string]field)}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, flags, _ := strings.Cut(f.Tag.Get("mapstructure"), ",")
@@ -37,17 +38,20 @@ func schemaOf(t reflect.Type) *schema {
 			continue
 		}
 		option := field{is: f.Tag.Get("is"), each: f.Tag.Get("each")}
-		inner := f.Type
+		inner, what := f.Type, name
 		if inner.Kind() == reflect.Slice {
 			inner = inner.Elem()
+			what, _, _ = strings.Cut(option.each, ",")
+		}
+		if name == inFile {
+			inner, what = reflect.TypeFor[List](), "the file"
 		}
 		switch {
-		case name == inFile:
-			option.schema = schemaOf(reflect.TypeFor[List]())
-		case f.Type.Kind() == reflect.String && option.is == "":
+		case inner.Kind() == reflect.String && option.is == "":
 			option.is = "a text; write it in quotes"
-		case inner.Kind() == reflect.Struct && inner.PkgPath() == t.PkgPath():
+		case inner.Kind() == reflect.Struct && inner.PkgPath() == reflect.TypeFor[Options]().PkgPath():
 			option.schema = schemaOf(inner)
+			option.schema.what = what
 		}
 		s.names = append(s.names, name)
 		s.fields[name] = option
