@@ -14,13 +14,9 @@ type Status uint8
 
 // The statuses of a Result.
 const (
-	// Up: the connection was made.
-	Up Status = iota + 1
-	// Down: it was not.
-	Down
-	// Unchecked: this machine was unable to check, which says nothing about the
-	// target.
-	Unchecked
+	Up        Status = iota + 1 // the connection was made
+	Down                        // it was not
+	Unchecked                   // this machine was unable to check, which says nothing about the target
 	// Unconfirmed: it is not known whether the name has addresses of this family. Its
 	// resolution failed in a family that was not asked for, while the other one has
 	// addresses.
@@ -75,11 +71,8 @@ type OmissionReason uint8
 
 // The reasons for an Omission.
 const (
-	// NameLacksFamily: the name has an address in the other family only.
-	NameLacksFamily OmissionReason = iota
-	// MachineLacksFamily: this machine has no address from which it could reach
-	// that of the name.
-	MachineLacksFamily
+	NameLacksFamily    OmissionReason = iota // the name has an address in the other family only
+	MachineLacksFamily                       // this machine has no address from which it could reach that of the name
 )
 
 // Omission is a family of a name that is not checked, where the families were not asked

@@ -108,8 +108,6 @@ func valueAt(written any, place string) any {
 				return nil
 			}
 			written = v[i]
-		default:
-			return written // a single value was taken for a list of one
 		}
 	}
 	return written

@@ -20,11 +20,9 @@ type Duration time.Duration
 // or "10". It returns an error for anything else, or for more than time.Duration
 // can hold (292 years).
 func (d *Duration) UnmarshalMapstructure(value any) error {
-	if text, ok := value.(string); ok {
-		if parsed, err := time.ParseDuration(text); err == nil {
-			*d = Duration(parsed)
-			return nil
-		}
+	if parsed, err := time.ParseDuration(fmt.Sprint(value)); err == nil {
+		*d = Duration(parsed)
+		return nil
 	}
 	seconds, ok := toFloat(value)
 	if !ok {

@@ -31,15 +31,13 @@ func (v *instanceValidator) checkTags() {
 			v.add(option, "%q is named like %s", tag, owner)
 		}
 		j, ok := first[name]
-		if !ok {
+		switch {
+		case !ok:
 			first[name] = i
-			continue
-		}
-		other := v.Tags[j]
-		if otherKey, _, _ := strings.Cut(other, ":"); otherKey == key {
-			v.add(option, "%q has the key of tags[%d], %q", tag, j, other)
-		} else {
-			v.add(option, "%q has the label of tags[%d], %q: both are %s in Prometheus", tag, j, other, name)
+		case strings.HasPrefix(v.Tags[j]+":", key+":"):
+			v.add(option, "%q has the key of tags[%d], %q", tag, j, v.Tags[j])
+		default:
+			v.add(option, "%q has the label of tags[%d], %q: both are %s in Prometheus", tag, j, v.Tags[j], name)
 		}
 	}
 }

@@ -115,10 +115,8 @@ func (o *Options) Warnings() []string {
 
 // unbracket takes the brackets off [IPv6].
 func unbracket(host string) string {
-	if inner, ok := strings.CutPrefix(host, "["); ok {
-		if inner, ok := strings.CutSuffix(inner, "]"); ok {
-			return inner
-		}
+	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+		return host[1 : len(host)-1]
 	}
 	return host
 }
