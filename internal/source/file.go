@@ -10,7 +10,6 @@ import (
 	"os"
 	"regexp"
 	"strconv"
-	"strings"
 
 	"go.opentelemetry.io/collector/confmap"
 	"go.yaml.in/yaml/v3"
@@ -38,13 +37,11 @@ func (o *Options) readFile() {
 		return
 	}
 	addOctals(&o.undecoded, inFile, root)
-	for key := range written {
-		if strings.Contains(key, confmap.KeyDelimiter) { // confmap would take it apart
-			o.addUnknown(inFile, key, o.schema.fields[inFile].schema)
-			delete(written, key)
-		}
+	var file struct {
+		Lists []List `mapstructure:"instances_file"` // one: confmap takes a key apart at ::, but none in a list
 	}
-	o.decode(confmap.NewFromStringMap(written), &o.file, inFile)
+	o.decode(confmap.NewFromStringMap(map[string]any{inFile: []any{written}}), &file)
+	o.file = file.Lists[0]
 	for i := range o.file.Instances {
 		instance := &o.file.Instances[i]
 		instance.Service = cmp.Or(instance.Service, o.file.InitConfig.Service)

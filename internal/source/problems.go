@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -13,14 +14,8 @@ import (
 // Problems are what is wrong with a configuration: at most one for each place. The zero
 // value is none.
 type Problems struct {
-	found []problem
-	// places has true for those of found, and false for the others around them.
-	places map[string]bool
-}
-
-type problem struct {
-	place, text string
-	order       []int // of its place, once that is known
+	// texts has the problem of each place, and an empty text for the places around it.
+	texts map[string]string
 }
 
 // Add takes note of a problem at a place such as instances[2].port, unless there
@@ -29,14 +24,13 @@ func (p *Problems) Add(place, format string, args ...any) {
 	if p.has(place) {
 		return
 	}
-	if p.places == nil {
-		p.places = make(map[string]bool)
+	if p.texts == nil {
+		p.texts = make(map[string]string)
 	}
-	p.places[place] = true
+	p.texts[place] = fmt.Sprintf(format, args...)
 	for outer := outerPlace(place); outer != ""; outer = outerPlace(outer) {
-		p.places[outer] = false // there is no problem at it, or has would have found that
+		p.texts[outer] = "" // there is no problem at it, or has would have found that
 	}
-	p.found = append(p.found, problem{place: place, text: fmt.Sprintf(format, args...)})
 }
 
 // outerPlace returns the place around one: instances[2] is around instances[2].port.
@@ -47,7 +41,7 @@ func outerPlace(place string) string {
 // has reports whether there is a problem at place or at one around it.
 func (p *Problems) has(place string) bool {
 	for ; place != ""; place = outerPlace(place) {
-		if p.places[place] {
+		if p.texts[place] != "" {
 			return true
 		}
 	}
@@ -56,7 +50,7 @@ func (p *Problems) has(place string) bool {
 
 // Within reports whether there is a problem at place or at one within it.
 func (p *Problems) Within(place string) bool {
-	_, ok := p.places[place]
+	_, ok := p.texts[place]
 	return ok
 }
 
@@ -64,7 +58,7 @@ func (p *Problems) Within(place string) bool {
 // with its place and its value, or nil. The lines come in the order of the options and
 // of the instances, each of which is named.
 func (o *Options) Err(problems *Problems) error {
-	if len(problems.found) == 0 {
+	if len(problems.texts) == 0 {
 		return nil
 	}
 	names := make(map[string]string)
@@ -72,17 +66,18 @@ func (o *Options) Err(problems *Problems) error {
 		names[place] = instance.Name
 	}
 	options := cmp.Or(o.schema, schemaOf(reflect.TypeFor[Options]()))
-	found := slices.Clone(problems.found)
-	for i := range found {
-		_, _, found[i].order = options.at(found[i].place)
+	orders := make(map[string][]int)
+	for place := range problems.texts {
+		_, _, orders[place] = options.at(place)
 	}
-	slices.SortStableFunc(found, func(a, b problem) int {
-		return cmp.Or(slices.Compare(a.order, b.order), strings.Compare(a.place, b.place))
-	})
 	var errs []error
-	for _, f := range found {
-		place := named(f.place, names[instancePlace.FindString(f.place)])
-		errs = append(errs, errors.New(strings.TrimPrefix(place+": "+f.text, ": ")))
+	for _, place := range slices.SortedFunc(maps.Keys(orders), func(a, b string) int {
+		return cmp.Or(slices.Compare(orders[a], orders[b]), strings.Compare(a, b))
+	}) {
+		if text := problems.texts[place]; text != "" {
+			place = named(place, names[instancePlace.FindString(place)])
+			errs = append(errs, errors.New(strings.TrimPrefix(place+": "+text, ": ")))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -23,7 +23,7 @@ func (v *instanceValidator) checkTags() {
 			v.add(option, "%q has a control character in it", tag)
 		case twoUnderscores.MatchString(key):
 			v.add(option, "%q has a key that begins with two underscores, as Prometheus' own labels do", tag)
-		case !inLabel.MatchString(key):
+		case notInLabel.FindString(key) == key:
 			v.add(option, "%q has a key without a letter or digit of ASCII, of which no label can be made", tag)
 		}
 		name := label(key)
@@ -45,7 +45,12 @@ func (v *instanceValidator) checkTags() {
 // ownerOf returns what a point of the instance has a label of, and an empty text if it has
 // none of this name.
 func (v *instanceValidator) ownerOf(label string) string {
+	attribute, isAttribute := v.attributes[label]
 	switch {
+	case isAttribute:
+		return fmt.Sprintf("the attribute %s of the receiver", attribute)
+	case label == "otel_scope_name", label == "otel_scope_version", label == "otel_scope_schema_url":
+		return "a label of the Prometheus exporter"
 	case label == "service_name" && v.service != "":
 		return "the resource's service.name, which is the service of the instance"
 	case label == "job" && v.service != "":
@@ -53,20 +58,7 @@ func (v *instanceValidator) ownerOf(label string) string {
 	case label == "datadog_host_name" && bool(v.EmptyDefaultHostname):
 		return "the resource's datadog.host.name"
 	}
-	return v.taken[label]
-}
-
-// takenLabels returns whose the labels are that any point may have: those of the
-// attributes of metrics, and those of the scope.
-func takenLabels(attributes []string) map[string]string {
-	taken := make(map[string]string)
-	for _, name := range []string{"otel_scope_name", "otel_scope_version", "otel_scope_schema_url"} {
-		taken[name] = "a label of the Prometheus exporter"
-	}
-	for _, attribute := range attributes {
-		taken[label(attribute)] = fmt.Sprintf("the attribute %s of the receiver", attribute)
-	}
-	return taken
+	return ""
 }
 
 // label returns the Prometheus label of an attribute: a run of what is no letter or digit
@@ -85,7 +77,6 @@ func label(attribute string) string {
 }
 
 var (
-	inLabel        = regexp.MustCompile(`[a-zA-Z0-9]`)
 	notInLabel     = regexp.MustCompile(`[^a-zA-Z0-9]+`)
 	twoUnderscores = regexp.MustCompile(`^[^a-zA-Z0-9]{2}`)
 )

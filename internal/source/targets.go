@@ -26,10 +26,8 @@ func (o *Options) Identified(problems *Problems) iter.Seq2[string, check.Target]
 	return func(yield func(string, check.Target) bool) {
 		for place, instance := range o.instances() {
 			wrong := func(option string) bool { return problems.Within(place + "." + option) }
-			if problems.has(place) || slices.ContainsFunc(identifying, wrong) {
-				continue
-			}
-			if !yield(place, o.target(instance)) {
+			known := !problems.has(place) && !slices.ContainsFunc(identifying, wrong)
+			if known && !yield(place, o.target(instance)) {
 				return
 			}
 		}

@@ -18,7 +18,7 @@ const minInterval = 100 * time.Millisecond
 // Check returns all that is wrong with the options. A tag is compared with the
 // attributes of all metrics.
 func (o *Options) Check(attributes []string) *Problems {
-	p := &Problems{found: slices.Clone(o.undecoded.found), places: maps.Clone(o.undecoded.places)}
+	p := &Problems{texts: maps.Clone(o.undecoded.texts)}
 	p.checkDuration("collection_interval", o.CollectionInterval, minInterval)
 	p.checkDuration("initial_delay", o.InitialDelay, 0)
 	p.checkDuration("max_ip_cache_duration", o.MaxIPCacheDuration, 1)
@@ -35,9 +35,12 @@ func (o *Options) Check(attributes []string) *Problems {
 	} else if len(o.Instances)+len(o.file.Instances) == 0 && !p.has(inFile+".instances") {
 		p.Add("instances", "there are none, so there is nothing to check")
 	}
-	taken := takenLabels(attributes)
+	labels := make(map[string]string, len(attributes))
+	for _, attribute := range attributes {
+		labels[label(attribute)] = attribute
+	}
 	for place, instance := range o.instances() {
-		v := instanceValidator{Instance: instance, problems: p, place: place, service: o.serviceOf(instance), taken: taken}
+		v := instanceValidator{Instance: instance, problems: p, place: place, service: o.serviceOf(instance), attributes: labels}
 		v.validate()
 	}
 	return p
@@ -70,10 +73,10 @@ func hasControl(text string) bool {
 // instanceValidator finds what is wrong with one instance.
 type instanceValidator struct {
 	*Instance
-	problems *Problems
-	place    string
-	service  string            // its own, or that of all
-	taken    map[string]string // as takenLabels returns them
+	problems   *Problems
+	place      string
+	service    string            // its own, or that of all
+	attributes map[string]string // of all metrics, by the label that Prometheus makes of them
 }
 
 // add adds a problem with an option of the instance, or with an element such as tags[0].
