@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"reflect"
@@ -33,37 +34,38 @@ func (o *Options) decode(conf *confmap.Conf, into any) {
 	written := conf.ToStringMap()
 	eachDecodeError("", err, func(place string, err error) {
 		value := valueAt(written, place)
-		mapping, isMapping := value.(map[string]any)
+		option, _ := o.schema.at(place)
 		place = strings.Replace(place, inFile+"[0]", inFile, 1)
-		is, options, _ := o.schema.at(place)
+		mapping, isMapping := value.(map[string]any)
+		inside := isMapping && (option.is == "" || strings.Contains(option.is, "a mapping")) // is what is wrong
 		var typeError *mapstructure.UnconvertibleTypeError
-		unconvertible := errors.As(err, &typeError)
 		switch {
-		case isMapping && options != nil && !unconvertible:
+		case inside && option.schema != nil:
 			for key := range mapping {
-				if !slices.Contains(options.names, key) {
-					o.addUnknown(place, key, options)
-				}
+				o.addUnknown(place, key, option.schema)
 			}
-		case is != "" && !(isMapping && strings.HasPrefix(is, "a mapping")):
-			o.undecoded.Add(place, "%s is not %s", quote(value), is)
-		case unconvertible:
+		case option.is != "" && !inside:
+			o.undecoded.Add(place, "%s is not %s", quote(value), option.is)
+		case errors.As(err, &typeError):
 			o.undecoded.Add(place, "%s is not a %s", quote(typeError.Value), typeError.Expected.Kind())
-		default: // of the right shape: its own decoder says what is wrong in it
+		default:
 			o.undecoded.Add(place, "%v", err)
 		}
 	})
 }
 
-// addUnknown adds a problem for a key that is none of the options at place. Its value is
-// not shown: it may be a secret that was put in a wrong place, or a line of a file that is
-// no configuration.
+// addUnknown adds a problem if a key is none of the options at place. Its value is not
+// shown: it may be a secret that was put in a wrong place, or a line of a file that is no
+// configuration.
 func (o *Options) addUnknown(place, key string, options *schema) {
-	text := "unknown option"
-	if shown(key) != key {
-		text = "unknown option, not shown since it does not look like one"
+	place = strings.Trim(place+"."+shown(key), ".")
+	switch {
+	case slices.Contains(options.names, key):
+	case shown(key) == key:
+		o.undecoded.Add(place, "unknown option; %s has %s", options.what, options.list())
+	default:
+		o.undecoded.Add(place, "unknown option, not shown since it does not look like one; %s has %s", options.what, options.list())
 	}
-	o.undecoded.Add(strings.Trim(place+"."+shown(key), "."), "%s; %s has %s", text, options.what, options.list())
 }
 
 // shown returns a key as it is shown in a place.
@@ -144,20 +146,19 @@ func schemaOf(t reflect.Type) *schema {
 			continue
 		}
 		option := field{is: f.Tag.Get("is"), each: f.Tag.Get("each")}
-		inner, what := f.Type, name
-		if inner.Kind() == reflect.Slice {
+		inner := f.Type
+		switch {
+		case name == inFile:
+			inner = reflect.TypeFor[List]()
+		case inner.Kind() == reflect.Slice:
 			inner = inner.Elem()
-			what, _, _ = strings.Cut(option.each, ",")
-		}
-		if name == inFile {
-			inner, what = reflect.TypeFor[List](), "the file"
 		}
 		switch {
 		case inner.Kind() == reflect.String && option.is == "":
 			option.is = "a text; write it in quotes"
 		case inner.Kind() == reflect.Struct && inner.PkgPath() == reflect.TypeFor[Options]().PkgPath():
 			option.schema = schemaOf(inner)
-			option.schema.what = what
+			option.schema.what, _, _ = strings.Cut(cmp.Or(option.each, name), ",")
 		}
 		s.names = append(s.names, name)
 		s.fields[name] = option
@@ -168,30 +169,27 @@ func schemaOf(t reflect.Type) *schema {
 // list returns the names of the options of a schema, as a message has them.
 func (s *schema) list() string { return strings.Join(s.names, ", ") }
 
-// at returns what a value has to be at a place such as instances[2].tags[0], the options
-// that it has if it is a mapping, and what places are sorted by: the rank of each option,
-// one that is unknown behind them, and the index of each element.
-func (s *schema) at(place string) (is string, options *schema, order []int) {
-	var option field
+// at returns the option at a place such as instances[2].tags[0], which is the zero value if
+// there is none, and what places are sorted by: the rank of each option, one that is
+// unknown behind them, and the index of each element.
+func (s *schema) at(place string) (option field, order []int) {
+	option.schema = s
 	for _, step := range placeStep.FindAllString(place, -1) {
-		if i, err := strconv.Atoi(step); err == nil {
-			is, s, order = option.each, option.schema, append(order, i)
-			continue
+		i, err := strconv.Atoi(step)
+		switch {
+		case err == nil:
+			option = field{is: option.each, schema: option.schema}
+		case option.schema == nil:
+			return field{}, order
+		default:
+			if i = slices.Index(option.schema.names, step); i < 0 {
+				i = len(option.schema.names)
+			}
+			option = option.schema.fields[step]
 		}
-		if s == nil {
-			return "", nil, order
-		}
-		rank := slices.Index(s.names, step)
-		if rank < 0 {
-			return "", nil, append(order, len(s.names))
-		}
-		option = s.fields[step]
-		is, s, order = option.is, option.schema, append(order, rank)
-		if option.each != "" {
-			s = nil // its elements have options
-		}
+		order = append(order, i)
 	}
-	return is, s, order
+	return option, order
 }
 
 var placeStep = regexp.MustCompile(`[^.\[\]]+`)

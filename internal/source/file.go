@@ -18,13 +18,11 @@ import (
 // inFile is the place of what is in the file, in front of its place there.
 const inFile = "instances_file"
 
-// readFile reads the file that InstancesFile names. What is wrong with it is for Check
-// to report.
+// readFile reads the file that InstancesFile names.
 //
-// A file is there for the number of instances. The collector copies its own
-// configuration again and again before it starts a receiver: it took 5 s until the
-// first points of ten thousand instances, and 0.8 s where only the receiver reads
-// them (make bench).
+// A file is there for the number of instances. The collector copies its own configuration
+// again and again: it took 5 s until the first points of ten thousand instances, and 0.8 s
+// where only the receiver reads them (make bench).
 func (o *Options) readFile() {
 	text, err := readRegular(o.InstancesFile, maxFile)
 	if err != nil {
@@ -36,7 +34,7 @@ func (o *Options) readFile() {
 		o.undecoded.Add(inFile, "%s: %v", o.InstancesFile, err)
 		return
 	}
-	addOctals(&o.undecoded, inFile, root)
+	addOctals(&o.undecoded, inFile, root.Content[0])
 	var file struct {
 		Lists []List `mapstructure:"instances_file"` // one: confmap takes a key apart at ::, but none in a list
 	}
@@ -76,8 +74,8 @@ func readRegular(path string, most int64) ([]byte, error) {
 	return text, err
 }
 
-// parse returns the options in a text of YAML, of which a document has to be a
-// mapping, and the only one, and its node.
+// parse returns the options in a text of YAML, which has to be one document that is a
+// mapping, and its node.
 func parse(text []byte) (map[string]any, *yaml.Node, error) {
 	documents := yaml.NewDecoder(bytes.NewReader(text))
 	var node yaml.Node
@@ -110,8 +108,6 @@ func addOctals(p *Problems, place string, node *yaml.Node) {
 		switch {
 		case node.Kind == yaml.SequenceNode:
 			addOctals(p, fmt.Sprintf("%s[%d]", place, i), inner)
-		case node.Kind == yaml.DocumentNode:
-			addOctals(p, place, inner)
 		case i%2 == 1: // the value of a mapping's key
 			addOctals(p, place+"."+shown(node.Content[i-1].Value), inner)
 		}

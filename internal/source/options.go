@@ -42,7 +42,7 @@ type Options struct {
 	List `mapstructure:",squash"`
 	// InstancesFile is the path of a YAML file with more instances, and perhaps an
 	// init_config of their own. It is read when the configuration is, once.
-	InstancesFile string `mapstructure:"instances_file" is:"the path of a file"`
+	InstancesFile string `mapstructure:"instances_file" is:"the path of a file" each:"the file, which is a mapping of options"`
 
 	// undecoded is what Decode could not decode, and schema that of all options of the
 	// receiver.

@@ -68,7 +68,7 @@ func (o *Options) Err(problems *Problems) error {
 	options := cmp.Or(o.schema, schemaOf(reflect.TypeFor[Options]()))
 	orders := make(map[string][]int)
 	for place := range problems.texts {
-		_, _, orders[place] = options.at(place)
+		_, orders[place] = options.at(place)
 	}
 	var errs []error
 	for _, place := range slices.SortedFunc(maps.Keys(orders), func(a, b string) int {
