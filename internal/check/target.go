@@ -18,8 +18,7 @@ const UntilError time.Duration = -1
 
 // Target is one thing to check: a port of a host.
 type Target struct {
-	// Host is a host name or an IP literal without brackets, possibly with a
-	// zone.
+	// Host is a host name or an IP literal, without brackets but perhaps with a zone.
 	Host string
 	// Port is the TCP port, from 1.
 	Port uint16
@@ -55,8 +54,7 @@ func (t *Target) Literal() (netip.Addr, bool) {
 	return addr.Unmap(), err == nil
 }
 
-// Labels say how the reports on a target are labelled, and which of them its user
-// wants.
+// Labels say how the reports on a target are labelled, and which of them are wanted.
 type Labels struct {
 	// Name is the instance's name. Names need not be unique.
 	Name string

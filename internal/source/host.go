@@ -13,12 +13,9 @@ import (
 
 // checkTarget checks host and port, wherever they are written.
 func (v *instanceValidator) checkTarget() {
-	if v.Endpoint != "" {
-		v.checkEndpoint()
+	if v.Endpoint != "" || v.problems.has(v.place+".endpoint") {
+		v.checkEndpoint() // which adds nothing where it was not decoded
 		return
-	}
-	if v.problems.has(v.place + ".endpoint") {
-		return // whatever it was meant to be
 	}
 	if v.Host == "" {
 		v.add("host", "there is none; write host and port, or endpoint")

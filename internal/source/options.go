@@ -5,12 +5,13 @@ package source
 
 import "time"
 
-// The defaults of the durations that a user may leave out.
+// The defaults of the durations that a user may leave out, and the shortest interval.
 const (
 	defaultInterval     = 15 * time.Second
 	defaultInitialDelay = time.Second
 	defaultTimeout      = 10 * time.Second
 	defaultMaxIPCache   = 5 * time.Minute
+	minInterval         = 100 * time.Millisecond // below it, checks are load and no news
 )
 
 // Options are what a user may write about targets. Pointers are nil where the user
@@ -23,8 +24,7 @@ type Options struct {
 	// CollectionInterval is the time between two checks of an instance that has
 	// no interval of its own: 100ms or more, default 15s.
 	CollectionInterval *Duration `mapstructure:"collection_interval"`
-	// InitialDelay is the time from the start to the first checks: 0 or more,
-	// default 1s.
+	// InitialDelay is the time from the start to the first checks: 0 or more, default 1s.
 	InitialDelay *Duration `mapstructure:"initial_delay"`
 	// MaxConcurrentChecks is how many instances are checked at the same time: 1 or
 	// more. By default they are as many as half of the process's limit of open
@@ -103,16 +103,14 @@ type Instance struct {
 	// Options.CollectionInterval. Where neither is set and Timeout is longer than
 	// the default interval, it is Timeout.
 	MinCollectionInterval *Duration `mapstructure:"min_collection_interval"`
-	// EmptyDefaultHostname makes the Datadog exporter send the points without a
-	// host.
+	// EmptyDefaultHostname makes the Datadog exporter send the points without a host.
 	EmptyDefaultHostname Bool `mapstructure:"empty_default_hostname"`
 	// MetricPatterns select the metrics of this instance by name.
 	MetricPatterns MetricPatterns `mapstructure:"metric_patterns" is:"a mapping of include and exclude"`
 }
 
-// MetricPatterns are regular expressions (RE2) that match anywhere in the name
-// of a metric. A metric is reported if one of Include matches, or there is none,
-// and none of Exclude does.
+// MetricPatterns are regular expressions (RE2) that match anywhere in the name of a metric.
+// It is reported if one of Include matches, or there is none, and none of Exclude does.
 type MetricPatterns struct {
 	Include Texts `mapstructure:"include" is:"a list of regular expressions" each:"a regular expression; write it in quotes"`
 	Exclude Texts `mapstructure:"exclude" is:"a list of regular expressions" each:"a regular expression; write it in quotes"`

@@ -12,8 +12,7 @@ import (
 // as nanoseconds and cut 80.5 to 80 without a word. Their methods implement
 // mapstructure's Unmarshaler.
 
-// Duration is a time.Duration that a user may also write as a bare number of
-// seconds.
+// Duration is a time.Duration that a user may also write as a bare number of seconds.
 type Duration time.Duration
 
 // UnmarshalMapstructure accepts a number, in seconds, or a text such as "1m30s"

@@ -19,9 +19,8 @@ var identifying = []string{
 	"name", "host", "port", "endpoint", "address_families", "ipv4_only", "tags", "service", "collect_response_time", "metric_patterns",
 }
 
-// Identified returns the instances of which it is known by problems which series they have,
-// in plain values with every default applied, by their places. Without problems, these are
-// all.
+// Identified returns the instances whose series are known in spite of the problems, by their
+// places: in plain values, with every default applied. Without problems, these are all.
 func (o *Options) Identified(problems *Problems) iter.Seq2[string, check.Target] {
 	return func(yield func(string, check.Target) bool) {
 		for place, instance := range o.instances() {
@@ -75,10 +74,9 @@ func (o *Options) serviceOf(i *Instance) string {
 	return cmp.Or(i.Service, o.Service, o.InitConfig.Service)
 }
 
-// timing returns the interval and the timeout of i. A default gives way to what
-// is written: the timeout's to a shorter interval, the interval's to a longer
-// timeout. Where both are written, a timeout longer than the interval is the interval:
-// tcp_check accepts it.
+// timing returns the interval and the timeout of i. A default gives way to what is written:
+// the timeout's to a shorter interval, the interval's to a longer timeout. Where both are
+// written, a timeout longer than the interval is the interval: tcp_check accepts it.
 func (o *Options) timing(i *Instance) (interval, timeout time.Duration) {
 	written := cmp.Or(i.MinCollectionInterval, o.CollectionInterval)
 	interval = written.or(defaultInterval)
@@ -89,8 +87,7 @@ func (o *Options) timing(i *Instance) (interval, timeout time.Duration) {
 	return interval, min(timeout, interval)
 }
 
-// Warnings are what a user should know about valid Options that is not as written: a
-// line at most for each kind.
+// Warnings are what is not as written in valid Options: a line at most for each kind.
 func (o *Options) Warnings() []string {
 	var longer []string
 	for place, i := range o.instances() {
@@ -105,10 +102,10 @@ func (o *Options) Warnings() []string {
 		}
 		longer = append(longer, fmt.Sprintf("%s: %v is longer than the interval of %v (%s), which counts", named(place+".timeout", i.Name), written, interval, option))
 	}
-	if len(longer) < 2 {
-		return longer
+	if len(longer) > 1 {
+		return []string{fmt.Sprintf("%s; so it is of %d more instances", longer[0], len(longer)-1)}
 	}
-	return []string{fmt.Sprintf("%s; so it is of %d more instances", longer[0], len(longer)-1)}
+	return longer
 }
 
 // unbracket takes the brackets off [IPv6].
@@ -119,8 +116,7 @@ func unbracket(host string) string {
 	return host
 }
 
-// families returns the families asked for, in the order in which they are
-// reported; none means automatic.
+// families returns the families asked for, in the order of reports; none means automatic.
 func (i *Instance) families() []check.Family {
 	if i.IPv4Only {
 		return []check.Family{check.IPv4}

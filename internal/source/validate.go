@@ -12,9 +12,6 @@ import (
 	"example.com/tcpcheckreceiver/internal/check"
 )
 
-// minInterval is the shortest interval: below it, checks are load and no news.
-const minInterval = 100 * time.Millisecond
-
 // Check returns all that is wrong with the options. A tag is compared with the
 // attributes of all metrics.
 func (o *Options) Check(attributes []string) *Problems {
