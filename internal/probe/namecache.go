@@ -27,7 +27,7 @@ type nameCache struct {
 	// does not reach.
 	cutOff []check.Family
 	// reached are the addresses of which it is known whether host reaches them.
-	host    HostAddresses
+	host    *HostAddresses
 	reached []reach
 }
 
@@ -83,7 +83,7 @@ func (c *nameCache) observe(results []check.Result) {
 
 // reaches reports whether host reaches an address. The system is asked once for each
 // resolution, and anew when the addresses of this machine have changed.
-func (c *nameCache) reaches(host HostAddresses, addr netip.Addr) bool {
+func (c *nameCache) reaches(host *HostAddresses, addr netip.Addr) bool {
 	if c.host != host {
 		c.host, c.reached = host, nil
 	}

@@ -60,7 +60,7 @@ func (s *System) Probe(target *check.Target) *Probe {
 // Check calls handOff before it waits for an answer, perhaps more than once. Until
 // then it has only made system calls that do not block, or waited for a descriptor
 // to become free.
-func (p *Probe) Check(ctx context.Context, now time.Time, host HostAddresses, handOff func()) check.Report {
+func (p *Probe) Check(ctx context.Context, now time.Time, host *HostAddresses, handOff func()) check.Report {
 	report := check.Report{Target: p.target, Time: now}
 	p.results = make([]check.Result, 0, max(1, len(p.dials)))
 	if p.literal.IsValid() {
@@ -84,7 +84,7 @@ func (p *Probe) Check(ctx context.Context, now time.Time, host HostAddresses, ha
 
 // explain says of the addresses that were not checked since this machine has no address
 // for them just that. The kernel's words for it are those for want of a port as well.
-func (p *Probe) explain(host HostAddresses) {
+func (p *Probe) explain(host *HostAddresses) {
 	for i := range p.results {
 		r := &p.results[i]
 		if r.Status != check.Unchecked || !r.Address.IsValid() || host.fits(r.Address) {

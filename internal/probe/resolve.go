@@ -50,7 +50,7 @@ func (a *answer) notFound() bool {
 // resolve appends a result for each address that is to be dialled, and a failed one for
 // each family that has none but should, and puts what else is to be said about the name
 // into report.
-func (p *Probe) resolve(ctx context.Context, host HostAddresses, handOff func(), report *check.Report) {
+func (p *Probe) resolve(ctx context.Context, host *HostAddresses, handOff func(), report *check.Report) {
 	answers := p.names.answers
 	if !p.names.fresh(p.target, time.Now()) {
 		handOff()
@@ -129,7 +129,7 @@ func leaveThisMachine(answers []answer) bool {
 // which this machine reaches it, and returns the families that it leaves out. Where that
 // leaves none, all that the name resolves to are dialled, since something is to be said
 // about it.
-func (p *Probe) automatic(answers []answer, host HostAddresses) []check.Omission {
+func (p *Probe) automatic(answers []answer, host *HostAddresses) []check.Omission {
 	var families [2]answer // there are no more: this takes no allocation
 	var omissions []check.Omission
 	usable := families[:0]
@@ -170,7 +170,7 @@ func (p *Probe) automatic(answers []answer, host HostAddresses) []check.Omission
 
 // isUsable reports whether this machine reaches the addresses of an answer, or if it has
 // none, those that its family had last, or if there are none, any of that family.
-func (p *Probe) isUsable(a answer, host HostAddresses) bool {
+func (p *Probe) isUsable(a answer, host *HostAddresses) bool {
 	addresses := a.addresses
 	if !a.found() {
 		addresses = p.names.last[a.family]
@@ -186,7 +186,7 @@ func (p *Probe) isUsable(a answer, host HostAddresses) bool {
 // out; or of the failure to resolve it. Of two families it is the one in which this
 // machine has an address, if it has one in one of them only. It returns the families that
 // are still left out.
-func (p *Probe) lastResort(answers, usable []answer, host HostAddresses, omissions []check.Omission) []check.Omission {
+func (p *Probe) lastResort(answers, usable []answer, host *HostAddresses, omissions []check.Omission) []check.Omission {
 	failed := slices.IndexFunc(usable, func(a answer) bool { return !a.notFound() })
 	if failed >= 0 {
 		p.appendFailure(usable[failed])

@@ -370,7 +370,7 @@ func TestLookups(t *testing.T) {
 			lookups := func() []check.Family {
 				var report check.Report
 				p.results = nil
-				p.resolve(t.Context(), HostAddresses{}, noHandOff, &report)
+				p.resolve(t.Context(), nil, noHandOff, &report)
 				var families []check.Family
 				for _, lookup := range report.Lookups {
 					assert.Positive(t, lookup.Time)
@@ -571,7 +571,7 @@ func TestLocalhost(t *testing.T) {
 				target:   &check.Target{Host: test.host, Port: 80, Timeout: time.Second, Families: test.families},
 				resolver: r,
 			}
-			p.resolve(t.Context(), HostAddresses{}, noHandOff, &check.Report{})
+			p.resolve(t.Context(), nil, noHandOff, &check.Report{})
 			var got []string
 			for _, result := range p.results {
 				if result.Err != nil {
