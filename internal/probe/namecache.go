@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"hash/fnv"
 	"net/netip"
 	"slices"
@@ -23,18 +24,12 @@ type nameCache struct {
 	resolved time.Time
 	// failed says that a check since then found an address down.
 	failed bool
-	// cutOff are the families in which the name has an address that this machine
-	// does not reach.
-	cutOff []check.Family
-	// reached are the addresses of which it is known whether host reaches them.
+	// cutOff says of each family whether the name has an address in it that this
+	// machine does not reach.
+	cutOff [check.IPv6 + 1]bool
+	// reached says of addresses whether host reaches them.
 	host    *HostAddresses
-	reached []reach
-}
-
-// reach is whether this machine reaches an address.
-type reach struct {
-	address netip.Addr
-	ok      bool
+	reached map[netip.Addr]bool
 }
 
 // fresh reports whether the answers may be used for a check of a target now.
@@ -46,7 +41,7 @@ func (c *nameCache) fresh(t *check.Target, now time.Time) bool {
 	if t.CacheDuration == check.UntilError {
 		return !c.failed && age < c.bound
 	}
-	if slices.ContainsFunc(c.answers, func(a answer) bool { return a.notFound() }) && age >= c.bound {
+	if slices.ContainsFunc(c.answers, answer.notFound) && age >= c.bound {
 		return false // a family may have come since
 	}
 	return age < t.CacheDuration
@@ -66,46 +61,27 @@ func spread(t *check.Target) time.Duration {
 // the truth: no family has addresses, or something failed.
 func (c *nameCache) store(r resolution, now time.Time) {
 	c.answers, c.failed, c.reached = nil, false, nil
-	if r.name != "" {
-		c.name = r.name
-	}
-	if r.complete && slices.ContainsFunc(r.answers, func(a answer) bool { return a.found() }) {
+	c.name = cmp.Or(r.name, c.name)
+	if r.complete && slices.ContainsFunc(r.answers, answer.found) {
 		c.answers, c.resolved = r.answers, now
 	}
 }
 
 // observe takes note of what a check found.
 func (c *nameCache) observe(results []check.Result) {
-	if slices.ContainsFunc(results, func(r check.Result) bool { return r.Status == check.Down || r.Status == check.Unconfirmed }) {
-		c.failed = true
-	}
+	c.failed = c.failed || slices.ContainsFunc(results, func(r check.Result) bool { return r.Status == check.Down || r.Status == check.Unconfirmed })
 }
 
 // reaches reports whether host reaches an address. The system is asked once for each
 // resolution, and anew when the addresses of this machine have changed.
 func (c *nameCache) reaches(host *HostAddresses, addr netip.Addr) bool {
-	if c.host != host {
-		c.host, c.reached = host, nil
+	if c.reached == nil || c.host != host {
+		c.host, c.reached = host, make(map[netip.Addr]bool)
 	}
-	for _, r := range c.reached {
-		if r.address == addr {
-			return r.ok
-		}
+	ok, asked := c.reached[addr]
+	if !asked {
+		ok = host.Reaches(addr)
+		c.reached[addr] = ok
 	}
-	ok := host.Reaches(addr)
-	c.reached = append(c.reached, reach{addr, ok})
 	return ok
-}
-
-// setCutOff takes note of whether this machine is cut off from a family. A lookup that
-// failed says nothing about that.
-func (c *nameCache) setCutOff(a answer, usable bool) {
-	switch {
-	case a.found() && !usable:
-		if !slices.Contains(c.cutOff, a.family) {
-			c.cutOff = append(c.cutOff, a.family)
-		}
-	case usable || a.notFound():
-		c.cutOff = slices.DeleteFunc(c.cutOff, func(f check.Family) bool { return f == a.family })
-	}
 }

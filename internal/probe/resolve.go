@@ -24,11 +24,11 @@ type answer struct {
 	time       time.Duration // that it took; 0 if this family was not asked for
 }
 
-func (a *answer) found() bool { return a.err == nil }
+func (a answer) found() bool { return a.err == nil }
 
 // result returns the result of an address that the answer has, to be dialled, or of its
 // failure.
-func (a *answer) result(address netip.Addr) check.Result {
+func (a answer) result(address netip.Addr) check.Result {
 	r := check.Result{Family: a.family, Address: address, Err: a.err, ErrorType: a.errorType}
 	switch {
 	case a.localFault:
@@ -40,10 +40,10 @@ func (a *answer) result(address netip.Addr) check.Result {
 }
 
 // exists reports whether the name has something in this family.
-func (a *answer) exists() bool { return a.found() || a.unspecified }
+func (a answer) exists() bool { return a.found() || a.unspecified }
 
 // notFound reports whether it is known that there is no address.
-func (a *answer) notFound() bool {
+func (a answer) notFound() bool {
 	return a.errorType == check.DNSNotFound || a.errorType == check.NoAddress
 }
 
@@ -71,11 +71,9 @@ func (p *Probe) resolve(ctx context.Context, host *HostAddresses, handOff func()
 	} else {
 		report.Omissions = p.automatic(answers, host)
 	}
-	if p.target.MultipleIPs {
-		for _, a := range answers {
-			if a.count > len(a.addresses) {
-				report.Excesses = append(report.Excesses, check.Excess{Family: a.family, Found: a.count, Checked: len(a.addresses)})
-			}
+	for _, a := range answers {
+		if p.target.MultipleIPs && a.count > len(a.addresses) {
+			report.Excesses = append(report.Excesses, check.Excess{Family: a.family, Found: a.count, Checked: len(a.addresses)})
 		}
 	}
 }
@@ -102,7 +100,7 @@ func (p *Probe) lookUp(ctx context.Context) resolution {
 // without an address is down. Only localhost has one in each family (RFC 6761, section
 // 6.3), unless the hosts file has made it another host.
 func (p *Probe) required(answers []answer) {
-	exists := slices.ContainsFunc(answers, func(a answer) bool { return a.exists() })
+	exists := slices.ContainsFunc(answers, answer.exists)
 	for _, a := range answers {
 		if !slices.Contains(p.target.Families, a.family) {
 			continue
@@ -135,18 +133,19 @@ func (p *Probe) automatic(answers []answer, host *HostAddresses) []check.Omissio
 	usable := families[:0]
 	for _, a := range answers {
 		isUsable := p.isUsable(a, host)
-		p.names.setCutOff(a, isUsable)
+		if isUsable || a.found() || a.notFound() { // a lookup that failed says nothing about that
+			p.names.cutOff[a.family] = a.found() && !isUsable
+		}
 		if isUsable {
 			usable = append(usable, a)
 			continue
 		}
 		delete(p.names.last, a.family)
-		if slices.Contains(p.names.cutOff, a.family) {
+		if p.names.cutOff[a.family] {
 			omissions = append(omissions, check.Omission{Family: a.family, Reason: check.MachineLacksFamily})
 		}
 	}
-	found := slices.ContainsFunc(usable, func(a answer) bool { return a.found() })
-
+	found := slices.ContainsFunc(usable, answer.found)
 	for _, a := range usable {
 		switch {
 		case found && a.notFound():

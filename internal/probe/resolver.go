@@ -110,7 +110,7 @@ func (r *resolver) walk(ctx context.Context, names []string, families []check.Fa
 	for i, name := range names {
 		answers := r.query(ctx, name, families, timeout)
 		result.add(answers)
-		if slices.ContainsFunc(answers, func(a answer) bool { return a.exists() }) {
+		if slices.ContainsFunc(answers, answer.exists) {
 			result.name = name
 			break
 		}
@@ -146,7 +146,7 @@ func (r *resolution) add(answers []answer) {
 			continue
 		}
 		earlier := &r.answers[k]
-		if a.notFound() && !earlier.notFound() && !slices.ContainsFunc(answers, func(b answer) bool { return b.exists() }) {
+		if a.notFound() && !earlier.notFound() && !slices.ContainsFunc(answers, answer.exists) {
 			took := a.time
 			*a = *earlier
 			a.time += took
