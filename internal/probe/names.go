@@ -37,16 +37,6 @@ func (f *nameFiles) inHosts(host string) ([]netip.Addr, error) {
 	return names[strings.ToLower(strings.TrimSuffix(host, "."))], err
 }
 
-// candidates returns the rooted names that a name may stand for, in the order in which
-// getaddrinfo(3) asks for them (resolv.conf(5), search and ndots). There is at least one.
-func (f *nameFiles) candidates(host string) ([]string, error) {
-	list, err := f.resolv.load()
-	if err != nil {
-		return nil, err
-	}
-	return list.candidates(host), nil
-}
-
 // searchList is what resolv.conf says about names that are not rooted.
 type searchList struct {
 	domains []string // rooted; the root itself is "."
@@ -57,6 +47,8 @@ type searchList struct {
 // maxName is the length of a rooted name at most (RFC 1035, section 2.3.4: 255 octets).
 const maxName = 254
 
+// candidates returns the rooted names that a name may stand for, in the order in which
+// getaddrinfo(3) asks for them (resolv.conf(5), search and ndots). There is at least one.
 func (l searchList) candidates(host string) []string {
 	if strings.HasSuffix(host, ".") {
 		return []string{host}
@@ -73,10 +65,9 @@ func (l searchList) candidates(host string) []string {
 	}
 	for _, domain := range l.domains {
 		if domain == "." {
-			add(host + ".")
-		} else {
-			add(host + "." + domain)
+			domain = ""
 		}
+		add(host + "." + domain)
 	}
 	if dots > 0 || !l.noTLD || len(names) == 0 {
 		add(host + ".")
