@@ -39,6 +39,3 @@ var localFaults = map[syscall.Errno]bool{
 	syscall.EAFNOSUPPORT:    true,
 	syscall.EPROTONOSUPPORT: true,
 }
-
-// connectCalls are the names under which Go's net reports a failed connect.
-var connectCalls = map[string]bool{"connect": true}

@@ -38,6 +38,3 @@ var localFaults = map[syscall.Errno]bool{
 	windows.WSAEAFNOSUPPORT:    true,
 	windows.WSAEPROTONOSUPPORT: true,
 }
-
-// connectCalls are the names under which Go's net reports a failed connect.
-var connectCalls = map[string]bool{"connect": true, "connectex": true}

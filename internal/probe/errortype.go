@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"syscall"
 
 	"example.com/tcpcheckreceiver/internal/check"
@@ -19,10 +20,8 @@ func connectErrorType(err error) check.ErrorType {
 		}
 		return check.AdministrativelyProhibited
 	}
-	if errno, ok := errnoOf(err); ok {
-		if errorType, ok := errnoTypes[errno]; ok {
-			return errorType
-		}
+	if errorType, ok := errnoTypes[errnoOf(err)]; ok {
+		return errorType
 	}
 	if isTimeout(err) {
 		return check.Timeout
@@ -30,15 +29,15 @@ func connectErrorType(err error) check.ErrorType {
 	return check.Other
 }
 
-// errnoOf returns the error number in err, if there is one.
-func errnoOf(err error) (syscall.Errno, bool) {
+// errnoOf returns the error number in err, or 0 if there is none.
+func errnoOf(err error) syscall.Errno {
 	if failed, ok := err.(*dialError); ok { //nolint:errorlint // as a rule; errors.As takes an allocation
-		errno, ok := failed.err.(syscall.Errno) //nolint:errorlint // it is as the system call returned it
-		return errno, ok
+		errno, _ := failed.err.(syscall.Errno) //nolint:errorlint // it is as the system call returned it
+		return errno
 	}
 	var errno syscall.Errno
-	ok := errors.As(err, &errno)
-	return errno, ok
+	errors.As(err, &errno)
+	return errno
 }
 
 // lookupErrorType names the reason for a failed name resolution. DNSNotFound
@@ -92,18 +91,22 @@ func (e *dialError) Is(target error) bool {
 	return e.local && target == os.ErrDeadlineExceeded
 }
 
+// connectCalls are the names under which Go's net reports a failed connect: the second
+// one is that of Windows.
+var connectCalls = []string{"connect", "connectex"}
+
 // isLocalFault reports whether a connection attempt failed for a want of this
 // machine, which says nothing about the target: connect(2) gave one of the
 // errors in localFaults, or another call than connect failed at all.
 func isLocalFault(err error) bool {
-	if errno, ok := errnoOf(err); ok && localFaults[errno] {
+	if localFaults[errnoOf(err)] {
 		return true
 	}
 	if failed, ok := err.(*dialError); ok { //nolint:errorlint // as a rule; errors.As takes an allocation
-		return failed.local || failed.call != "" && !connectCalls[failed.call]
+		return failed.local || failed.call != "" && !slices.Contains(connectCalls, failed.call)
 	}
 	var call *os.SyscallError
-	if errors.As(err, &call) && !connectCalls[call.Syscall] {
+	if errors.As(err, &call) && !slices.Contains(connectCalls, call.Syscall) {
 		return true
 	}
 	var zoneError *unknownZoneError

@@ -17,16 +17,6 @@ const (
 	beyondLink
 )
 
-func scopeOf(addr netip.Addr) scope {
-	switch {
-	case addr.IsLoopback():
-		return loopback
-	case addr.IsLinkLocalUnicast():
-		return linkLocal
-	}
-	return beyondLink
-}
-
 // labels are those of RFC 6724, section 2.1, from the longest prefix to the shortest:
 // a source and a destination of different labels are of networks that seldom reach each
 // other.
@@ -64,7 +54,14 @@ type addressKind struct {
 }
 
 func kindOf(addr netip.Addr) addressKind {
-	return addressKind{family: check.FamilyOf(addr), scope: scopeOf(addr), label: labelOf(addr)}
+	kind := addressKind{family: check.FamilyOf(addr), scope: beyondLink, label: labelOf(addr)}
+	switch {
+	case addr.IsLoopback():
+		kind.scope = loopback
+	case addr.IsLinkLocalUnicast():
+		kind.scope = linkLocal
+	}
+	return kind
 }
 
 // reaches reports whether a source of kind k fits a destination of kind d: it is of

@@ -3,6 +3,7 @@ package probe
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"example.com/tcpcheckreceiver/internal/check"
 )
@@ -18,30 +19,20 @@ type icmpError struct {
 	local  bool
 }
 
-// The codes of "destination unreachable" that say that something is forbidden.
-const (
-	unreachable4      = 3 // the type in IPv4
-	netProhibited     = 9 // RFC 1122, section 3.2.2.1
-	hostProhibited    = 10
-	communication     = 13 // RFC 1812, section 5.2.7.1
-	unreachable6      = 1  // the type in IPv6
-	prohibited6       = 1  // RFC 4443, section 3.1, as the two below
-	policyFailed6     = 5
-	rejectRoute6      = 6
-	prohibitedMessage = "administratively prohibited"
-)
+// prohibitions are the errors "destination unreachable" that say that the communication
+// is administratively prohibited.
+var prohibitions = []icmpError{
+	{family: check.IPv4, kind: 3, code: 9},  // the network (RFC 1122, section 3.2.2.1)
+	{family: check.IPv4, kind: 3, code: 10}, // the host
+	{family: check.IPv4, kind: 3, code: 13}, // the communication (RFC 1812, section 5.2.7.1)
+	{family: check.IPv6, kind: 1, code: 1},  // the communication (RFC 4443, section 3.1)
+	{family: check.IPv6, kind: 1, code: 5},  // the source address, by a policy
+	{family: check.IPv6, kind: 1, code: 6},  // the route
+}
 
-// prohibits reports whether e says that the communication is administratively
-// prohibited.
+// prohibits reports whether e is one of the prohibitions.
 func (e *icmpError) prohibits() bool {
-	switch {
-	case e == nil:
-	case e.family == check.IPv4:
-		return e.kind == unreachable4 && (e.code == netProhibited || e.code == hostProhibited || e.code == communication)
-	case e.family == check.IPv6:
-		return e.kind == unreachable6 && (e.code == prohibited6 || e.code == policyFailed6 || e.code == rejectRoute6)
-	}
-	return false
+	return e != nil && slices.Contains(prohibitions, icmpError{family: e.family, kind: e.kind, code: e.code})
 }
 
 // String returns what to add to the text of an error: nothing for no ICMP error.
@@ -51,13 +42,13 @@ func (e *icmpError) String() string {
 	}
 	text := fmt.Sprintf("ICMP type %d, code %d", e.kind, e.code)
 	if e.prohibits() {
-		text = prohibitedMessage + ", " + text
+		text = "administratively prohibited, " + text
 	}
-	if !e.sender.IsValid() {
-		return " (" + text + ")"
+	switch {
+	case e.local:
+		text += ", from this machine, " + e.sender.String()
+	case e.sender.IsValid():
+		text += ", from " + e.sender.String()
 	}
-	if e.local {
-		return fmt.Sprintf(" (%s, from this machine, %s)", text, e.sender)
-	}
-	return fmt.Sprintf(" (%s, from %s)", text, e.sender)
+	return " (" + text + ")"
 }

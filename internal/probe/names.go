@@ -94,10 +94,9 @@ func parseResolvOf(machine, text string) searchList {
 	}
 	options := func(words []string) {
 		for _, word := range words {
-			if number, ok := strings.CutPrefix(word, "ndots:"); ok {
-				if n, err := strconv.Atoi(number); err == nil {
-					l.ndots = min(max(0, n), 15)
-				}
+			number, ok := strings.CutPrefix(word, "ndots:")
+			if n, err := strconv.Atoi(number); ok && err == nil {
+				l.ndots = min(max(0, n), 15)
 			}
 			l.noTLD = l.noTLD || word == "no-tld-query"
 		}

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -43,7 +45,11 @@ type System struct {
 
 // NewSystem returns a System that resolves names as net.DefaultResolver does.
 func NewSystem() *System {
-	return &System{resolver: newResolver(nil, systemNames()), newDialer: newDialers()}
+	var files *nameFiles // other systems' own resolvers read them, for each family apart
+	if runtime.GOOS == "linux" {
+		files = newNameFiles("/etc")
+	}
+	return &System{resolver: newResolver(nil, files), newDialer: newDialers()}
 }
 
 // Probe returns a Probe of a target, which may not change after that.
@@ -75,8 +81,7 @@ func (p *Probe) Check(ctx context.Context, now time.Time, host *HostAddresses, h
 	p.explain(host)
 	p.names.observe(p.results)
 	if n := len(p.results); n < len(p.dials) { // the rest is of addresses that are gone
-		clear(p.dials[n:])
-		p.dials = p.dials[:n]
+		p.dials = slices.Delete(p.dials, n, len(p.dials))
 	}
 	report.Results, p.results = p.results, nil
 	return report
@@ -90,7 +95,7 @@ func (p *Probe) explain(host *HostAddresses) {
 		if r.Status != check.Unchecked || !r.Address.IsValid() || host.fits(r.Address) {
 			continue
 		}
-		if errno, _ := errnoOf(r.Err); errno == syscall.EADDRNOTAVAIL || errno == syscall.EAFNOSUPPORT {
+		if errno := errnoOf(r.Err); errno == syscall.EADDRNOTAVAIL || errno == syscall.EAFNOSUPPORT {
 			r.Err = fmt.Errorf("this machine has no %s address from which it could reach them", r.Family)
 		}
 	}

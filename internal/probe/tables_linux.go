@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"os"
@@ -117,10 +116,7 @@ func ReadConntrack() check.Conntrack { return processTables.conntrack() }
 
 // number returns the number in a file, or 0.
 func (t *tables) number(name string) int {
-	text, err := os.ReadFile(t.proc + "/" + name)
-	if err != nil {
-		return 0
-	}
+	text, _ := os.ReadFile(t.proc + "/" + name) // nothing, if it cannot be read
 	number, _ := strconv.Atoi(string(bytes.TrimSpace(text)))
 	return max(0, number)
 }
@@ -128,17 +124,11 @@ func (t *tables) number(name string) int {
 // sum returns the sum of columns in a file of /proc/net/stat, which has a line of names
 // and then one for each processor, in hexadecimal.
 func (t *tables) sum(name string, columns ...string) (sum uint64) {
-	text, err := os.ReadFile(t.proc + "/net/stat/" + name)
-	if err != nil {
-		return 0
-	}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	if !lines.Scan() {
-		return 0
-	}
-	names := strings.Fields(lines.Text())
-	for lines.Scan() {
-		for i, field := range strings.Fields(lines.Text()) {
+	text, _ := os.ReadFile(t.proc + "/net/stat/" + name) // nothing, if it cannot be read
+	head, rest, _ := strings.Cut(string(text), "\n")
+	names := strings.Fields(head)
+	for line := range strings.Lines(rest) {
+		for i, field := range strings.Fields(line) {
 			if i < len(names) && slices.Contains(columns, names[i]) {
 				value, _ := strconv.ParseUint(field, 16, 64)
 				sum += value
