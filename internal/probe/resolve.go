@@ -89,10 +89,8 @@ func (p *Probe) lookUp(ctx context.Context) resolution {
 	}
 	r := p.resolver.resolve(ctx, p.target.Host, families, p.target.Timeout, p.names.name)
 	if !p.target.MultipleIPs {
-		for i := range r.answers {
-			if a := &r.answers[i]; a.found() {
-				a.addresses = a.addresses[:1]
-			}
+		for i, a := range r.answers {
+			r.answers[i].addresses = a.addresses[:min(1, len(a.addresses))]
 		}
 	}
 	return r
@@ -110,7 +108,7 @@ func (p *Probe) required(answers []answer) {
 		switch {
 		case !a.notFound():
 		case isLocalhost(p.target.Host) && !leaveThisMachine(answers):
-			a = answer{family: a.family, addresses: []netip.Addr{loopbackOf(a.family)}, count: 1}
+			a = answer{family: a.family, addresses: []netip.Addr{loopbacks[a.family]}, count: 1}
 		case exists:
 			a.errorType = check.NoAddress
 		}

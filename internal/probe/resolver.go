@@ -77,7 +77,7 @@ func (r *resolver) resolve(ctx context.Context, host string, families []check.Fa
 	switch {
 	case err != nil || len(addresses) > 0:
 	case isLocalhost(host):
-		addresses = []netip.Addr{loopbackOf(check.IPv4), loopbackOf(check.IPv6)}
+		addresses = []netip.Addr{loopbacks[check.IPv4], loopbacks[check.IPv6]}
 	default:
 		search, err = r.files.resolv.load()
 	}
@@ -97,13 +97,8 @@ func isLocalhost(host string) bool {
 	return strings.HasSuffix(name, ".localhost")
 }
 
-// loopbackOf returns the loopback address of a family.
-func loopbackOf(family check.Family) netip.Addr {
-	if family == check.IPv4 {
-		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	}
-	return netip.IPv6Loopback()
-}
+// loopbacks are the loopback addresses of the families.
+var loopbacks = map[check.Family]netip.Addr{check.IPv4: netip.AddrFrom4([4]byte{127, 0, 0, 1}), check.IPv6: netip.IPv6Loopback()}
 
 // walk asks for one name after the other, until one has an address in any family.
 func (r *resolver) walk(ctx context.Context, names []string, families []check.Family, timeout time.Duration, settled string) resolution {

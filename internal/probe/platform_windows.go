@@ -38,3 +38,7 @@ var localFaults = map[syscall.Errno]bool{
 	windows.WSAEAFNOSUPPORT:    true,
 	windows.WSAEPROTONOSUPPORT: true,
 }
+
+// descriptorLimit returns how many sockets the process may have open. Windows has
+// no limit for a process but that of its memory.
+func descriptorLimit() int64 { return 1 << 16 }
