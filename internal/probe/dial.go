@@ -36,12 +36,9 @@ var errPending = errors.New("no answer yet")
 
 // handshake is what is known of an attempt to connect, also of a failed one.
 type handshake struct {
-	// time is from the SYN to the SYN-ACK; zero without one.
-	time time.Duration
-	// retransmits is how many SYNs were sent again, or check.UnknownRetransmits.
-	retransmits int
-	// unsent says that the last of these never left this machine.
-	unsent bool
+	time        time.Duration // from the SYN to the SYN-ACK; zero without one
+	retransmits int           // how many SYNs were sent again, or check.UnknownRetransmits
+	unsent      bool          // the last of these never left this machine
 }
 
 // netDialer is the portable dialer. Its times are those of the wall clock around

@@ -36,9 +36,8 @@ type linuxDialer struct {
 	heed      bool        // the ICMP errors of the next attempt from its SYN on
 }
 
-// lowestEphemeralPort returns the lower end of net.ipv4.ip_local_port_range
-// (ip(7)) below a folder such as /proc, which holds for IPv6 as well, or 0 if it cannot be
-// read.
+// lowestEphemeralPort returns the lower end of net.ipv4.ip_local_port_range (ip(7)) below a
+// folder such as /proc, which holds for IPv6 as well, or 0 if it cannot be read.
 func lowestEphemeralPort(proc string) uint16 {
 	text, _ := os.ReadFile(proc + "/sys/net/ipv4/ip_local_port_range")
 	var lowest, highest uint16
@@ -276,19 +275,17 @@ func phaseOf(state uint8, err unix.Errno) phase {
 		unix.BPF_TCP_FIN_WAIT1, unix.BPF_TCP_FIN_WAIT2, unix.BPF_TCP_CLOSING, unix.BPF_TCP_TIME_WAIT:
 		return connected
 	case unix.BPF_TCP_CLOSE:
-	default:
-		return pending
+		switch err {
+		case 0:
+		case unix.ECONNRESET, unix.EPIPE:
+			// A reset in answer to the SYN is ECONNREFUSED; these two come after the
+			// handshake (tcp_reset in the kernel's tcp_input.c).
+			return connected
+		default:
+			return ended
+		}
 	}
-	switch err {
-	case 0:
-		return pending
-	case unix.ECONNRESET, unix.EPIPE:
-		// A reset in answer to the SYN is ECONNREFUSED; these two come after the
-		// handshake (tcp_reset in the kernel's tcp_input.c).
-		return connected
-	default:
-		return ended
-	}
+	return pending
 }
 
 // synsOf returns what is known of the SYNs of an attempt that had no answer yet.
@@ -301,9 +298,8 @@ func synsOf(info *unix.TCPInfo) handshake {
 func handshakeTime(info *unix.TCPInfo, elapsed time.Duration) time.Duration {
 	switch {
 	case info.Total_retrans > 0:
-		// The wait for the lost SYNs was real, and is not in the round-trip
-		// time. It ended when the answer came (tcpi_last_ack_recv, in ms), not
-		// when we ask.
+		// The wait for the lost SYNs was real, and is not in the round-trip time. It ended
+		// when the answer came (tcpi_last_ack_recv, in ms), not when we ask.
 		return elapsed - time.Duration(info.Last_ack_recv)*time.Millisecond
 	case info.Rtt == 0:
 		return elapsed // gVisor measures no round-trip time before there is data

@@ -88,19 +88,15 @@ func (e *dialError) Unwrap() error { return e.err }
 
 // Is reports that the attempt had no answer until its timeout also where that is this
 // machine's own doing.
-func (e *dialError) Is(target error) bool {
-	return e.local && target == os.ErrDeadlineExceeded
-}
+func (e *dialError) Is(target error) bool { return e.local && target == os.ErrDeadlineExceeded }
 
 // icmpError is the ICMP error that ended a connection attempt. A nil one is none.
 type icmpError struct {
 	family check.Family
 	kind   uint8 // the type: RFC 792 for IPv4, RFC 4443 for IPv6
 	code   uint8
-	// sender is the address that it came from, and local says that it is one of
-	// this machine.
-	sender netip.Addr
-	local  bool
+	sender netip.Addr // that it came from, or invalid if that is not known
+	local  bool       // the sender is an address of this machine
 }
 
 // prohibitions are the errors "destination unreachable" that say that the communication

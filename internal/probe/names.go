@@ -78,9 +78,8 @@ func (l searchList) candidates(host string) []string {
 	return names
 }
 
-// parseResolv reads resolv.conf, and what the environment says instead of it
-// (LOCALDOMAIN, RES_OPTIONS). Without a search list, the domain of this machine's name
-// is searched.
+// parseResolv reads resolv.conf, and what the environment says instead of it (LOCALDOMAIN,
+// RES_OPTIONS). Without a search list, the domain of this machine's name is searched.
 func parseResolv(text string) searchList {
 	name, _ := os.Hostname() // empty, if it is not known
 	return parseResolvOf(name, text)

@@ -8,8 +8,7 @@ import (
 	"example.com/tcpcheckreceiver/internal/check"
 )
 
-// errnoTypes names the errors of ConnectEx and connect (Windows Sockets error
-// codes).
+// errnoTypes names the errors of ConnectEx and connect (Windows Sockets error codes).
 var errnoTypes = map[syscall.Errno]check.ErrorType{
 	windows.WSAECONNREFUSED:           check.ConnectionRefused,
 	windows.ERROR_CONNECTION_REFUSED:  check.ConnectionRefused,

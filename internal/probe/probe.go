@@ -12,19 +12,19 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"example.com/tcpcheckreceiver/internal/check"
 )
 
-// Probe checks one target again and again. It holds what lasts from one check
-// to the next: the addresses that the host resolved to. Its checks must not
-// overlap.
+// Probe checks one target again and again. It holds what lasts from one check to the next:
+// the addresses that the host resolved to. Its checks must not overlap.
 type Probe struct {
 	target    *check.Target
 	resolver  *resolver
 	newDialer newDialer
 	names     nameCache
-	// literal is the address of a target that is an IP literal.
-	literal netip.Addr
+	literal   netip.Addr // of a target that is an IP literal
 	// results are those of the check that is under way, and dials has the dialer of
 	// each that the last one dialled: most checks dial the same again.
 	results []check.Result
@@ -37,6 +37,23 @@ type dial struct {
 	dialer  dialer
 }
 
+// What a check needs of the process's file descriptors at the same time.
+const (
+	dialDescriptors   = 1
+	lookupDescriptors = 2 // for each family: a socket, and the hosts file or resolv.conf
+)
+
+// descriptors are those that checks may have open at the same time: half of the
+// process's limit, since the collector needs some as well, and the process's
+// limit is one for all receivers in it.
+var descriptors = sync.OnceValue(func() *semaphore.Weighted { return shareOf(descriptorLimit()) })
+
+// shareOf returns the share of checks in so many descriptors: what a lookup of both
+// families needs at least.
+func shareOf(limit int64) *semaphore.Weighted {
+	return semaphore.NewWeighted(max(2*lookupDescriptors, limit/2))
+}
+
 // System is what the probes of this machine share.
 type System struct {
 	resolver  *resolver
@@ -45,7 +62,7 @@ type System struct {
 
 // NewSystem returns a System that resolves names as net.DefaultResolver does.
 func NewSystem() *System {
-	var files *nameFiles // other systems' own resolvers read them, for each family apart
+	var files *nameFiles // elsewhere, the system's resolver walks its search list for each family on its own
 	if runtime.GOOS == "linux" {
 		files = newNameFiles("/etc")
 	}
@@ -63,9 +80,8 @@ func (s *System) Probe(target *check.Target) *Probe {
 // this machine. The report is empty where ctx ended before every result was there:
 // nothing is known about the target then.
 //
-// Check calls handOff before it waits for an answer, perhaps more than once. Until
-// then it has only made system calls that do not block, or waited for a descriptor
-// to become free.
+// Check calls handOff before it waits for an answer, perhaps more than once. Until then it
+// has only made system calls that do not block, or waited for a descriptor to become free.
 func (p *Probe) Check(ctx context.Context, now time.Time, host *HostAddresses, handOff func()) check.Report {
 	report := check.Report{Target: p.target, Time: now}
 	p.results = make([]check.Result, 0, max(1, len(p.dials)))

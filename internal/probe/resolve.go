@@ -21,9 +21,8 @@ type answer struct {
 	unspecified bool
 	err         error // nil if and only if there are addresses
 	errorType   check.ErrorType
-	// localFault says that this machine was unable to ask, and err why.
-	localFault bool
-	time       time.Duration // that it took; 0 if this family was not asked for
+	localFault  bool          // this machine was unable to ask, and err says why
+	time        time.Duration // that it took; 0 if this family was not asked for
 }
 
 func (a answer) found() bool { return a.err == nil }
@@ -45,9 +44,7 @@ func (a answer) result(address netip.Addr) check.Result {
 func (a answer) exists() bool { return a.found() || a.unspecified }
 
 // notFound reports whether it is known that there is no address.
-func (a answer) notFound() bool {
-	return a.errorType == check.DNSNotFound || a.errorType == check.NoAddress
-}
+func (a answer) notFound() bool { return a.errorType == check.DNSNotFound || a.errorType == check.NoAddress }
 
 // resolve appends a result for each address that is to be dialled, and a failed one for
 // each family that has none but should, and puts what else is to be said about the name
@@ -123,10 +120,9 @@ func leaveThisMachine(answers []answer) bool {
 	})
 }
 
-// automatic appends the results of the families that the name resolves to and from
-// which this machine reaches it, and returns the families that it leaves out. Where that
-// leaves none, all that the name resolves to are dialled, since something is to be said
-// about it.
+// automatic appends the results of the families that the name resolves to and from which
+// this machine reaches it, and returns the families that it leaves out. Where that leaves
+// none, all that the name resolves to are dialled, since something is to be said about it.
 func (p *Probe) automatic(answers []answer, host *HostAddresses) []check.Omission {
 	var families [2]answer // there are no more: this takes no allocation
 	var omissions []check.Omission
@@ -186,8 +182,7 @@ func (p *Probe) isUsable(a answer, host *HostAddresses) bool {
 // machine has an address, if it has one in one of them only. It returns the families that
 // are still left out.
 func (p *Probe) lastResort(answers, usable []answer, host *HostAddresses, omissions []check.Omission) []check.Omission {
-	failed := slices.IndexFunc(usable, func(a answer) bool { return !a.notFound() })
-	if failed >= 0 {
+	if failed := slices.IndexFunc(usable, func(a answer) bool { return !a.notFound() }); failed >= 0 {
 		p.appendFailure(usable[failed])
 		return omissions
 	}
@@ -234,18 +229,15 @@ func (p *Probe) appendFamily(a answer) {
 
 // nameCache holds what is known of a name from earlier checks.
 type nameCache struct {
-	// bound is how long the addresses of the target are used at most.
-	bound time.Duration
-	// name is the rooted name that the host stood for when it last resolved.
-	name string
+	bound time.Duration // how long the addresses of the target are used at most
+	name  string        // the rooted one that the host stood for when it last resolved
 	// last has the addresses that each family had when it last had any: a
 	// series keeps its attributes when its name no longer resolves.
 	last map[check.Family][]netip.Addr
 	// answers are those of the last complete resolution, at resolved.
 	answers  []answer
 	resolved time.Time
-	// failed says that a check since then found an address down.
-	failed bool
+	failed   bool // a check since then found an address down
 	// cutOff says of each family whether the name has an address in it that this
 	// machine does not reach.
 	cutOff [check.IPv6 + 1]bool
@@ -256,14 +248,13 @@ type nameCache struct {
 
 // fresh reports whether the answers may be used for a check of a target now.
 func (c *nameCache) fresh(t *check.Target, now time.Time) bool {
-	if c.answers == nil {
-		return false
-	}
 	age := now.Sub(c.resolved)
-	if t.CacheDuration == check.UntilError {
+	switch {
+	case c.answers == nil:
+		return false
+	case t.CacheDuration == check.UntilError:
 		return !c.failed && age < c.bound
-	}
-	if slices.ContainsFunc(c.answers, answer.notFound) && age >= c.bound {
+	case slices.ContainsFunc(c.answers, answer.notFound) && age >= c.bound:
 		return false // a family may have come since
 	}
 	return age < t.CacheDuration

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -20,10 +21,9 @@ const maxAddresses = 64
 // resolver resolves names.
 //
 // Where it knows the system's files (Linux), it does as getaddrinfo(3): the hosts file
-// first, then the search list of resolv.conf, until one name of it has an address in
-// any family. That one name is then asked for in each family, by Go's resolver. To ask
-// for the families apart and have each walk the search list would take them from two
-// hosts.
+// first, then the search list of resolv.conf, until one name of it has an address in any
+// family. That one name is then asked for in each family, by Go's resolver. To ask for the
+// families apart and have each walk the search list would take them from two hosts.
 type resolver struct {
 	base  *net.Resolver
 	dial  func(ctx context.Context, network, address string) (net.Conn, error)
@@ -33,9 +33,7 @@ type resolver struct {
 // newResolver returns a resolver that asks as base does, or as net.DefaultResolver if
 // that is nil, for the names that files say.
 func newResolver(base *net.Resolver, files *nameFiles) *resolver {
-	if base == nil {
-		base = net.DefaultResolver
-	}
+	base = cmp.Or(base, net.DefaultResolver)
 	dial := base.Dial
 	if dial == nil {
 		dial = (&net.Dialer{}).DialContext

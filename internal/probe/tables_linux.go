@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"example.com/tcpcheckreceiver/internal/check"
@@ -58,9 +57,9 @@ func (s *tableState) nearlyFull() bool { return s.Max > 0 && s.Count >= s.Max/10
 
 // tables reads the state of the tables from below a folder such as /proc.
 type tables struct {
-	proc    string
-	reading sync.Mutex
-	last    atomic.Pointer[tableState]
+	proc string
+	mu   sync.Mutex
+	last *tableState
 }
 
 // processTables are those of this process's network namespace.
@@ -72,18 +71,12 @@ const stale = 250 * time.Millisecond
 
 // at returns a state that was read at when, or up to age before, or later.
 func (t *tables) at(when time.Time, age time.Duration) *tableState {
-	oldest := when.Add(-age)
-	if s := t.last.Load(); s != nil && !s.read.Before(oldest) {
-		return s
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.last == nil || t.last.read.Before(when.Add(-age)) {
+		t.last = t.read()
 	}
-	t.reading.Lock()
-	defer t.reading.Unlock()
-	if s := t.last.Load(); s != nil && !s.read.Before(oldest) {
-		return s
-	}
-	s := t.read()
-	t.last.Store(s)
-	return s
+	return t.last
 }
 
 func (t *tables) read() *tableState {
