@@ -37,7 +37,7 @@ type group struct {
 	schedule *schedule.Group[*target]
 	points   *report.Points
 	watch    *report.Watch
-	host     probe.HostAddresses
+	host     *probe.HostAddresses
 	late     bool // the last collection took longer than two intervals
 }
 
