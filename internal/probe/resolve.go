@@ -44,7 +44,9 @@ func (a answer) result(address netip.Addr) check.Result {
 func (a answer) exists() bool { return a.found() || a.unspecified }
 
 // notFound reports whether it is known that there is no address.
-func (a answer) notFound() bool { return a.errorType == check.DNSNotFound || a.errorType == check.NoAddress }
+func (a answer) notFound() bool {
+	return a.errorType == check.DNSNotFound || a.errorType == check.NoAddress
+}
 
 // resolve appends a result for each address that is to be dialled, and a failed one for
 // each family that has none but should, and puts what else is to be said about the name
