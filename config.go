@@ -38,15 +38,13 @@ func createDefaultConfig() component.Config {
 	return c
 }
 
-// Unmarshal decodes what the user wrote, and reads InstancesFile. What it cannot
-// decode is for Validate to report, together with all else that is wrong. It returns
-// that report itself only where the receiver is given an endpoint: whoever starts
-// receivers for what it finds, as receiver_creator does, decodes an endpoint alone
-// to learn whether the receiver has one, and adds it to the configuration if that
-// is no error.
+// Unmarshal decodes what the user wrote, and reads InstancesFile. What is wrong is for
+// Validate to report. It returns that report itself only where the receiver is given an
+// endpoint: whoever starts receivers for what it finds, as receiver_creator does, decodes
+// one alone to learn whether the receiver has such an option, and adds it if it has.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	c.Options.Decode(conf, c)
-	if _, ok := c.Options.Unknown["endpoint"]; ok {
+	if conf.IsSet("endpoint") {
 		return confmap.Validate(c)
 	}
 	return nil

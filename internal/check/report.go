@@ -8,22 +8,16 @@ import (
 	"time"
 )
 
-// Status is what a check found out about an address. The zero value is none: the
-// check is not done.
+// Status is what a check found out about an address. The zero value: it is not done.
 type Status uint8
 
 // The statuses of a Result.
 const (
-	// Up: the connection was made.
-	Up Status = iota + 1
-	// Down: it was not.
-	Down
-	// Unchecked: this machine was unable to check, which says nothing about the
-	// target.
-	Unchecked
-	// Unconfirmed: it is not known whether the name has addresses of this family. Its
-	// resolution failed in a family that was not asked for, while the other one has
-	// addresses.
+	Up        Status = iota + 1 // the connection was made
+	Down                        // it was not
+	Unchecked                   // this machine was unable to check, which says nothing about the target
+	// Unconfirmed: it is not known whether the name has addresses of this family, which was
+	// not asked for. Its resolution failed, while the other family has addresses.
 	Unconfirmed
 )
 
@@ -33,9 +27,8 @@ type Result struct {
 	// Family is the address family; zero where a name never resolved and no
 	// family was asked for.
 	Family Family
-	// Address is the address that was dialled, or where the name does not
-	// resolve now, the one that it had last. It is invalid if none was ever
-	// known.
+	// Address is the address that was dialled, or where the name does not resolve now,
+	// the one that it had last. It is invalid if none was ever known.
 	Address netip.Addr
 	Status  Status
 	// Err says why the status is not Up, and is nil if it is.
@@ -75,15 +68,11 @@ type OmissionReason uint8
 
 // The reasons for an Omission.
 const (
-	// NameLacksFamily: the name has an address in the other family only.
-	NameLacksFamily OmissionReason = iota
-	// MachineLacksFamily: this machine has no address from which it could reach
-	// that of the name.
-	MachineLacksFamily
+	NameLacksFamily    OmissionReason = iota // the name has an address in the other family only
+	MachineLacksFamily                       // this machine has no address from which it could reach that of the name
 )
 
-// Omission is a family of a name that is not checked, where the families were not asked
-// for.
+// Omission is a family that is not checked, of a name whose families were not asked for.
 type Omission struct {
 	Family Family
 	Reason OmissionReason

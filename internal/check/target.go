@@ -6,6 +6,8 @@ package check
 import (
 	"net"
 	"net/netip"
+	"regexp"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -16,8 +18,7 @@ const UntilError time.Duration = -1
 
 // Target is one thing to check: a port of a host.
 type Target struct {
-	// Host is a host name or an IP literal without brackets, possibly with a
-	// zone.
+	// Host is a host name or an IP literal, without brackets but perhaps with a zone.
 	Host string
 	// Port is the TCP port, from 1.
 	Port uint16
@@ -51,4 +52,39 @@ func (t *Target) HostPort() string {
 func (t *Target) Literal() (netip.Addr, bool) {
 	addr, err := netip.ParseAddr(t.Host)
 	return addr.Unmap(), err == nil
+}
+
+// Labels say how the reports on a target are labelled, and which of them are wanted.
+type Labels struct {
+	// Name is the instance's name. Names need not be unique.
+	Name string
+	// Tags go onto every point.
+	Tags []Tag
+	// Service becomes service.name of the resource, unless empty.
+	Service string
+	// EmptyHostname makes the Datadog exporter send the points without a host.
+	EmptyHostname bool
+	// CollectResponseTime reports how long the handshake took.
+	CollectResponseTime bool
+	// Metrics selects the metrics by name. The zero value selects all.
+	Metrics Patterns
+}
+
+// Tag is an attribute that the user puts on every point of a target.
+type Tag struct {
+	Key, Value string // both not empty
+}
+
+// Patterns select metrics by name, as the Datadog Agent's metric_patterns do:
+// a pattern matches anywhere in the name unless it is anchored. The zero value
+// selects every metric.
+type Patterns struct {
+	Include []*regexp.Regexp // empty: every metric
+	Exclude []*regexp.Regexp // wins over Include
+}
+
+// Match reports whether the metric of this name is selected.
+func (p Patterns) Match(name string) bool {
+	matches := func(pattern *regexp.Regexp) bool { return pattern.MatchString(name) }
+	return !slices.ContainsFunc(p.Exclude, matches) && (len(p.Include) == 0 || slices.ContainsFunc(p.Include, matches))
 }

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
+
+	"example.com/tcpcheckreceiver/internal/check"
 )
 
 // dialer connects to one address again and again, and closes each connection at
@@ -33,12 +36,40 @@ var errPending = errors.New("no answer yet")
 
 // handshake is what is known of an attempt to connect, also of a failed one.
 type handshake struct {
-	// time is from the SYN to the SYN-ACK; zero without one.
-	time time.Duration
-	// retransmits is how many SYNs were sent again, or check.UnknownRetransmits.
-	retransmits int
-	// unsent says that the last of these never left this machine.
-	unsent bool
+	time        time.Duration // from the SYN to the SYN-ACK; zero without one
+	retransmits int           // how many SYNs were sent again, or check.UnknownRetransmits
+	unsent      bool          // the last of these never left this machine
+}
+
+// netDialer is the portable dialer. Its times are those of the wall clock around
+// the dial, so they hold the time that this machine took to schedule it.
+type netDialer struct {
+	address netip.AddrPort
+	timeout time.Duration
+}
+
+func newNetDialer(address netip.AddrPort, timeout time.Duration) dialer {
+	return netDialer{address: address, timeout: timeout}
+}
+
+// begin leaves it all to await: net.Dialer has no halves.
+func (d netDialer) begin() (handshake, error) { return handshake{}, errPending }
+
+func (d netDialer) await(ctx context.Context) (handshake, error) {
+	shake := handshake{retransmits: check.UnknownRetransmits}
+	// The dialer would drop a zone that it does not know.
+	if _, err := zoneIndex(d.address.Addr()); err != nil {
+		return shake, err
+	}
+	start := time.Now()
+	conn, err := (&net.Dialer{Timeout: d.timeout, KeepAlive: -1}).DialContext(ctx, "tcp", d.address.String())
+	if err != nil {
+		return shake, cmp.Or(ctx.Err(), err)
+	}
+	shake.time = time.Since(start)
+	// The connection was made, whatever closing says.
+	_ = conn.Close()
+	return shake, nil
 }
 
 // zoneIndex returns the interface that the zone of addr names, or is the number

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,14 +36,10 @@ type linuxDialer struct {
 	heed      bool        // the ICMP errors of the next attempt from its SYN on
 }
 
-// lowestEphemeralPort returns the lower end of net.ipv4.ip_local_port_range
-// (ip(7)) below a folder such as /proc, which holds for IPv6 as well, or 0 if it cannot be
-// read.
+// lowestEphemeralPort returns the lower end of net.ipv4.ip_local_port_range (ip(7)) below a
+// folder such as /proc, which holds for IPv6 as well, or 0 if it cannot be read.
 func lowestEphemeralPort(proc string) uint16 {
-	text, err := os.ReadFile(proc + "/sys/net/ipv4/ip_local_port_range")
-	if err != nil {
-		return 0
-	}
+	text, _ := os.ReadFile(proc + "/sys/net/ipv4/ip_local_port_range")
 	var lowest, highest uint16
 	if _, err := fmt.Sscan(string(text), &lowest, &highest); err != nil {
 		return 0
@@ -170,14 +167,8 @@ func (d *linuxDialer) socketError(fd int) (unix.Errno, error) {
 // of RFC 9293, section 3.5: nothing listens on the port then, which the kernel
 // had just chosen as the local one.
 func isSelf(fd int) bool {
-	local, err := unix.Getsockname(fd)
-	if err != nil {
-		return false
-	}
-	peer, err := unix.Getpeername(fd)
-	if err != nil {
-		return false // it is closed already, by a peer
-	}
+	local, _ := unix.Getsockname(fd)
+	peer, _ := unix.Getpeername(fd) // nil, if it is closed already, by a peer
 	switch l := local.(type) {
 	case *unix.SockaddrInet4:
 		p, ok := peer.(*unix.SockaddrInet4)
@@ -253,4 +244,65 @@ func (d *linuxDialer) setSockaddr() error {
 		d.sockaddr, d.domain = &unix.SockaddrInet6{Port: int(d.address.Port()), Addr: address.As16(), ZoneId: zone}, unix.AF_INET6
 	}
 	return nil
+}
+
+// tcpInfo is unix.GetsockoptTCPInfo with the result on the stack: that one
+// allocates a quarter of a kilobyte for each check.
+func tcpInfo(fd int) (info unix.TCPInfo, errno unix.Errno) {
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno = unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	return info, errno
+}
+
+// phase is how far an attempt has come.
+type phase uint8
+
+const (
+	pending   phase = iota // there is no answer
+	connected              // the SYN-ACK came, whatever came after it
+	ended                  // by an error
+)
+
+// phaseOf returns the phase of an attempt of which the kernel gives the state of the
+// socket (RFC 9293, section 3.3.2), and where that is CLOSE, the error.
+//
+// A closed socket without an error has not been connected yet: Linux has none, but
+// gVisor reports its own states before SYN_SENT so.
+func phaseOf(state uint8, err unix.Errno) phase {
+	switch state {
+	case unix.BPF_TCP_ESTABLISHED, unix.BPF_TCP_CLOSE_WAIT, unix.BPF_TCP_LAST_ACK,
+		unix.BPF_TCP_FIN_WAIT1, unix.BPF_TCP_FIN_WAIT2, unix.BPF_TCP_CLOSING, unix.BPF_TCP_TIME_WAIT:
+		return connected
+	case unix.BPF_TCP_CLOSE:
+		switch err {
+		case 0:
+		case unix.ECONNRESET, unix.EPIPE:
+			// A reset in answer to the SYN is ECONNREFUSED; these two come after the
+			// handshake (tcp_reset in the kernel's tcp_input.c).
+			return connected
+		default:
+			return ended
+		}
+	}
+	return pending
+}
+
+// synsOf returns what is known of the SYNs of an attempt that had no answer yet.
+func synsOf(info *unix.TCPInfo) handshake {
+	return handshake{retransmits: int(info.Total_retrans), unsent: info.Total_retrans > 0 && info.Retrans == 0}
+}
+
+// handshakeTime returns how long the handshake took, where the clock says that elapsed
+// has passed since the SYN was sent.
+func handshakeTime(info *unix.TCPInfo, elapsed time.Duration) time.Duration {
+	switch {
+	case info.Total_retrans > 0:
+		// The wait for the lost SYNs was real, and is not in the round-trip time. It ended
+		// when the answer came (tcpi_last_ack_recv, in ms), not when we ask.
+		return elapsed - time.Duration(info.Last_ack_recv)*time.Millisecond
+	case info.Rtt == 0:
+		return elapsed // gVisor measures no round-trip time before there is data
+	}
+	return time.Duration(info.Rtt) * time.Microsecond
 }

@@ -3,9 +3,11 @@ package probe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"syscall"
 
 	"example.com/tcpcheckreceiver/internal/check"
@@ -19,10 +21,8 @@ func connectErrorType(err error) check.ErrorType {
 		}
 		return check.AdministrativelyProhibited
 	}
-	if errno, ok := errnoOf(err); ok {
-		if errorType, ok := errnoTypes[errno]; ok {
-			return errorType
-		}
+	if errorType, ok := errnoTypes[errnoOf(err)]; ok {
+		return errorType
 	}
 	if isTimeout(err) {
 		return check.Timeout
@@ -30,15 +30,15 @@ func connectErrorType(err error) check.ErrorType {
 	return check.Other
 }
 
-// errnoOf returns the error number in err, if there is one.
-func errnoOf(err error) (syscall.Errno, bool) {
+// errnoOf returns the error number in err, or 0 if there is none.
+func errnoOf(err error) syscall.Errno {
 	if failed, ok := err.(*dialError); ok { //nolint:errorlint // as a rule; errors.As takes an allocation
-		errno, ok := failed.err.(syscall.Errno) //nolint:errorlint // it is as the system call returned it
-		return errno, ok
+		errno, _ := failed.err.(syscall.Errno) //nolint:errorlint // it is as the system call returned it
+		return errno
 	}
 	var errno syscall.Errno
-	ok := errors.As(err, &errno)
-	return errno, ok
+	errors.As(err, &errno)
+	return errno
 }
 
 // lookupErrorType names the reason for a failed name resolution. DNSNotFound
@@ -88,22 +88,67 @@ func (e *dialError) Unwrap() error { return e.err }
 
 // Is reports that the attempt had no answer until its timeout also where that is this
 // machine's own doing.
-func (e *dialError) Is(target error) bool {
-	return e.local && target == os.ErrDeadlineExceeded
+func (e *dialError) Is(target error) bool { return e.local && target == os.ErrDeadlineExceeded }
+
+// icmpError is the ICMP error that ended a connection attempt. A nil one is none.
+type icmpError struct {
+	family check.Family
+	kind   uint8 // the type: RFC 792 for IPv4, RFC 4443 for IPv6
+	code   uint8
+	sender netip.Addr // that it came from, or invalid if that is not known
+	local  bool       // the sender is an address of this machine
 }
+
+// prohibitions are the errors "destination unreachable" that say that the communication
+// is administratively prohibited.
+var prohibitions = []icmpError{
+	{family: check.IPv4, kind: 3, code: 9},  // the network (RFC 1122, section 3.2.2.1)
+	{family: check.IPv4, kind: 3, code: 10}, // the host
+	{family: check.IPv4, kind: 3, code: 13}, // the communication (RFC 1812, section 5.2.7.1)
+	{family: check.IPv6, kind: 1, code: 1},  // the communication (RFC 4443, section 3.1)
+	{family: check.IPv6, kind: 1, code: 5},  // the source address, by a policy
+	{family: check.IPv6, kind: 1, code: 6},  // the route
+}
+
+// prohibits reports whether e is one of the prohibitions.
+func (e *icmpError) prohibits() bool {
+	return e != nil && slices.Contains(prohibitions, icmpError{family: e.family, kind: e.kind, code: e.code})
+}
+
+// String returns what to add to the text of an error: nothing for no ICMP error.
+func (e *icmpError) String() string {
+	if e == nil {
+		return ""
+	}
+	text := fmt.Sprintf("ICMP type %d, code %d", e.kind, e.code)
+	if e.prohibits() {
+		text = "administratively prohibited, " + text
+	}
+	switch {
+	case e.local:
+		text += ", from this machine, " + e.sender.String()
+	case e.sender.IsValid():
+		text += ", from " + e.sender.String()
+	}
+	return " (" + text + ")"
+}
+
+// connectCalls are the names under which Go's net reports a failed connect: the second
+// one is that of Windows.
+var connectCalls = []string{"connect", "connectex"}
 
 // isLocalFault reports whether a connection attempt failed for a want of this
 // machine, which says nothing about the target: connect(2) gave one of the
 // errors in localFaults, or another call than connect failed at all.
 func isLocalFault(err error) bool {
-	if errno, ok := errnoOf(err); ok && localFaults[errno] {
+	if localFaults[errnoOf(err)] {
 		return true
 	}
 	if failed, ok := err.(*dialError); ok { //nolint:errorlint // as a rule; errors.As takes an allocation
-		return failed.local || failed.call != "" && !connectCalls[failed.call]
+		return failed.local || failed.call != "" && !slices.Contains(connectCalls, failed.call)
 	}
 	var call *os.SyscallError
-	if errors.As(err, &call) && !connectCalls[call.Syscall] {
+	if errors.As(err, &call) && !slices.Contains(connectCalls, call.Syscall) {
 		return true
 	}
 	var zoneError *unknownZoneError

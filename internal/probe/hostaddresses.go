@@ -17,16 +17,6 @@ const (
 	beyondLink
 )
 
-func scopeOf(addr netip.Addr) scope {
-	switch {
-	case addr.IsLoopback():
-		return loopback
-	case addr.IsLinkLocalUnicast():
-		return linkLocal
-	}
-	return beyondLink
-}
-
 // labels are those of RFC 6724, section 2.1, from the longest prefix to the shortest:
 // a source and a destination of different labels are of networks that seldom reach each
 // other.
@@ -34,6 +24,7 @@ var labels = []struct {
 	prefix netip.Prefix
 	label  uint8
 }{
+	{netip.MustParsePrefix("0.0.0.0/0"), 4},
 	{netip.MustParsePrefix("::1/128"), 0},
 	{netip.MustParsePrefix("::/96"), 3},
 	{netip.MustParsePrefix("2001::/32"), 5}, // Teredo
@@ -41,22 +32,18 @@ var labels = []struct {
 	{netip.MustParsePrefix("3ffe::/16"), 12},
 	{netip.MustParsePrefix("fec0::/10"), 11},
 	{netip.MustParsePrefix("fc00::/7"), uniqueLocal},
-	{netip.MustParsePrefix("::/0"), 1},
 }
 
 // uniqueLocal is the label of the addresses of a site (RFC 4193).
 const uniqueLocal = 13
 
 func labelOf(addr netip.Addr) uint8 {
-	if addr.Is4() {
-		return 4
-	}
 	for _, l := range labels {
 		if l.prefix.Contains(addr.WithZone("")) {
 			return l.label
 		}
 	}
-	return 1
+	return 1 // all other addresses
 }
 
 // addressKind is what tells whether one address reaches another.
@@ -67,7 +54,14 @@ type addressKind struct {
 }
 
 func kindOf(addr netip.Addr) addressKind {
-	return addressKind{family: check.FamilyOf(addr), scope: scopeOf(addr), label: labelOf(addr)}
+	kind := addressKind{family: check.FamilyOf(addr), scope: beyondLink, label: labelOf(addr)}
+	switch {
+	case addr.IsLoopback():
+		kind.scope = loopback
+	case addr.IsLinkLocalUnicast():
+		kind.scope = linkLocal
+	}
+	return kind
 }
 
 // reaches reports whether a source of kind k fits a destination of kind d: it is of
@@ -89,24 +83,18 @@ func (k addressKind) reaches(d addressKind) bool {
 	return k.scope >= d.scope && (k.label == d.label || d.label == uniqueLocal)
 }
 
-// HostAddresses says which kinds of addresses this machine has. The zero value knows
-// nothing and rules nothing out.
-type HostAddresses struct{ known *hostAddresses }
-
-// hostAddresses is what is known of this machine's addresses.
-type hostAddresses struct {
+// HostAddresses says which kinds of addresses this machine has. A nil one knows nothing
+// and rules nothing out.
+type HostAddresses struct {
 	kinds []addressKind
 	// source returns the address that this machine takes to another one, or false
 	// where it has no route.
 	source func(netip.Addr) (netip.Addr, bool)
 }
 
-// any reports whether there is an address of a kind.
-func (h *hostAddresses) any(is func(addressKind) bool) bool { return slices.ContainsFunc(h.kinds, is) }
-
 // ReadHostAddresses reads the addresses of this machine's interfaces. It returns before
 // where they are of the same kinds, or cannot be read.
-func ReadHostAddresses(before HostAddresses) HostAddresses {
+func ReadHostAddresses(before *HostAddresses) *HostAddresses {
 	addresses, err := interfaceAddresses()
 	if err != nil {
 		return before
@@ -117,10 +105,10 @@ func ReadHostAddresses(before HostAddresses) HostAddresses {
 			kinds = append(kinds, kind)
 		}
 	}
-	if before.known != nil && slices.Equal(before.known.kinds, kinds) {
+	if before != nil && slices.Equal(before.kinds, kinds) {
 		return before
 	}
-	return HostAddresses{&hostAddresses{kinds: kinds, source: sourceFor}}
+	return &HostAddresses{kinds: kinds, source: sourceFor}
 }
 
 // interfaceAddresses returns the addresses of this machine's interfaces.
@@ -137,30 +125,29 @@ func interfaceAddresses() ([]netip.Addr, error) {
 
 // Has reports whether this machine has an address of a family by which it could reach
 // others beyond the link. That is what AI_ADDRCONFIG means (RFC 3493, section 6.1).
-func (h HostAddresses) Has(family check.Family) bool {
-	return h.known == nil || h.known.any(func(k addressKind) bool { return k.family == family && k.scope == beyondLink })
+func (h *HostAddresses) Has(family check.Family) bool {
+	return h == nil || slices.ContainsFunc(h.kinds, func(k addressKind) bool { return k.family == family && k.scope == beyondLink })
 }
 
 // Reaches reports whether this machine has an address from which it could reach addr.
 // It asks the system which one it would take, by a UDP socket that sends nothing; where
 // the system has no route, it is enough that there is an address that fits: the missing
 // route is then for the check to find.
-func (h HostAddresses) Reaches(addr netip.Addr) bool {
-	if h.known == nil {
+func (h *HostAddresses) Reaches(addr netip.Addr) bool {
+	switch {
+	case h == nil:
 		return true
-	}
-	if !h.fits(addr) {
+	case !h.fits(addr):
 		return false
 	}
-	to := kindOf(addr)
-	source, ok := h.known.source(addr)
-	return !ok || kindOf(source).reaches(to)
+	source, ok := h.source(addr)
+	return !ok || kindOf(source).reaches(kindOf(addr))
 }
 
 // fits reports whether this machine has an address of a kind that reaches addr.
-func (h HostAddresses) fits(addr netip.Addr) bool {
+func (h *HostAddresses) fits(addr netip.Addr) bool {
 	to := kindOf(addr)
-	return h.known == nil || h.known.any(func(k addressKind) bool { return k.reaches(to) })
+	return h == nil || slices.ContainsFunc(h.kinds, func(k addressKind) bool { return k.reaches(to) })
 }
 
 // sourceFor returns the source address that this machine takes to addr (connect(2) of a
@@ -172,9 +159,5 @@ func sourceFor(addr netip.Addr) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	defer conn.Close()
-	local, ok := conn.LocalAddr().(*net.UDPAddr)
-	if !ok {
-		return netip.Addr{}, false
-	}
-	return local.AddrPort().Addr().Unmap(), true
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), true
 }

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"encoding/binary"
 	"net/netip"
 	"slices"
@@ -34,11 +35,9 @@ func readICMP(fd int) *icmpError {
 		if err != nil {
 			break
 		}
-		if e := parseICMP(control[:n]); e != nil {
-			last = e
-		}
+		last = cmp.Or(parseICMP(control[:n]), last)
 	}
-	if last != nil && last.sender.IsValid() {
+	if last != nil {
 		last.local = ownAddresses.has(last.sender)
 	}
 	return last
@@ -47,27 +46,21 @@ func readICMP(fd int) *icmpError {
 // parseICMP returns the ICMP error in the control message of an error queue, or nil: a
 // struct sock_extended_err, and the address of the sender behind it (ip(7)).
 func parseICMP(control []byte) *icmpError {
-	messages, err := unix.ParseSocketControlMessage(control)
-	if err != nil {
-		return nil
-	}
+	messages, _ := unix.ParseSocketControlMessage(control) // none, if it is cut short
 	for _, m := range messages {
 		const size = int(unsafe.Sizeof(unix.SockExtendedErr{}))
 		if len(m.Data) < size {
 			continue
 		}
-		origin, sender := m.Data[4], m.Data[size:]
-		e := &icmpError{kind: m.Data[5], code: m.Data[6]}
-		switch {
+		e := &icmpError{kind: m.Data[5], code: m.Data[6], sender: parseSockaddr(m.Data[size:])}
+		switch origin := m.Data[4]; {
 		case m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_RECVERR && origin == unix.SO_EE_ORIGIN_ICMP:
 			e.family = check.IPv4
+			return e
 		case m.Header.Level == unix.IPPROTO_IPV6 && m.Header.Type == unix.IPV6_RECVERR && origin == unix.SO_EE_ORIGIN_ICMP6:
 			e.family = check.IPv6
-		default:
-			continue
+			return e
 		}
-		e.sender = parseSockaddr(sender)
-		return e
 	}
 	return nil
 }

@@ -37,16 +37,6 @@ func (f *nameFiles) inHosts(host string) ([]netip.Addr, error) {
 	return names[strings.ToLower(strings.TrimSuffix(host, "."))], err
 }
 
-// candidates returns the rooted names that a name may stand for, in the order in which
-// getaddrinfo(3) asks for them (resolv.conf(5), search and ndots). There is at least one.
-func (f *nameFiles) candidates(host string) ([]string, error) {
-	list, err := f.resolv.load()
-	if err != nil {
-		return nil, err
-	}
-	return list.candidates(host), nil
-}
-
 // searchList is what resolv.conf says about names that are not rooted.
 type searchList struct {
 	domains []string // rooted; the root itself is "."
@@ -57,6 +47,8 @@ type searchList struct {
 // maxName is the length of a rooted name at most (RFC 1035, section 2.3.4: 255 octets).
 const maxName = 254
 
+// candidates returns the rooted names that a name may stand for, in the order in which
+// getaddrinfo(3) asks for them (resolv.conf(5), search and ndots). There is at least one.
 func (l searchList) candidates(host string) []string {
 	if strings.HasSuffix(host, ".") {
 		return []string{host}
@@ -73,10 +65,9 @@ func (l searchList) candidates(host string) []string {
 	}
 	for _, domain := range l.domains {
 		if domain == "." {
-			add(host + ".")
-		} else {
-			add(host + "." + domain)
+			domain = ""
 		}
+		add(host + "." + domain)
 	}
 	if dots > 0 || !l.noTLD || len(names) == 0 {
 		add(host + ".")
@@ -87,9 +78,8 @@ func (l searchList) candidates(host string) []string {
 	return names
 }
 
-// parseResolv reads resolv.conf, and what the environment says instead of it
-// (LOCALDOMAIN, RES_OPTIONS). Without a search list, the domain of this machine's name
-// is searched.
+// parseResolv reads resolv.conf, and what the environment says instead of it (LOCALDOMAIN,
+// RES_OPTIONS). Without a search list, the domain of this machine's name is searched.
 func parseResolv(text string) searchList {
 	name, _ := os.Hostname() // empty, if it is not known
 	return parseResolvOf(name, text)
@@ -103,10 +93,9 @@ func parseResolvOf(machine, text string) searchList {
 	}
 	options := func(words []string) {
 		for _, word := range words {
-			if number, ok := strings.CutPrefix(word, "ndots:"); ok {
-				if n, err := strconv.Atoi(number); err == nil {
-					l.ndots = min(max(0, n), 15)
-				}
+			number, ok := strings.CutPrefix(word, "ndots:")
+			if n, err := strconv.Atoi(number); ok && err == nil {
+				l.ndots = min(max(0, n), 15)
 			}
 			l.noTLD = l.noTLD || word == "no-tld-query"
 		}

@@ -6,23 +6,25 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"example.com/tcpcheckreceiver/internal/check"
 )
 
-// Probe checks one target again and again. It holds what lasts from one check
-// to the next: the addresses that the host resolved to. Its checks must not
-// overlap.
+// Probe checks one target again and again. It holds what lasts from one check to the next:
+// the addresses that the host resolved to. Its checks must not overlap.
 type Probe struct {
 	target    *check.Target
 	resolver  *resolver
 	newDialer newDialer
 	names     nameCache
-	// literal is the address of a target that is an IP literal.
-	literal netip.Addr
+	literal   netip.Addr // of a target that is an IP literal
 	// results are those of the check that is under way, and dials has the dialer of
 	// each that the last one dialled: most checks dial the same again.
 	results []check.Result
@@ -35,6 +37,25 @@ type dial struct {
 	dialer  dialer
 }
 
+// What a check needs of the process's file descriptors at the same time.
+const (
+	dialDescriptors   = 1
+	lookupDescriptors = 2 // for each family: a socket, and the hosts file or resolv.conf
+)
+
+// descriptors are those that checks may have open at the same time: half of the
+// process's limit, since the collector needs some as well, and the process's
+// limit is one for all receivers in it.
+var descriptors = sync.OnceValue(func() *semaphore.Weighted { return semaphore.NewWeighted(shareOf(descriptorLimit())) })
+
+// shareOf returns the share of checks in so many descriptors: what a lookup of both
+// families needs at least.
+func shareOf(limit int64) int64 { return max(2*lookupDescriptors, limit/2) }
+
+// MostDials returns how many addresses can be dialled at the same time, by the process's
+// limit of open files as it is now.
+func MostDials() int { return int(shareOf(descriptorLimit())) }
+
 // System is what the probes of this machine share.
 type System struct {
 	resolver  *resolver
@@ -43,7 +64,11 @@ type System struct {
 
 // NewSystem returns a System that resolves names as net.DefaultResolver does.
 func NewSystem() *System {
-	return &System{resolver: newResolver(nil, systemNames()), newDialer: newDialers()}
+	var files *nameFiles // elsewhere, the system's resolver walks its search list for each family on its own
+	if runtime.GOOS == "linux" {
+		files = newNameFiles("/etc")
+	}
+	return &System{resolver: newResolver(nil, files), newDialer: newDialers()}
 }
 
 // Probe returns a Probe of a target, which may not change after that.
@@ -59,7 +84,7 @@ func (s *System) Probe(target *check.Target) *Probe {
 //
 // Check calls handOff before it waits, for an answer or for a descriptor to become free,
 // perhaps more than once. Until then it has only made system calls that do not block.
-func (p *Probe) Check(ctx context.Context, now func() time.Time, host HostAddresses, handOff func()) check.Report {
+func (p *Probe) Check(ctx context.Context, now func() time.Time, host *HostAddresses, handOff func()) check.Report {
 	report := check.Report{Target: p.target, Time: now()}
 	p.results = make([]check.Result, 0, max(1, len(p.dials)))
 	if p.literal.IsValid() {
@@ -74,8 +99,7 @@ func (p *Probe) Check(ctx context.Context, now func() time.Time, host HostAddres
 	p.explain(host)
 	p.names.observe(p.results)
 	if n := len(p.results); n < len(p.dials) { // the rest is of addresses that are gone
-		clear(p.dials[n:])
-		p.dials = p.dials[:n]
+		p.dials = slices.Delete(p.dials, n, len(p.dials))
 	}
 	report.Time, report.Results, p.results = now(), p.results, nil
 	return report
@@ -83,13 +107,13 @@ func (p *Probe) Check(ctx context.Context, now func() time.Time, host HostAddres
 
 // explain says of the addresses that were not checked since this machine has no address
 // for them just that. The kernel's words for it are those for want of a port as well.
-func (p *Probe) explain(host HostAddresses) {
+func (p *Probe) explain(host *HostAddresses) {
 	for i := range p.results {
 		r := &p.results[i]
 		if r.Status != check.Unchecked || !r.Address.IsValid() || host.fits(r.Address) {
 			continue
 		}
-		if errno, _ := errnoOf(r.Err); errno == syscall.EADDRNOTAVAIL || errno == syscall.EAFNOSUPPORT {
+		if errno := errnoOf(r.Err); errno == syscall.EADDRNOTAVAIL || errno == syscall.EAFNOSUPPORT {
 			r.Err = fmt.Errorf("this machine has no %s address from which it could reach them", r.Family)
 		}
 	}

@@ -90,7 +90,7 @@ func TestCheckLiteral(t *testing.T) {
 			if test.timeout > 0 {
 				checked.Timeout = test.timeout
 			}
-			report := newProbe(checked).Check(context.Background(), time.Now, HostAddresses{}, noHandOff)
+			report := newProbe(checked).Check(context.Background(), time.Now, nil, noHandOff)
 			assert.Empty(t, report.Lookups)
 			require.Len(t, report.Results, 1)
 			result := report.Results[0]
@@ -109,7 +109,7 @@ func TestCheckMappedAddress(t *testing.T) {
 	address := testnet.Listen(t, "tcp4", "127.0.0.1:0")
 	checked := literal(address)
 	checked.Host = "::ffff:127.0.0.1"
-	report := newProbe(checked).Check(context.Background(), time.Now, HostAddresses{}, noHandOff)
+	report := newProbe(checked).Check(context.Background(), time.Now, nil, noHandOff)
 	require.Len(t, report.Results, 1)
 	assert.Equal(t, check.Up, report.Results[0].Status)
 	assert.Equal(t, check.IPv4, report.Results[0].Family)
@@ -118,7 +118,7 @@ func TestCheckMappedAddress(t *testing.T) {
 
 func TestCheckUnknownZone(t *testing.T) {
 	checked := literal(netip.MustParseAddrPort("[fe80::1%nosuchif]:80"))
-	report := newProbe(checked).Check(context.Background(), time.Now, HostAddresses{}, noHandOff)
+	report := newProbe(checked).Check(context.Background(), time.Now, nil, noHandOff)
 	require.Len(t, report.Results, 1)
 	assert.Equal(t, check.Unchecked, report.Results[0].Status)
 	assert.Empty(t, report.Results[0].ErrorType)
@@ -139,7 +139,7 @@ func TestFewDescriptors(t *testing.T) {
 		p := newProbe(check.Target{Host: "name.test", Port: silent.Port(), Timeout: 10 * time.Millisecond, CacheDuration: time.Hour, MaxCacheDuration: time.Hour})
 		p.names.store(resolution{answers: []answer{found(check.IPv4, silent.Addr(), silent.Addr(), silent.Addr()), notFound(check.IPv6)}, complete: true}, time.Now())
 		checks.Go(func() {
-			report := p.Check(context.Background(), time.Now, HostAddresses{}, noHandOff)
+			report := p.Check(context.Background(), time.Now, nil, noHandOff)
 			assert.Len(t, report.Results, 3)
 			for _, result := range report.Results {
 				assert.Equal(t, check.Timeout, result.ErrorType)
@@ -164,7 +164,7 @@ func TestCheckHandsOff(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			waited := false
-			report := newProbe(test.checked).Check(ctx, time.Now, HostAddresses{}, func() {
+			report := newProbe(test.checked).Check(ctx, time.Now, nil, func() {
 				waited = true
 				cancel() // the silent one would take its time
 			})
@@ -180,7 +180,7 @@ func TestRefusedThenUp(t *testing.T) {
 	closed := testnet.ClosedPort(t, "127.0.0.1")
 	p := newProbe(literal(closed))
 	dial := func() check.Result {
-		report := p.Check(context.Background(), time.Now, HostAddresses{}, noHandOff)
+		report := p.Check(context.Background(), time.Now, nil, noHandOff)
 		return report.Results[0]
 	}
 	for range 3 {
@@ -202,7 +202,7 @@ func TestCheckEnded(t *testing.T) {
 	silent := testnet.BlackHole(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	reports := make(chan check.Report)
-	go func() { reports <- newProbe(literal(silent)).Check(ctx, time.Now, HostAddresses{}, noHandOff) }()
+	go func() { reports <- newProbe(literal(silent)).Check(ctx, time.Now, nil, noHandOff) }()
 	cancel()
 	assert.Empty(t, (<-reports).Results)
 }
@@ -285,14 +285,14 @@ func TestExplain(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		result check.Result
-		host   HostAddresses
+		host   *HostAddresses
 		want   string
 	}{
 		{"no address", check.Result{Family: check.IPv6, Address: v6, Status: check.Unchecked, Err: failedBy(syscall.EADDRNOTAVAIL)}, ipv4Only, lacks},
 		{"no family", check.Result{Family: check.IPv6, Address: v6, Status: check.Unchecked, Err: failedBy(syscall.EAFNOSUPPORT)}, ipv4Only, lacks},
 		{"no descriptor", check.Result{Family: check.IPv6, Address: v6, Status: check.Unchecked, Err: failedBy(syscall.EMFILE)}, ipv4Only, ""},
 		{"no port", check.Result{Family: check.IPv4, Address: v4, Status: check.Unchecked, Err: failedBy(syscall.EADDRNOTAVAIL)}, ipv4Only, ""},
-		{"nothing is known of this machine", check.Result{Family: check.IPv6, Address: v6, Status: check.Unchecked, Err: failedBy(syscall.EADDRNOTAVAIL)}, HostAddresses{}, ""},
+		{"nothing is known of this machine", check.Result{Family: check.IPv6, Address: v6, Status: check.Unchecked, Err: failedBy(syscall.EADDRNOTAVAIL)}, nil, ""},
 		{"no address is known", check.Result{Family: check.IPv6, Status: check.Unchecked, Err: failedBy(syscall.EADDRNOTAVAIL)}, ipv4Only, ""},
 		{"it is down", check.Result{Family: check.IPv6, Address: v6, Status: check.Down, Err: failedBy(syscall.EADDRNOTAVAIL)}, ipv4Only, ""},
 	} {

@@ -1,7 +1,9 @@
 package probe
 
 import (
+	"cmp"
 	"context"
+	"hash/fnv"
 	"net/netip"
 	"slices"
 	"time"
@@ -19,16 +21,15 @@ type answer struct {
 	unspecified bool
 	err         error // nil if and only if there are addresses
 	errorType   check.ErrorType
-	// localFault says that this machine was unable to ask, and err why.
-	localFault bool
-	time       time.Duration // that it took; 0 if this family was not asked for
+	localFault  bool          // this machine was unable to ask, and err says why
+	time        time.Duration // that it took; 0 if this family was not asked for
 }
 
-func (a *answer) found() bool { return a.err == nil }
+func (a answer) found() bool { return a.err == nil }
 
 // result returns the result of an address that the answer has, to be dialled, or of its
 // failure.
-func (a *answer) result(address netip.Addr) check.Result {
+func (a answer) result(address netip.Addr) check.Result {
 	r := check.Result{Family: a.family, Address: address, Err: a.err, ErrorType: a.errorType}
 	switch {
 	case a.localFault:
@@ -40,17 +41,17 @@ func (a *answer) result(address netip.Addr) check.Result {
 }
 
 // exists reports whether the name has something in this family.
-func (a *answer) exists() bool { return a.found() || a.unspecified }
+func (a answer) exists() bool { return a.found() || a.unspecified }
 
 // notFound reports whether it is known that there is no address.
-func (a *answer) notFound() bool {
+func (a answer) notFound() bool {
 	return a.errorType == check.DNSNotFound || a.errorType == check.NoAddress
 }
 
 // resolve appends a result for each address that is to be dialled, and a failed one for
 // each family that has none but should, and puts what else is to be said about the name
 // into report.
-func (p *Probe) resolve(ctx context.Context, host HostAddresses, handOff func(), report *check.Report) {
+func (p *Probe) resolve(ctx context.Context, host *HostAddresses, handOff func(), report *check.Report) {
 	answers := p.names.answers
 	if !p.names.fresh(p.target, time.Now()) {
 		handOff()
@@ -71,11 +72,9 @@ func (p *Probe) resolve(ctx context.Context, host HostAddresses, handOff func(),
 	} else {
 		report.Omissions = p.automatic(answers, host)
 	}
-	if p.target.MultipleIPs {
-		for _, a := range answers {
-			if a.count > len(a.addresses) {
-				report.Excesses = append(report.Excesses, check.Excess{Family: a.family, Found: a.count, Checked: len(a.addresses)})
-			}
+	for _, a := range answers {
+		if p.target.MultipleIPs && a.count > len(a.addresses) {
+			report.Excesses = append(report.Excesses, check.Excess{Family: a.family, Found: a.count, Checked: len(a.addresses)})
 		}
 	}
 }
@@ -89,10 +88,8 @@ func (p *Probe) lookUp(ctx context.Context) resolution {
 	}
 	r := p.resolver.resolve(ctx, p.target.Host, families, p.target.Timeout, p.names.name)
 	if !p.target.MultipleIPs {
-		for i := range r.answers {
-			if a := &r.answers[i]; a.found() {
-				a.addresses = a.addresses[:1]
-			}
+		for i, a := range r.answers {
+			r.answers[i].addresses = a.addresses[:min(1, len(a.addresses))]
 		}
 	}
 	return r
@@ -102,7 +99,7 @@ func (p *Probe) lookUp(ctx context.Context) resolution {
 // without an address is down. Only localhost has one in each family (RFC 6761, section
 // 6.3), unless the hosts file has made it another host.
 func (p *Probe) required(answers []answer) {
-	exists := slices.ContainsFunc(answers, func(a answer) bool { return a.exists() })
+	exists := slices.ContainsFunc(answers, answer.exists)
 	for _, a := range answers {
 		if !slices.Contains(p.target.Families, a.family) {
 			continue
@@ -110,7 +107,7 @@ func (p *Probe) required(answers []answer) {
 		switch {
 		case !a.notFound():
 		case isLocalhost(p.target.Host) && !leaveThisMachine(answers):
-			a = answer{family: a.family, addresses: []netip.Addr{loopbackOf(a.family)}, count: 1}
+			a = answer{family: a.family, addresses: []netip.Addr{loopbacks[a.family]}, count: 1}
 		case exists:
 			a.errorType = check.NoAddress
 		}
@@ -125,28 +122,28 @@ func leaveThisMachine(answers []answer) bool {
 	})
 }
 
-// automatic appends the results of the families that the name resolves to and from
-// which this machine reaches it, and returns the families that it leaves out. Where that
-// leaves none, all that the name resolves to are dialled, since something is to be said
-// about it.
-func (p *Probe) automatic(answers []answer, host HostAddresses) []check.Omission {
+// automatic appends the results of the families that the name resolves to and from which
+// this machine reaches it, and returns the families that it leaves out. Where that leaves
+// none, all that the name resolves to are dialled, since something is to be said about it.
+func (p *Probe) automatic(answers []answer, host *HostAddresses) []check.Omission {
 	var families [2]answer // there are no more: this takes no allocation
 	var omissions []check.Omission
 	usable := families[:0]
 	for _, a := range answers {
 		isUsable := p.isUsable(a, host)
-		p.names.setCutOff(a, isUsable)
+		if isUsable || a.found() || a.notFound() { // a lookup that failed says nothing about that
+			p.names.cutOff[a.family] = a.found() && !isUsable
+		}
 		if isUsable {
 			usable = append(usable, a)
 			continue
 		}
 		delete(p.names.last, a.family)
-		if slices.Contains(p.names.cutOff, a.family) {
+		if p.names.cutOff[a.family] {
 			omissions = append(omissions, check.Omission{Family: a.family, Reason: check.MachineLacksFamily})
 		}
 	}
-	found := slices.ContainsFunc(usable, func(a answer) bool { return a.found() })
-
+	found := slices.ContainsFunc(usable, answer.found)
 	for _, a := range usable {
 		switch {
 		case found && a.notFound():
@@ -170,7 +167,7 @@ func (p *Probe) automatic(answers []answer, host HostAddresses) []check.Omission
 
 // isUsable reports whether this machine reaches the addresses of an answer, or if it has
 // none, those that its family had last, or if there are none, any of that family.
-func (p *Probe) isUsable(a answer, host HostAddresses) bool {
+func (p *Probe) isUsable(a answer, host *HostAddresses) bool {
 	addresses := a.addresses
 	if !a.found() {
 		addresses = p.names.last[a.family]
@@ -186,9 +183,8 @@ func (p *Probe) isUsable(a answer, host HostAddresses) bool {
 // out; or of the failure to resolve it. Of two families it is the one in which this
 // machine has an address, if it has one in one of them only. It returns the families that
 // are still left out.
-func (p *Probe) lastResort(answers, usable []answer, host HostAddresses, omissions []check.Omission) []check.Omission {
-	failed := slices.IndexFunc(usable, func(a answer) bool { return !a.notFound() })
-	if failed >= 0 {
+func (p *Probe) lastResort(answers, usable []answer, host *HostAddresses, omissions []check.Omission) []check.Omission {
+	if failed := slices.IndexFunc(usable, func(a answer) bool { return !a.notFound() }); failed >= 0 {
 		p.appendFailure(usable[failed])
 		return omissions
 	}
@@ -231,4 +227,76 @@ func (p *Probe) appendFamily(a answer) {
 	for _, addr := range addresses {
 		p.results = append(p.results, a.result(addr))
 	}
+}
+
+// nameCache holds what is known of a name from earlier checks.
+type nameCache struct {
+	bound time.Duration // how long the addresses of the target are used at most
+	name  string        // the rooted one that the host stood for when it last resolved
+	// last has the addresses that each family had when it last had any: a
+	// series keeps its attributes when its name no longer resolves.
+	last map[check.Family][]netip.Addr
+	// answers are those of the last complete resolution, at resolved.
+	answers  []answer
+	resolved time.Time
+	failed   bool // a check since then found an address down
+	// cutOff says of each family whether the name has an address in it that this
+	// machine does not reach.
+	cutOff [check.IPv6 + 1]bool
+	// reached says of addresses whether host reaches them.
+	host    *HostAddresses
+	reached map[netip.Addr]bool
+}
+
+// fresh reports whether the answers may be used for a check of a target now.
+func (c *nameCache) fresh(t *check.Target, now time.Time) bool {
+	age := now.Sub(c.resolved)
+	switch {
+	case c.answers == nil:
+		return false
+	case t.CacheDuration == check.UntilError:
+		return !c.failed && age < c.bound
+	case slices.ContainsFunc(c.answers, answer.notFound) && age >= c.bound:
+		return false // a family may have come since
+	}
+	return age < t.CacheDuration
+}
+
+// spread returns how long addresses of a target are used at most: between half of its
+// MaxCacheDuration and all of it, so that targets that were resolved at the same time
+// are not resolved at the same time ever after.
+func spread(t *check.Target) time.Duration {
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(t.Labels.Name + "\x00" + t.Host))
+	half := t.MaxCacheDuration / 2
+	return half + time.Duration(float64(half)*float64(hash.Sum32())/(1<<32))
+}
+
+// store keeps a resolution that was made now for later checks, unless it is only half of
+// the truth: no family has addresses, or something failed.
+func (c *nameCache) store(r resolution, now time.Time) {
+	c.answers, c.failed, c.reached = nil, false, nil
+	c.name = cmp.Or(r.name, c.name)
+	if r.complete && slices.ContainsFunc(r.answers, answer.found) {
+		c.answers, c.resolved = r.answers, now
+	}
+}
+
+// observe takes note of what a check found.
+func (c *nameCache) observe(results []check.Result) {
+	c.failed = c.failed || slices.ContainsFunc(results, func(r check.Result) bool { return r.Status == check.Down || r.Status == check.Unconfirmed })
+}
+
+// reaches reports whether host reaches an address. The system is asked once for each
+// resolution, and anew when the addresses of this machine have changed.
+func (c *nameCache) reaches(host *HostAddresses, addr netip.Addr) bool {
+	if c.reached == nil || c.host != host {
+		c.host, c.reached = host, make(map[netip.Addr]bool)
+	}
+	ok, asked := c.reached[addr]
+	if !asked {
+		ok = host.Reaches(addr)
+		c.reached[addr] = ok
+	}
+	return ok
 }

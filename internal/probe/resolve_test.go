@@ -41,16 +41,16 @@ func unspecified(family check.Family) answer {
 }
 
 // hostWith is a machine with addresses of the kinds of these, and without a route.
-func hostWith(addresses ...string) HostAddresses {
-	known := &hostAddresses{source: func(netip.Addr) (netip.Addr, bool) { return netip.Addr{}, false }}
+func hostWith(addresses ...string) *HostAddresses {
+	known := &HostAddresses{source: func(netip.Addr) (netip.Addr, bool) { return netip.Addr{}, false }}
 	for _, address := range addresses {
 		known.kinds = append(known.kinds, kindOf(netip.MustParseAddr(address)))
 	}
-	return HostAddresses{known}
+	return known
 }
 
 // automatic returns the results and omissions of a check with these answers.
-func automatic(p *Probe, answers []answer, host HostAddresses) ([]check.Result, []check.Omission) {
+func automatic(p *Probe, answers []answer, host *HostAddresses) ([]check.Result, []check.Omission) {
 	p.results = nil
 	omissions := p.automatic(answers, host)
 	return p.results, omissions
@@ -79,7 +79,7 @@ func TestAnswersToResults(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		families []check.Family
-		host     HostAddresses
+		host     *HostAddresses
 		last     map[check.Family][]netip.Addr
 		answers  []answer
 		want     []check.Result
@@ -114,7 +114,7 @@ func TestAnswersToResults(t *testing.T) {
 			want:    []check.Result{dial(check.IPv6, v6)},
 		},
 		{
-			name: "automatic, nothing is known of this machine", host: HostAddresses{},
+			name: "automatic, nothing is known of this machine", host: nil,
 			answers: []answer{found(check.IPv4, v4), found(check.IPv6, v6)},
 			want:    []check.Result{dial(check.IPv4, v4), dial(check.IPv6, v6)},
 		},
@@ -282,7 +282,7 @@ func TestExcesses(t *testing.T) {
 		p := &Probe{target: &check.Target{MultipleIPs: test.multiple, CacheDuration: time.Hour}, names: nameCache{bound: time.Hour}}
 		p.names.store(answers, time.Now())
 		var report check.Report
-		p.resolve(t.Context(), HostAddresses{}, noHandOff, &report)
+		p.resolve(t.Context(), nil, noHandOff, &report)
 		assert.Equal(t, test.want, report.Excesses)
 	}
 }
@@ -306,7 +306,7 @@ func TestAFamilyThatIsGoneIsForgotten(t *testing.T) {
 	both, ipv4Only := hostWith("192.0.2.9", "2001:db8::9"), hostWith("192.0.2.9")
 	for name, test := range map[string]struct {
 		answers []answer
-		host    HostAddresses
+		host    *HostAddresses
 	}{
 		"from the name":     {[]answer{found(check.IPv4, v4), notFound(check.IPv6)}, both},
 		"from this machine": {[]answer{found(check.IPv4, v4), found(check.IPv6, v6)}, ipv4Only},
@@ -393,7 +393,7 @@ func TestNameCacheStore(t *testing.T) {
 	var c nameCache
 	c.store(resolution{name: "name.test.", answers: []answer{found(check.IPv4, v4)}, complete: true}, time.Unix(0, 0))
 	c.observe([]check.Result{{Status: check.Down}})
-	c.reaches(HostAddresses{}, v4)
+	c.reaches(nil, v4)
 	assert.True(t, c.failed)
 	c.store(resolution{answers: []answer{notFound(check.IPv4)}, complete: true}, time.Unix(1, 0))
 	assert.Equal(t, nameCache{name: "name.test.", resolved: time.Unix(0, 0)}, c)
@@ -405,14 +405,14 @@ func TestNameCacheStore(t *testing.T) {
 // addresses have changed.
 func TestNameCacheReaches(t *testing.T) {
 	asked := 0
-	hosts := make([]HostAddresses, 2)
+	hosts := make([]*HostAddresses, 2)
 	for i := range hosts {
 		hosts[i] = hostWith("192.0.2.9")
-		hosts[i].known.source = func(netip.Addr) (netip.Addr, bool) { asked++; return netip.Addr{}, false }
+		hosts[i].source = func(netip.Addr) (netip.Addr, bool) { asked++; return netip.Addr{}, false }
 	}
 	var c nameCache
 	for n, test := range []struct {
-		host    HostAddresses
+		host    *HostAddresses
 		address netip.Addr
 		want    bool
 		asked   int
@@ -424,7 +424,7 @@ func TestNameCacheReaches(t *testing.T) {
 		{hosts[0], v6, false, 2},
 		{hosts[0], v4, true, 2},
 		{hosts[1], v4, true, 3},
-		{HostAddresses{}, v6, true, 3},
+		{nil, v6, true, 3},
 	} {
 		assert.Equal(t, test.want, c.reaches(test.host, test.address), "%d", n)
 		assert.Equal(t, test.asked, asked, "%d", n)
@@ -482,14 +482,14 @@ func TestAddressesThatReach(t *testing.T) {
 
 func TestHostAddresses(t *testing.T) {
 	loopback := netip.MustParseAddr("127.0.0.1")
-	host := ReadHostAddresses(HostAddresses{})
-	require.NotNil(t, host.known)
-	assert.Contains(t, host.known.kinds, kindOf(loopback))
+	host := ReadHostAddresses(nil)
+	require.NotNil(t, host)
+	assert.Contains(t, host.kinds, kindOf(loopback))
 	assert.True(t, host.Reaches(loopback))
-	assert.Equal(t, host.known.kinds, ReadHostAddresses(hostWith("192.0.2.1")).known.kinds, "they are others now")
+	assert.Equal(t, host.kinds, ReadHostAddresses(hostWith("192.0.2.1")).kinds, "they are others now")
 	assert.Equal(t, host, ReadHostAddresses(host), "they are the same addresses")
-	assert.True(t, HostAddresses{}.Reaches(v6), "nothing is known")
-	assert.True(t, HostAddresses{}.Has(check.IPv6))
+	assert.True(t, (*HostAddresses)(nil).Reaches(v6), "nothing is known")
+	assert.True(t, (*HostAddresses)(nil).Has(check.IPv6))
 	assert.False(t, hostWith("127.0.0.1").Has(check.IPv4))
 	assert.True(t, hostWith("127.0.0.1", "10.0.0.1").Has(check.IPv4))
 	assert.False(t, hostWith("2001:db8::1").Reaches(loopback))
@@ -519,8 +519,8 @@ func TestReachesFromTheSource(t *testing.T) {
 	global, site := netip.MustParseAddr("2001:db8::9"), netip.MustParseAddr("fd00::9")
 	host := hostWith(global.String(), site.String())
 	assert.True(t, host.Reaches(v6))
-	host.known.source = func(netip.Addr) (netip.Addr, bool) { return site, true }
+	host.source = func(netip.Addr) (netip.Addr, bool) { return site, true }
 	assert.False(t, host.Reaches(v6))
-	host.known.source = func(netip.Addr) (netip.Addr, bool) { return global, true }
+	host.source = func(netip.Addr) (netip.Addr, bool) { return global, true }
 	assert.True(t, host.Reaches(v6))
 }

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -20,10 +21,9 @@ const maxAddresses = 64
 // resolver resolves names.
 //
 // Where it knows the system's files (Linux), it does as getaddrinfo(3): the hosts file
-// first, then the search list of resolv.conf, until one name of it has an address in
-// any family. That one name is then asked for in each family, by Go's resolver. To ask
-// for the families apart and have each walk the search list would take them from two
-// hosts.
+// first, then the search list of resolv.conf, until one name of it has an address in any
+// family. That one name is then asked for in each family, by Go's resolver. To ask for the
+// families apart and have each walk the search list would take them from two hosts.
 type resolver struct {
 	base  *net.Resolver
 	dial  func(ctx context.Context, network, address string) (net.Conn, error)
@@ -33,9 +33,7 @@ type resolver struct {
 // newResolver returns a resolver that asks as base does, or as net.DefaultResolver if
 // that is nil, for the names that files say.
 func newResolver(base *net.Resolver, files *nameFiles) *resolver {
-	if base == nil {
-		base = net.DefaultResolver
-	}
+	base = cmp.Or(base, net.DefaultResolver)
 	dial := base.Dial
 	if dial == nil {
 		dial = (&net.Dialer{}).DialContext
@@ -72,21 +70,22 @@ func (r *resolver) resolve(ctx context.Context, host string, families []check.Fa
 		return r.walk(ctx, []string{host}, families, timeout, settled)
 	}
 	start := time.Now()
+	var search searchList
 	addresses, err := r.files.inHosts(host)
-	if err == nil && len(addresses) == 0 && isLocalhost(host) {
-		addresses = []netip.Addr{loopbackOf(check.IPv4), loopbackOf(check.IPv6)}
-	}
-	if err == nil && len(addresses) > 0 {
-		return resolution{name: host, answers: split(host, addresses, families, time.Since(start)), complete: true}
-	}
-	var names []string
-	if err == nil {
-		names, err = r.files.candidates(host)
+	switch {
+	case err != nil || len(addresses) > 0:
+	case isLocalhost(host):
+		addresses = []netip.Addr{loopbacks[check.IPv4], loopbacks[check.IPv6]}
+	default:
+		search, err = r.files.resolv.load()
 	}
 	if err != nil {
 		return resolution{answers: unable(families, fmt.Errorf("lookup %s: %w", host, err))}
 	}
-	return r.walk(ctx, names, families, timeout, settled)
+	if len(addresses) > 0 {
+		return resolution{name: host, answers: split(host, addresses, families, time.Since(start)), complete: true}
+	}
+	return r.walk(ctx, search.candidates(host), families, timeout, settled)
 }
 
 // isLocalhost reports whether a name is localhost or below it, which stand for the
@@ -96,13 +95,8 @@ func isLocalhost(host string) bool {
 	return strings.HasSuffix(name, ".localhost")
 }
 
-// loopbackOf returns the loopback address of a family.
-func loopbackOf(family check.Family) netip.Addr {
-	if family == check.IPv4 {
-		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	}
-	return netip.IPv6Loopback()
-}
+// loopbacks are the loopback addresses of the families.
+var loopbacks = map[check.Family]netip.Addr{check.IPv4: netip.AddrFrom4([4]byte{127, 0, 0, 1}), check.IPv6: netip.IPv6Loopback()}
 
 // walk asks for one name after the other, until one has an address in any family.
 func (r *resolver) walk(ctx context.Context, names []string, families []check.Family, timeout time.Duration, settled string) resolution {
@@ -110,24 +104,18 @@ func (r *resolver) walk(ctx context.Context, names []string, families []check.Fa
 	for i, name := range names {
 		answers := r.query(ctx, name, families, timeout)
 		result.add(answers)
-		if slices.ContainsFunc(answers, func(a answer) bool { return a.exists() }) {
-			result.name = name
-			break
-		}
 		// As getaddrinfo(3) does, go on where a server answers that it failed, but
 		// not where none answers. A family that was not asked for stops nothing.
 		asked := func(a answer) bool { return slices.Contains(families, a.family) }
 		failed := slices.ContainsFunc(answers, func(a answer) bool { return asked(a) && !a.notFound() })
 		silent := slices.ContainsFunc(answers, func(a answer) bool { return asked(a) && (a.localFault || a.errorType == check.DNSTimeout) })
-		if failed && name == settled {
-			result.name = settled
-			break
-		}
-		if silent {
-			if i < len(names)-1 {
-				result.stop()
-			}
-			break
+		switch {
+		case slices.ContainsFunc(answers, answer.exists), failed && name == settled:
+			result.name = name
+			return result
+		case silent && i < len(names)-1:
+			result.stop()
+			return result
 		}
 	}
 	return result
@@ -136,23 +124,19 @@ func (r *resolver) walk(ctx context.Context, names []string, families []check.Fa
 // add adds the answers about another name, of which the families are the same. They
 // replace the earlier ones, unless those failed and these say that there is nothing.
 func (r *resolution) add(answers []answer) {
+	exists := slices.ContainsFunc(answers, answer.exists)
 	for i := range answers {
 		a := &answers[i]
-		if !a.exists() && !a.notFound() {
-			r.complete = false
-		}
+		r.complete = r.complete && (a.exists() || a.notFound())
 		k := slices.IndexFunc(r.answers, func(b answer) bool { return b.family == a.family })
 		if k < 0 {
 			continue
 		}
-		earlier := &r.answers[k]
-		if a.notFound() && !earlier.notFound() && !slices.ContainsFunc(answers, func(b answer) bool { return b.exists() }) {
-			took := a.time
-			*a = *earlier
-			a.time += took
-		} else {
-			a.time += earlier.time
+		took := r.answers[k].time + a.time
+		if !exists && a.notFound() && !r.answers[k].notFound() {
+			*a = r.answers[k]
 		}
+		a.time = took
 	}
 	r.answers = answers
 }
@@ -215,6 +199,66 @@ func (r *resolver) asking(servers *serverLog) *net.Resolver {
 	}
 }
 
+// serverLog dials the name servers of a lookup, and takes note of whether it could.
+type serverLog struct {
+	connect func(ctx context.Context, network, address string) (net.Conn, error)
+
+	mu      sync.Mutex
+	failure error // the first one that is this machine's
+	other   bool  // a server was dialled, or failed by itself
+	last    net.Conn
+}
+
+func (l *serverLog) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	conn, err := l.connect(ctx, network, address)
+	l.note(err)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last = conn
+	if ctx.Err() != nil { // the lookup has ended since
+		_ = conn.Close()
+	}
+	return conn, nil
+}
+
+// close closes the last connection, as Go's resolver has closed those before it. A lookup
+// whose context ends leaves it waiting for the answer, for 5 seconds as a rule, and then
+// asking the next server.
+func (l *serverLog) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.last != nil {
+		_ = l.last.Close() // it may be closed already
+	}
+}
+
+func (l *serverLog) note(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case err == nil || !isLocalFault(err):
+		l.other = true
+	case l.failure == nil:
+		l.failure = err
+	}
+}
+
+// fault returns why this machine was unable to ask any server, or nil.
+func (l *serverLog) fault() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.other {
+		return nil
+	}
+	return l.failure
+}
+
 // networks are the names of the families for LookupNetIP.
 var networks = map[check.Family]string{check.IPv4: "ip4", check.IPv6: "ip6"}
 
@@ -227,13 +271,7 @@ func split(host string, addresses []netip.Addr, asked []check.Family, took time.
 		if slices.Contains(asked, family) {
 			answers[i].time = took
 		}
-		var found []netip.Addr
-		for _, addr := range addresses {
-			if check.FamilyOf(addr) == family {
-				found = append(found, addr)
-			}
-		}
-		answers[i].set(host, found)
+		answers[i].set(host, addresses)
 	}
 	return answers
 }
@@ -247,27 +285,25 @@ func unable(families []check.Family, err error) []answer {
 	return answers
 }
 
-// set sets the addresses of an answer to those that were found and that can be
-// dialled, each once and in the form in which it is dialled. The unspecified address
+// set sets the addresses of an answer to those of its family that were found and that can
+// be dialled, each once and in the form in which it is dialled. The unspecified address
 // (RFC 4291, section 2.5.2; RFC 1122, section 3.2.1.3) is none: block lists answer with
 // it, and to connect to it is to connect to this machine.
 func (a *answer) set(name string, found []netip.Addr) {
 	seen := make(map[netip.Addr]bool, len(found))
 	for _, addr := range found {
 		addr = addr.Unmap()
-		if seen[addr] {
-			continue
-		}
-		seen[addr] = true
-		if addr.IsUnspecified() {
+		switch {
+		case seen[addr] || check.FamilyOf(addr) != a.family:
+		case addr.IsUnspecified():
 			a.unspecified = true
-			continue
-		}
-		a.count++
-		if len(a.addresses) < maxAddresses {
+		default:
+			seen[addr] = true
 			a.addresses = append(a.addresses, addr)
 		}
 	}
+	a.count = len(a.addresses)
+	a.addresses = a.addresses[:min(a.count, maxAddresses)]
 	switch {
 	case len(a.addresses) > 0:
 	case a.unspecified:

@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"os"
@@ -9,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"example.com/tcpcheckreceiver/internal/check"
@@ -59,9 +57,9 @@ func (s *tableState) nearlyFull() bool { return s.Max > 0 && s.Count >= s.Max/10
 
 // tables reads the state of the tables from below a folder such as /proc.
 type tables struct {
-	proc    string
-	reading sync.Mutex
-	last    atomic.Pointer[tableState]
+	proc string
+	mu   sync.Mutex
+	last *tableState
 }
 
 // processTables are those of this process's network namespace.
@@ -73,18 +71,12 @@ const stale = 250 * time.Millisecond
 
 // at returns a state that was read at when, or up to age before, or later.
 func (t *tables) at(when time.Time, age time.Duration) *tableState {
-	oldest := when.Add(-age)
-	if s := t.last.Load(); s != nil && !s.read.Before(oldest) {
-		return s
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.last == nil || t.last.read.Before(when.Add(-age)) {
+		t.last = t.read()
 	}
-	t.reading.Lock()
-	defer t.reading.Unlock()
-	if s := t.last.Load(); s != nil && !s.read.Before(oldest) {
-		return s
-	}
-	s := t.read()
-	t.last.Store(s)
-	return s
+	return t.last
 }
 
 func (t *tables) read() *tableState {
@@ -117,10 +109,7 @@ func ReadConntrack() check.Conntrack { return processTables.conntrack() }
 
 // number returns the number in a file, or 0.
 func (t *tables) number(name string) int {
-	text, err := os.ReadFile(t.proc + "/" + name)
-	if err != nil {
-		return 0
-	}
+	text, _ := os.ReadFile(t.proc + "/" + name) // nothing, if it cannot be read
 	number, _ := strconv.Atoi(string(bytes.TrimSpace(text)))
 	return max(0, number)
 }
@@ -128,17 +117,11 @@ func (t *tables) number(name string) int {
 // sum returns the sum of columns in a file of /proc/net/stat, which has a line of names
 // and then one for each processor, in hexadecimal.
 func (t *tables) sum(name string, columns ...string) (sum uint64) {
-	text, err := os.ReadFile(t.proc + "/net/stat/" + name)
-	if err != nil {
-		return 0
-	}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	if !lines.Scan() {
-		return 0
-	}
-	names := strings.Fields(lines.Text())
-	for lines.Scan() {
-		for i, field := range strings.Fields(lines.Text()) {
+	text, _ := os.ReadFile(t.proc + "/net/stat/" + name) // nothing, if it cannot be read
+	head, rest, _ := strings.Cut(string(text), "\n")
+	names := strings.Fields(head)
+	for line := range strings.Lines(rest) {
+		for i, field := range strings.Fields(line) {
 			if i < len(names) && slices.Contains(columns, names[i]) {
 				value, _ := strconv.ParseUint(field, 16, 64)
 				sum += value

@@ -76,10 +76,10 @@ const addressesFor = time.Second
 type hostAddresses struct {
 	mu   sync.Mutex
 	at   time.Time
-	host probe.HostAddresses
+	host *probe.HostAddresses
 }
 
-func (a *hostAddresses) get() probe.HostAddresses {
+func (a *hostAddresses) get() *probe.HostAddresses {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if now := time.Now(); now.Sub(a.at) >= addressesFor {

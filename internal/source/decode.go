@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"reflect"
@@ -17,35 +18,15 @@ import (
 // o is a part, and reads InstancesFile. What it cannot decode is for Check to report,
 // together with all else that is wrong.
 func (o *Options) Decode(conf *confmap.Conf, into any) {
-	o.undecoded, o.schema = Problems{}, schemaOf(reflect.TypeOf(into).Elem())
-	decode(conf, into, o.schema, &o.undecoded, "")
-	o.keepWhole(conf.Get("instances"))
-	o.readFile()
-}
-
-// keepWhole makes each text that was written in the place of a list a list of one. confmap
-// splits it at its commas, which a regular expression or a tag may have.
-func (l *List) keepWhole(written any) {
-	instances, _ := written.([]any)
-	for i := range min(len(instances), len(l.Instances)) {
-		options, _ := instances[i].(map[string]any)
-		patterns, _ := options["metric_patterns"].(map[string]any)
-		keep := func(list *[]string, value any) {
-			if text, ok := value.(string); ok {
-				*list = []string{text}
-			}
-		}
-		instance := &l.Instances[i]
-		keep(&instance.AddressFamilies, options["address_families"])
-		keep(&instance.Tags, options["tags"])
-		keep(&instance.MetricPatterns.Include, patterns["include"])
-		keep(&instance.MetricPatterns.Exclude, patterns["exclude"])
+	o.undecoded, o.file, o.schema = Problems{}, List{}, schemaOf(reflect.TypeOf(into).Elem())
+	o.decode(conf, into)
+	if o.InstancesFile != "" {
+		o.readFile()
 	}
 }
 
-// decode decodes what the user wrote into a struct that has a schema, and adds what it
-// cannot decode to problems, with a prefix to its place.
-func decode(conf *confmap.Conf, into any, options *schema, problems *Problems, prefix string) {
+// decode decodes what the user wrote into a struct.
+func (o *Options) decode(conf *confmap.Conf, into any) {
 	err := conf.Unmarshal(into)
 	if err == nil {
 		return
@@ -53,55 +34,38 @@ func decode(conf *confmap.Conf, into any, options *schema, problems *Problems, p
 	written := conf.ToStringMap()
 	eachDecodeError("", err, func(place string, err error) {
 		value := valueAt(written, place)
-		is, _ := options.at(place)
-		if _, isMapping := value.(map[string]any); isMapping && strings.HasPrefix(is, "a mapping") {
-			is = "" // a generated section has the right shape, and says itself which key is wrong
-		}
+		option, _ := o.schema.at(place)
+		place = strings.Replace(place, inFile+"[0]", inFile, 1)
+		mapping, isMapping := value.(map[string]any)
+		inside := isMapping && (option.is == "" || strings.Contains(option.is, "a mapping")) // is what is wrong
 		var typeError *mapstructure.UnconvertibleTypeError
 		switch {
-		case is != "":
-			problems.Add(prefix+place, "%s is not %s", quote(value), is)
+		case inside && option.schema != nil:
+			for key := range mapping {
+				o.addUnknown(place, key, option.schema)
+			}
+		case option.is != "" && !inside:
+			o.undecoded.Add(place, "%s is not %s", quote(value), option.is)
 		case errors.As(err, &typeError):
-			problems.Add(prefix+place, "%s is not a %s", quote(typeError.Value), typeError.Expected.Kind())
+			o.undecoded.Add(place, "%s is not a %s", quote(typeError.Value), typeError.Expected.Kind())
 		default:
-			problems.Add(prefix+place, "%v", err)
+			o.undecoded.Add(place, "%v", err)
 		}
 	})
 }
 
-// addUnknown adds a problem for each key that is no option. Its value is not shown: it
-// may be a secret that was put in a wrong place, or a line of a file that is no
+// addUnknown adds a problem if a key is none of the options at place. Its value is not
+// shown: it may be a secret that was put in a wrong place, or a line of a file that is no
 // configuration.
-func (o *Options) addUnknown(p *Problems) {
-	add := func(place, what string, unknown map[string]any, options *schema) {
-		for _, key := range slices.Sorted(maps.Keys(unknown)) {
-			text := "unknown option"
-			if shown(key) != key {
-				text = "unknown option, not shown since it does not look like one"
-			}
-			p.Add(strings.TrimPrefix(place+"."+shown(key), "."), "%s; %s has %s", text, what, options.list())
-		}
+func (o *Options) addUnknown(place, key string, options *schema) {
+	place = strings.Trim(place+"."+shown(key), ".")
+	switch {
+	case slices.Contains(options.names, key):
+	case shown(key) == key:
+		o.undecoded.Add(place, "unknown option; %s has %s", options.what, options.list())
+	default:
+		o.undecoded.Add(place, "unknown option, not shown since it does not look like one; %s has %s", options.what, options.list())
 	}
-	list := schemaOf(reflect.TypeFor[List]())
-	instance, initConfig := list.fields["instances"].schema, list.fields["init_config"].schema
-	add("", "the receiver", o.Unknown, o.options())
-	add("init_config", "init_config", o.InitConfig.Unknown, initConfig)
-	if o.file != nil {
-		add(inFile, "the file", o.file.Unknown, list)
-		add(inFile+".init_config", "init_config", o.file.InitConfig.Unknown, initConfig)
-	}
-	for place, i := range o.instances() {
-		add(place, "an instance", i.Unknown, instance)
-		add(place+".metric_patterns", "metric_patterns", i.MetricPatterns.Unknown, instance.fields["metric_patterns"].schema)
-	}
-}
-
-// options returns the schema of the receiver's options.
-func (o *Options) options() *schema {
-	if o.schema == nil {
-		return schemaOf(reflect.TypeFor[Options]()) // they were not decoded
-	}
-	return o.schema
 }
 
 // shown returns a key as it is shown in a place.
@@ -120,9 +84,9 @@ var optionName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,63}$`)
 func eachDecodeError(place string, err error, found func(string, error)) {
 	switch e := err.(type) { //nolint:errorlint // the tree itself is walked, level by level
 	case *mapstructure.DecodeError:
-		// A generated section's own decoder names its type instead of a place.
-		if name := e.Name(); name != "" && !strings.HasPrefix(name, "metadata.") {
-			place = strings.TrimPrefix(place+"."+name, ".")
+		// A decoder names the type, which has a capital, of what has no place in it.
+		if name := e.Name(); name == strings.ToLower(name) {
+			place = strings.Trim(place+"."+name, ".")
 		}
 		eachDecodeError(place, e.Unwrap(), found)
 	case interface{ Unwrap() []error }:
@@ -148,9 +112,84 @@ func valueAt(written any, place string) any {
 				return nil
 			}
 			written = v[i]
-		default:
-			return written // a single value was taken for a list of one
 		}
 	}
 	return written
 }
+
+// schema is the options that a struct has, in their order.
+type schema struct {
+	what   string // has these options, in a message
+	names  []string
+	fields map[string]field
+}
+
+// field is an option of a schema.
+type field struct {
+	is     string  // what its value has to be; empty if the value's own decoder says so
+	each   string  // what each element of its value has to be
+	schema *schema // of its value, or of each element; nil if that is no struct of options
+}
+
+// schemaOf returns the schema of a struct.
+func schemaOf(t reflect.Type) *schema {
+	s := &schema{what: "the receiver", fields: make(map[string]field)}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, flags, _ := strings.Cut(f.Tag.Get("mapstructure"), ",")
+		if flags == "squash" {
+			squashed := schemaOf(f.Type)
+			s.names = append(s.names, squashed.names...)
+			maps.Copy(s.fields, squashed.fields)
+		}
+		if name == "" {
+			continue
+		}
+		option := field{is: f.Tag.Get("is"), each: f.Tag.Get("each")}
+		inner := f.Type
+		switch {
+		case name == inFile:
+			inner = reflect.TypeFor[List]()
+		case inner.Kind() == reflect.Slice:
+			inner = inner.Elem()
+		}
+		switch {
+		case inner.Kind() == reflect.String && option.is == "":
+			option.is = "a text; write it in quotes"
+		case inner.Kind() == reflect.Struct && inner.PkgPath() == reflect.TypeFor[Options]().PkgPath():
+			option.schema = schemaOf(inner)
+			option.schema.what, _, _ = strings.Cut(cmp.Or(option.each, name), ",")
+		}
+		s.names = append(s.names, name)
+		s.fields[name] = option
+	}
+	return s
+}
+
+// list returns the names of the options of a schema, as a message has them.
+func (s *schema) list() string { return strings.Join(s.names, ", ") }
+
+// at returns the option at a place such as instances[2].tags[0], which is the zero value if
+// there is none, and what places are sorted by: the rank of each option, one that is
+// unknown behind them, and the index of each element.
+func (s *schema) at(place string) (option field, order []int) {
+	option.schema = s
+	for _, step := range placeStep.FindAllString(place, -1) {
+		i, err := strconv.Atoi(step)
+		switch {
+		case err == nil:
+			option = field{is: option.each, schema: option.schema}
+		case option.schema == nil:
+			return field{}, order
+		default:
+			if i = slices.Index(option.schema.names, step); i < 0 {
+				i = len(option.schema.names)
+			}
+			option = option.schema.fields[step]
+		}
+		order = append(order, i)
+	}
+	return option, order
+}
+
+var placeStep = regexp.MustCompile(`[^.\[\]]+`)

@@ -7,12 +7,9 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"maps"
 	"os"
-	"reflect"
 	"regexp"
 	"strconv"
-	"strings"
 
 	"go.opentelemetry.io/collector/confmap"
 	"go.yaml.in/yaml/v3"
@@ -21,18 +18,12 @@ import (
 // inFile is the place of what is in the file, in front of its place there.
 const inFile = "instances_file"
 
-// readFile reads the file that InstancesFile names, if any. What is wrong with it is
-// for Check to report.
+// readFile reads the file that InstancesFile names.
 //
-// A file is there for the number of instances. The collector copies its own
-// configuration again and again before it starts a receiver: it took 5 s until the
-// first points of ten thousand instances, and 0.8 s where only the receiver reads
-// them (make bench).
+// A file is there for the number of instances. The collector copies its own configuration
+// again and again: it took 5 s until the first points of ten thousand instances, and 0.8 s
+// where only the receiver reads them (make bench).
 func (o *Options) readFile() {
-	o.file = nil
-	if o.InstancesFile == "" {
-		return
-	}
 	text, err := readRegular(o.InstancesFile, maxFile)
 	if err != nil {
 		o.undecoded.Add(inFile, "%v", err)
@@ -43,19 +34,12 @@ func (o *Options) readFile() {
 		o.undecoded.Add(inFile, "%s: %v", o.InstancesFile, err)
 		return
 	}
-	addOctals(&o.undecoded, inFile, root)
-	o.file = &List{}
-	unknown := make(map[string]any)
-	for key, value := range written {
-		if strings.Contains(key, confmap.KeyDelimiter) { // confmap would take it apart
-			unknown[key] = value
-			delete(written, key)
-		}
+	addOctals(&o.undecoded, inFile, root.Content[0])
+	var file struct {
+		Lists []List `mapstructure:"instances_file"` // one: confmap takes a key apart at ::, but none in a list
 	}
-	decode(confmap.NewFromStringMap(written), o.file, schemaOf(reflect.TypeFor[List]()), &o.undecoded, inFile+".")
-	o.file.keepWhole(written["instances"])
-	maps.Copy(unknown, o.file.Unknown)
-	o.file.Unknown = unknown
+	o.decode(confmap.NewFromStringMap(map[string]any{inFile: []any{written}}), &file)
+	o.file = file.Lists[0]
 	for i := range o.file.Instances {
 		instance := &o.file.Instances[i]
 		instance.Service = cmp.Or(instance.Service, o.file.InitConfig.Service)
@@ -90,26 +74,24 @@ func readRegular(path string, most int64) ([]byte, error) {
 	return text, err
 }
 
-// parse returns the options in a text of YAML, of which a document has to be a
-// mapping, and the only one, and its node.
+// parse returns the options in a text of YAML, which has to be one document that is a
+// mapping, and its node.
 func parse(text []byte) (map[string]any, *yaml.Node, error) {
 	documents := yaml.NewDecoder(bytes.NewReader(text))
-	var first, second yaml.Node
-	if err := documents.Decode(&first); err != nil && !errors.Is(err, io.EOF) {
-		return nil, nil, err
-	}
-	if err := documents.Decode(&second); !errors.Is(err, io.EOF) {
+	var node yaml.Node
+	var document any
+	err := documents.Decode(&node)
+	if err == nil && !errors.Is(documents.Decode(&yaml.Node{}), io.EOF) {
 		return nil, nil, errors.New("it has more than one document; write one")
 	}
-	var document any
-	if err := first.Decode(&document); first.Kind != 0 && err != nil {
-		return nil, nil, err
+	if err == nil {
+		err = node.Decode(&document)
 	}
 	options, ok := document.(map[string]any)
-	if !ok {
-		return nil, nil, errors.New("it is no mapping; write the instances as a list below the key instances")
+	if !ok && (err == nil || errors.Is(err, io.EOF)) {
+		err = errors.New("it is no mapping; write the instances as a list below the key instances")
 	}
-	return options, &first, nil
+	return options, &node, err
 }
 
 var leadingZero = regexp.MustCompile(`^[-+]?0[0-7]+$`)
@@ -126,8 +108,6 @@ func addOctals(p *Problems, place string, node *yaml.Node) {
 		switch {
 		case node.Kind == yaml.SequenceNode:
 			addOctals(p, fmt.Sprintf("%s[%d]", place, i), inner)
-		case node.Kind == yaml.DocumentNode:
-			addOctals(p, place, inner)
 		case i%2 == 1: // the value of a mapping's key
 			addOctals(p, place+"."+shown(node.Content[i-1].Value), inner)
 		}
@@ -137,21 +117,13 @@ func addOctals(p *Problems, place string, node *yaml.Node) {
 // instances are those of the configuration and of the file, with their places.
 func (o *Options) instances() iter.Seq2[string, *Instance] {
 	return func(yield func(string, *Instance) bool) {
-		for n, list := range []*List{&o.List, o.file} {
+		for n, list := range []*List{&o.List, &o.file} {
 			prefix := []string{"", inFile + "."}[n]
-			for i := range list.len() {
+			for i := range list.Instances {
 				if !yield(fmt.Sprintf("%sinstances[%d]", prefix, i), &list.Instances[i]) {
 					return
 				}
 			}
 		}
 	}
-}
-
-// len returns how many instances a list has, which may be nil.
-func (l *List) len() int {
-	if l == nil {
-		return 0
-	}
-	return len(l.Instances)
 }

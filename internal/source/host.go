@@ -1,7 +1,6 @@
 package source
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"regexp"
@@ -14,93 +13,87 @@ import (
 
 // checkTarget checks host and port, wherever they are written.
 func (v *instanceValidator) checkTarget() {
-	if v.instance.Endpoint != "" {
-		v.checkEndpoint()
+	if v.Endpoint != "" || v.problems.has(v.place+".endpoint") {
+		v.checkEndpoint() // which adds nothing where it was not decoded
 		return
 	}
-	if v.has(v.place("endpoint")) {
-		return // whatever it was meant to be
-	}
-	if v.instance.Host == "" {
-		v.Add(v.place("host"), "there is none; write host and port, or endpoint")
+	if v.Host == "" {
+		v.add("host", "there is none; write host and port, or endpoint")
 	} else {
-		v.checkHost(v.place("host"), v.instance.Host, v.instance.Host)
+		v.checkHost("host", v.Host, v.Host)
 	}
-	if v.instance.Port == nil {
-		v.Add(v.place("port"), "there is none; write host and port, or endpoint")
-	} else if port := *v.instance.Port; port < 1 || port > 65535 {
-		v.Add(v.place("port"), "%d is not between 1 and 65535", port)
+	if v.Port == nil {
+		v.add("port", "there is none; write host and port, or endpoint")
+	} else if *v.Port < 1 || *v.Port > 65535 {
+		v.add("port", "%d is not between 1 and 65535", *v.Port)
 	}
 }
 
 func (v *instanceValidator) checkEndpoint() {
-	place, endpoint := v.place("endpoint"), v.instance.Endpoint
-	if v.instance.Host != "" || v.instance.Port != nil {
-		v.Add(place, "%q excludes host and port; write one or the other", endpoint)
-		return
-	}
-	if strings.Contains(endpoint, "://") {
-		v.Add(place, "%q has a scheme; write host:port", endpoint)
-		return
-	}
-	host, port, err := net.SplitHostPort(endpoint)
+	host, port, err := net.SplitHostPort(v.Endpoint)
 	switch {
-	case err != nil && isIPv6(endpoint):
-		v.Add(place, "%q is an IPv6 address; write [address]:port", endpoint)
+	case v.Host != "" || v.Port != nil:
+		v.add("endpoint", "%q excludes host and port; write one or the other", v.Endpoint)
+	case strings.Contains(v.Endpoint, "://"):
+		v.add("endpoint", "%q has a scheme; write host:port", v.Endpoint)
+	case err != nil && isIPv6(v.Endpoint):
+		v.add("endpoint", "%q is an IPv6 address; write [address]:port", v.Endpoint)
 	case err != nil:
-		v.Add(place, "%q is not host:port", endpoint)
+		v.add("endpoint", "%q is not host:port", v.Endpoint)
 	case host == "":
-		v.Add(place, "%q has no host; write host:port", endpoint)
-	case strings.HasPrefix(endpoint, "[") && !isIPv6(host):
-		v.Add(place, "%q has brackets around what is no IPv6 address", endpoint)
+		v.add("endpoint", "%q has no host; write host:port", v.Endpoint)
+	case strings.HasPrefix(v.Endpoint, "[") && !isIPv6(host):
+		v.add("endpoint", "%q has brackets around what is no IPv6 address", v.Endpoint)
 	default:
-		v.checkHost(place, host, endpoint)
+		v.checkHost("endpoint", host, v.Endpoint)
 		if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 {
-			v.Add(place, "%q has a port that is not between 1 and 65535", endpoint)
+			v.add("endpoint", "%q has a port that is not between 1 and 65535", v.Endpoint)
 		}
 	}
 }
 
-// checkHost checks a host that is all or part of what the user wrote at place.
-func (v *instanceValidator) checkHost(place, host, written string) {
-	if reason := hostProblem(host); reason != "" {
-		v.Add(place, "%q %s", written, reason)
-		return
-	}
-	literal, err := netip.ParseAddr(unbracket(host))
+func isIPv6(text string) bool {
+	addr, err := netip.ParseAddr(text)
+	return err == nil && addr.Is6()
+}
+
+// checkHost checks a host that is all or part of what is written as an option: an IP
+// literal, with or without brackets if it is IPv6, or a name.
+func (v *instanceValidator) checkHost(option, host, written string) {
+	bare := unbracket(host)
+	literal, err := netip.ParseAddr(bare)
 	if err != nil {
+		if reason := nameProblem(host); reason != "" {
+			v.add(option, "%q %s", written, reason)
+		}
 		return
 	}
-	family := check.FamilyOf(literal)
-	asked := v.instance.families()
+	family, asked := check.FamilyOf(literal), v.families()
 	switch {
+	case bare != host && literal.Is4():
+		v.add(option, "%q has brackets around an IPv4 address", written)
+	case hasControl(literal.Zone()):
+		v.add(option, "%q has a control character in its zone", written)
+	case literal.Unmap().IsUnspecified():
+		v.add(option, "%q is the unspecified address, at which no host is; for this machine write %s", written, loopbackOf[family])
+	case literal.IsMulticast():
+		v.add(option, "%q is a multicast address, to which TCP cannot connect", written)
+	case literal.Is6() && literal.IsLinkLocalUnicast() && literal.Zone() == "":
+		v.add(option, "%q is a link-local address; write its zone as well, as in fe80::1%%eth0", written)
 	case len(asked) == 0 || slices.Equal(asked, []check.Family{family}):
-	case bool(v.instance.IPv4Only):
-		v.Add(place, "%q is an %s address, but ipv4_only is true", written, family)
+	case bool(v.IPv4Only):
+		v.add(option, "%q is an %s address, but ipv4_only is true", written, family)
 	default:
-		v.Add(place, "%q is an %s address, but address_families asks for %s", written, family, family.Other())
+		v.add(option, "%q is an %s address, but address_families asks for %s", written, family, family.Other())
 	}
 }
 
-// hostProblem says what is wrong with a host, or returns an empty text. A host is
-// an IP literal, with or without brackets if it is IPv6, or a name of labels as
-// in RFC 1035, section 2.3.4, in which underscores are in use as well.
-func hostProblem(host string) string {
-	if literal, err := netip.ParseAddr(unbracket(host)); err == nil {
-		switch {
-		case unbracket(host) != host && literal.Is4():
-			return "has brackets around an IPv4 address"
-		case hasControl(literal.Zone()):
-			return "has a control character in its zone"
-		case literal.Unmap().IsUnspecified():
-			return fmt.Sprintf("is the unspecified address, at which no host is; for this machine write %s", loopbackOf[check.FamilyOf(literal)])
-		case literal.IsMulticast():
-			return "is a multicast address, to which TCP cannot connect"
-		case literal.Is6() && literal.IsLinkLocalUnicast() && literal.Zone() == "":
-			return "is a link-local address; write its zone as well, as in fe80::1%eth0"
-		}
-		return ""
-	}
+// loopbackOf is the address of this machine in each family.
+var loopbackOf = map[check.Family]string{check.IPv4: "127.0.0.1", check.IPv6: "::1, in an endpoint [::1]"}
+
+// nameProblem says what is wrong with the name of a host, or returns an empty text. A name
+// is of labels as in RFC 1035, section 2.3.4, in which underscores are in use as well.
+func nameProblem(host string) string {
 	name := strings.TrimSuffix(host, ".")
 	switch {
 	case strings.Contains(host, "://"):
@@ -125,14 +118,6 @@ func hostProblem(host string) string {
 		return "is not a host name"
 	}
 	return ""
-}
-
-// loopbackOf is the address of this machine in each family.
-var loopbackOf = map[check.Family]string{check.IPv4: "127.0.0.1", check.IPv6: "::1, in an endpoint [::1]"}
-
-func isIPv6(text string) bool {
-	addr, err := netip.ParseAddr(text)
-	return err == nil && addr.Is6()
 }
 
 var (

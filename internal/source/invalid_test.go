@@ -748,5 +748,7 @@ func TestInvalidInstancesFile(t *testing.T) {
 	require.EqualError(t, err, "instances_file: stat testdata/nosuchfile.yaml: no such file or directory")
 	_, err = load(t, "instances_file: [a]")
 	require.EqualError(t, err, "instances_file: a list of 1 is not the path of a file")
+	_, err = load(t, "instances_file: {instances: []}")
+	require.EqualError(t, err, "instances_file: a mapping is not the path of a file")
 	require.EqualError(t, validate(&Options{InstancesFile: "a.yaml"}), "instances_file: a.yaml has not been read; that is for Unmarshal to do")
 }

@@ -5,13 +5,14 @@ package source
 
 import "time"
 
-// The defaults of the durations that a user may leave out.
+// The defaults of the durations that a user may leave out, and the shortest interval.
 const (
 	defaultInterval      = 15 * time.Second
 	defaultInitialDelay  = time.Second
 	defaultFlushInterval = 5 * time.Second
 	defaultTimeout       = 10 * time.Second
 	defaultMaxIPCache    = 5 * time.Minute
+	minInterval          = 100 * time.Millisecond // below it, checks are load and no news
 )
 
 // Options are what a user may write about targets. Pointers are nil where the user
@@ -24,8 +25,7 @@ type Options struct {
 	// CollectionInterval is the time between two checks of an instance that has
 	// no interval of its own: 100ms or more, default 15s.
 	CollectionInterval *Duration `mapstructure:"collection_interval"`
-	// InitialDelay is the time from the start to the first checks: 0 or more,
-	// default 1s.
+	// InitialDelay is the time from the start to the first checks: 0 or more, default 1s.
 	InitialDelay *Duration `mapstructure:"initial_delay"`
 	// FlushInterval is how often the results are handed over to the next component, but
 	// for changes of state, which do not wait: more than 0, default 5s.
@@ -50,15 +50,14 @@ type Options struct {
 	List `mapstructure:",squash"`
 	// InstancesFile is the path of a YAML file with more instances, and perhaps an
 	// init_config of their own. It is read when the configuration is, once.
-	InstancesFile string `mapstructure:"instances_file" is:"the path of a file"`
+	InstancesFile string `mapstructure:"instances_file" is:"the path of a file" each:"the file, which is a mapping of options"`
 
 	// undecoded is what Decode could not decode, and schema that of all options of the
 	// receiver.
 	undecoded Problems
 	schema    *schema
-	// file is what Decode read from InstancesFile, or as much as it could decode; nil if
-	// there is no such file, or none that could be read.
-	file *List
+	// file is what Decode read from InstancesFile, as far as it could decode it.
+	file List
 }
 
 // List is what a configuration file of tcp_check has.
@@ -67,18 +66,12 @@ type List struct {
 	InitConfig InitConfig `mapstructure:"init_config" is:"a mapping of options"`
 	// Instances are ports to check.
 	Instances []Instance `mapstructure:"instances" is:"a list of instances" each:"an instance, which is a mapping of options"`
-
-	// Unknown has what the user wrote that is no option. It is always an error.
-	Unknown map[string]any `mapstructure:",remain"`
 }
 
 // InitConfig is the section of that name in a configuration of tcp_check.
 type InitConfig struct {
 	// Service is the same as Options.Service.
 	Service string `mapstructure:"service"`
-
-	// Unknown has what the user wrote that is no option. It is always an error.
-	Unknown map[string]any `mapstructure:",remain"`
 }
 
 // Instance is one port to check. Its options have the names and defaults of
@@ -101,7 +94,7 @@ type Instance struct {
 	// AddressFamilies are the families that must connect, of ipv4 and ipv6. By
 	// default they are those that the name resolves to and that this machine has
 	// an address for.
-	AddressFamilies []string `mapstructure:"address_families" is:"a list of address families" each:"an address family; they are ipv4 and ipv6"`
+	AddressFamilies Texts `mapstructure:"address_families" is:"a list of address families" each:"an address family; they are ipv4 and ipv6"`
 	// IPv4Only is short for AddressFamilies [ipv4].
 	IPv4Only Bool `mapstructure:"ipv4_only"`
 	// MultipleIPs checks every address of each family, not only the first.
@@ -111,30 +104,22 @@ type Instance struct {
 	// than Options.MaxIPCacheDuration.
 	IPCacheDuration *Duration `mapstructure:"ip_cache_duration"`
 	// Tags are attributes on every point, each as key:value.
-	Tags []string `mapstructure:"tags" is:"a list of tags" each:"a tag; write key:value, without a space or in quotes"`
+	Tags Texts `mapstructure:"tags" is:"a list of tags" each:"a tag; write key:value, without a space or in quotes"`
 	// Service becomes service.name of the resource.
 	Service string `mapstructure:"service"`
 	// MinCollectionInterval is the time between two checks: 100ms or more, default
 	// Options.CollectionInterval. Where neither is set and Timeout is longer than
 	// the default interval, it is Timeout.
 	MinCollectionInterval *Duration `mapstructure:"min_collection_interval"`
-	// EmptyDefaultHostname makes the Datadog exporter send the points without a
-	// host.
+	// EmptyDefaultHostname makes the Datadog exporter send the points without a host.
 	EmptyDefaultHostname Bool `mapstructure:"empty_default_hostname"`
 	// MetricPatterns select the metrics of this instance by name.
 	MetricPatterns MetricPatterns `mapstructure:"metric_patterns" is:"a mapping of include and exclude"`
-
-	// Unknown has what the user wrote that is no option. It is always an error.
-	Unknown map[string]any `mapstructure:",remain"`
 }
 
-// MetricPatterns are regular expressions (RE2) that match anywhere in the name
-// of a metric. A metric is reported if one of Include matches, or there is none,
-// and none of Exclude does.
+// MetricPatterns are regular expressions (RE2) that match anywhere in the name of a metric.
+// It is reported if one of Include matches, or there is none, and none of Exclude does.
 type MetricPatterns struct {
-	Include []string `mapstructure:"include" is:"a list of regular expressions" each:"a regular expression; write it in quotes"`
-	Exclude []string `mapstructure:"exclude" is:"a list of regular expressions" each:"a regular expression; write it in quotes"`
-
-	// Unknown has what the user wrote that is no option. It is always an error.
-	Unknown map[string]any `mapstructure:",remain"`
+	Include Texts `mapstructure:"include" is:"a list of regular expressions" each:"a regular expression; write it in quotes"`
+	Exclude Texts `mapstructure:"exclude" is:"a list of regular expressions" each:"a regular expression; write it in quotes"`
 }

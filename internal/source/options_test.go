@@ -336,7 +336,9 @@ func TestOptionsOfTheReceiver(t *testing.T) {
 	receiver.Options.Decode(confmap.NewFromStringMap(map[string]any{"les": 1}), &receiver)
 	require.ErrorContains(t, validate(&receiver.Options), "instances_file, more")
 
-	undecoded := Options{List: List{Unknown: map[string]any{"les": 1}}}
+	undecoded := Options{Service: "\n"}
+	require.EqualError(t, validate(&undecoded), "service: \"\\n\" has a control character in it\ninstances: there are none, so there is nothing to check")
+	undecoded.Decode(confmap.NewFromStringMap(map[string]any{"les": 1}), &undecoded)
 	require.ErrorContains(t, validate(&undecoded), "les: unknown option; the receiver has collection_interval")
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,12 +14,9 @@ import (
 // Problems are what is wrong with a configuration: at most one for each place. The zero
 // value is none.
 type Problems struct {
-	found []problem
-	// places has true for those of found, and false for the others around them.
-	places map[string]bool
+	// texts has the problem of each place, and an empty text for the places around it.
+	texts map[string]string
 }
-
-type problem struct{ place, text string }
 
 // Add takes note of a problem at a place such as instances[2].port, unless there
 // is one already at that place or at one around it.
@@ -26,14 +24,13 @@ func (p *Problems) Add(place, format string, args ...any) {
 	if p.has(place) {
 		return
 	}
-	if p.places == nil {
-		p.places = make(map[string]bool)
+	if p.texts == nil {
+		p.texts = make(map[string]string)
 	}
-	p.places[place] = true
+	p.texts[place] = fmt.Sprintf(format, args...)
 	for outer := outerPlace(place); outer != ""; outer = outerPlace(outer) {
-		p.places[outer] = false // there is no problem at it, or has would have found that
+		p.texts[outer] = "" // there is no problem at it, or has would have found that
 	}
-	p.found = append(p.found, problem{place, fmt.Sprintf(format, args...)})
 }
 
 // outerPlace returns the place around one: instances[2] is around instances[2].port.
@@ -44,7 +41,7 @@ func outerPlace(place string) string {
 // has reports whether there is a problem at place or at one around it.
 func (p *Problems) has(place string) bool {
 	for ; place != ""; place = outerPlace(place) {
-		if p.places[place] {
+		if p.texts[place] != "" {
 			return true
 		}
 	}
@@ -53,35 +50,34 @@ func (p *Problems) has(place string) bool {
 
 // Within reports whether there is a problem at place or at one within it.
 func (p *Problems) Within(place string) bool {
-	_, ok := p.places[place]
+	_, ok := p.texts[place]
 	return ok
 }
 
-// clone returns a copy to which more problems may be added.
-func (p *Problems) clone() *Problems {
-	return &Problems{found: slices.Clone(p.found), places: maps.Clone(p.places)}
-}
-
-// err returns an error that has a line for each problem, or nil without any: in the order
-// of the options, and with the name of each instance, which names has by its place, beside
-// that.
-func (p *Problems) err(options *schema, names map[string]string) error {
-	type line struct {
-		order []int
-		problem
+// Err returns an error that has a line for each problem that was found with the options,
+// with its place and its value, or nil. The lines come in the order of the options and
+// of the instances, each of which is named.
+func (o *Options) Err(problems *Problems) error {
+	if len(problems.texts) == 0 {
+		return nil
 	}
-	lines := make([]line, len(p.found))
-	for i, found := range p.found {
-		_, order := options.at(found.place)
-		lines[i] = line{order, found}
+	names := make(map[string]string)
+	for place, instance := range o.instances() {
+		names[place] = instance.Name
 	}
-	slices.SortStableFunc(lines, func(a, b line) int {
-		return cmp.Or(slices.Compare(a.order, b.order), strings.Compare(a.place, b.place))
-	})
+	options := cmp.Or(o.schema, schemaOf(reflect.TypeFor[Options]()))
+	orders := make(map[string][]int)
+	for place := range problems.texts {
+		_, orders[place] = options.at(place)
+	}
 	var errs []error
-	for _, l := range lines {
-		place := named(l.place, names[instancePlace.FindString(l.place)])
-		errs = append(errs, errors.New(strings.TrimPrefix(place+": "+l.text, ": ")))
+	for _, place := range slices.SortedFunc(maps.Keys(orders), func(a, b string) int {
+		return cmp.Or(slices.Compare(orders[a], orders[b]), strings.Compare(a, b))
+	}) {
+		if text := problems.texts[place]; text != "" {
+			place = named(place, names[instancePlace.FindString(place)])
+			errs = append(errs, errors.New(strings.TrimPrefix(place+": "+text, ": ")))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -12,19 +12,16 @@ import (
 // as nanoseconds and cut 80.5 to 80 without a word. Their methods implement
 // mapstructure's Unmarshaler.
 
-// Duration is a time.Duration that a user may also write as a bare number of
-// seconds.
+// Duration is a time.Duration that a user may also write as a bare number of seconds.
 type Duration time.Duration
 
 // UnmarshalMapstructure accepts a number, in seconds, or a text such as "1m30s"
 // or "10". It returns an error for anything else, or for more than time.Duration
 // can hold (292 years).
 func (d *Duration) UnmarshalMapstructure(value any) error {
-	if text, ok := value.(string); ok {
-		if parsed, err := time.ParseDuration(text); err == nil {
-			*d = Duration(parsed)
-			return nil
-		}
+	if parsed, err := time.ParseDuration(fmt.Sprint(value)); err == nil {
+		*d = Duration(parsed)
+		return nil
 	}
 	seconds, ok := toFloat(value)
 	if !ok {
@@ -80,25 +77,20 @@ func (b *Bool) UnmarshalMapstructure(value any) error {
 	return nil
 }
 
-// toFloat returns the number that a YAML value is, or is the text of, or that an
-// observer has found, whose ports are uint16.
+// Texts is a list of texts, or a single one without a list. confmap would split that at
+// its commas, which a regular expression or a tag may have.
+type Texts []string
+
+// UnmarshalText makes a text a list of one.
+func (t *Texts) UnmarshalText(text []byte) error {
+	*t = Texts{string(text)}
+	return nil
+}
+
+// toFloat returns the number that a value is, of any type, or is the text of.
 func toFloat(value any) (float64, bool) {
-	switch v := value.(type) {
-	case int:
-		return float64(v), true
-	case int64:
-		return float64(v), true
-	case uint16:
-		return float64(v), true
-	case uint64:
-		return float64(v), true
-	case float64:
-		return v, !math.IsNaN(v)
-	case string:
-		number, err := strconv.ParseFloat(v, 64)
-		return number, err == nil && !math.IsNaN(number)
-	}
-	return 0, false
+	number, err := strconv.ParseFloat(fmt.Sprint(value), 64)
+	return number, err == nil && !math.IsNaN(number)
 }
 
 // quote returns a value as an error message shows it: text in quotes, a mapping or a

@@ -2,6 +2,7 @@ package source
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,132 +15,49 @@ import (
 // Check returns all that is wrong with the options. A tag is compared with the
 // attributes of all metrics.
 func (o *Options) Check(attributes []string) *Problems {
-	p := o.undecoded.clone()
-	o.addUnknown(p)
-	checkInterval(p, "collection_interval", o.CollectionInterval)
-	checkNotNegative(p, "initial_delay", o.InitialDelay)
-	checkPositive(p, "flush_interval", o.FlushInterval)
-	checkPositive(p, "max_ip_cache_duration", o.MaxIPCacheDuration)
+	p := &Problems{texts: maps.Clone(o.undecoded.texts)}
+	p.checkDuration("collection_interval", o.CollectionInterval, minInterval)
+	p.checkDuration("initial_delay", o.InitialDelay, 0)
+	p.checkDuration("flush_interval", o.FlushInterval, 1)
+	p.checkDuration("max_ip_cache_duration", o.MaxIPCacheDuration, 1)
 	if limit := o.MaxConcurrentChecks; limit != nil && *limit < 1 {
 		p.Add("max_concurrent_checks", "%d is less than 1; leave the option out for as many as the limit of open files allows", *limit)
 	}
-	checkControl(p, "phase_seed", o.PhaseSeed)
-	checkControl(p, "service", o.Service)
-	checkControl(p, "init_config.service", o.InitConfig.Service)
+	p.checkControl("phase_seed", o.PhaseSeed)
+	p.checkControl("service", o.Service)
+	p.checkControl("init_config.service", o.InitConfig.Service)
 	if o.Service != "" && o.InitConfig.Service != "" {
 		p.Add("init_config.service", "%q is written as service already, as %q; write one of them", o.InitConfig.Service, o.Service)
 	}
-	if o.InstancesFile != "" && o.file == nil {
+	if o.InstancesFile != "" && o.schema == nil {
 		p.Add(inFile, "%s has not been read; that is for Unmarshal to do", o.InstancesFile)
-	} else if len(o.Instances)+o.file.len() == 0 && !p.has(inFile+".instances") {
+	} else if len(o.Instances)+len(o.file.Instances) == 0 && !p.has(inFile+".instances") {
 		p.Add("instances", "there are none, so there is nothing to check")
 	}
-	labels := labelsOf(attributes)
+	labels := make(map[string]string, len(attributes))
+	for _, attribute := range attributes {
+		labels[label(attribute)] = attribute
+	}
 	for place, instance := range o.instances() {
-		v := instanceValidator{Problems: p, at: place, options: o, instance: instance, attributes: labels}
+		v := instanceValidator{Instance: instance, problems: p, place: place, service: o.serviceOf(instance), attributes: labels}
 		v.validate()
 	}
 	return p
 }
 
-// Err returns an error that has a line for each problem that was found with the options,
-// with its place and its value, or nil. The lines come in the order of the options and
-// of the instances, each of which is named.
-func (o *Options) Err(problems *Problems) error {
-	if len(problems.found) == 0 {
-		return nil
-	}
-	names := make(map[string]string)
-	for place, instance := range o.instances() {
-		names[place] = instance.Name
-	}
-	return problems.err(o.options(), names)
-}
-
-// minInterval is the shortest interval: below it, checks are load and no news.
-const minInterval = 100 * time.Millisecond
-
-func checkInterval(p *Problems, place string, d *Duration) {
-	checkPositive(p, place, d)
-	if d != nil && time.Duration(*d) < minInterval {
-		p.Add(place, "%v is shorter than %v", time.Duration(*d), minInterval)
+// checkDuration adds a problem if there is a duration and it is less than the least.
+func (p *Problems) checkDuration(place string, d *Duration, least time.Duration) {
+	switch duration := d.or(least); {
+	case duration < 0 && least == 0:
+		p.Add(place, "%v is less than 0", duration)
+	case duration <= 0 && least > 0:
+		p.Add(place, "%v is not more than 0", duration)
+	case duration < least:
+		p.Add(place, "%v is shorter than %v", duration, least)
 	}
 }
 
-func checkPositive(p *Problems, place string, d *Duration) {
-	if d != nil && *d <= 0 {
-		p.Add(place, "%v is not more than 0", time.Duration(*d))
-	}
-}
-
-func checkNotNegative(p *Problems, place string, d *Duration) {
-	if d != nil && *d < 0 {
-		p.Add(place, "%v is less than 0", time.Duration(*d))
-	}
-}
-
-// instanceValidator finds what is wrong with one instance.
-type instanceValidator struct {
-	*Problems
-	at       string
-	options  *Options
-	instance *Instance
-	// attributes are those of all metrics, by the label that Prometheus makes of them.
-	attributes map[string]string
-}
-
-// place returns the place of an option.
-func (v *instanceValidator) place(option string) string {
-	return v.at + "." + option
-}
-
-// element returns the place of the element n of the list that an option is.
-func (v *instanceValidator) element(option string, n int) string {
-	return fmt.Sprintf("%s[%d]", v.place(option), n)
-}
-
-func (v *instanceValidator) validate() {
-	switch name := v.instance.Name; {
-	case name == "":
-		v.Add(v.place("name"), "there is none; every instance needs a name")
-	case strings.TrimSpace(name) == "":
-		v.Add(v.place("name"), "%q is blank; every instance needs a name", name)
-	}
-	checkControl(v.Problems, v.place("name"), v.instance.Name)
-	checkControl(v.Problems, v.place("service"), v.instance.Service)
-	v.checkTarget()
-	v.checkFamilies()
-	v.checkDurations()
-	v.checkTags()
-	v.checkPatterns("metric_patterns.include", v.instance.MetricPatterns.Include)
-	v.checkPatterns("metric_patterns.exclude", v.instance.MetricPatterns.Exclude)
-}
-
-func (v *instanceValidator) checkFamilies() {
-	names := v.instance.AddressFamilies
-	if names != nil && len(names) == 0 {
-		v.Add(v.place("address_families"), "[] asks for no family; leave the option out for the families that the host has")
-	}
-	for i, name := range names {
-		switch {
-		case name != check.IPv4.String() && name != check.IPv6.String():
-			v.Add(v.element("address_families", i), "%q is no address family; they are ipv4 and ipv6", name)
-		case slices.Contains(names[:i], name):
-			v.Add(v.element("address_families", i), "%q is there twice", name)
-		}
-	}
-	if bool(v.instance.IPv4Only) && slices.Contains(names, check.IPv6.String()) {
-		v.Add(v.place("ipv4_only"), "true contradicts address_families, which asks for ipv6")
-	}
-}
-
-func (v *instanceValidator) checkDurations() {
-	checkPositive(v.Problems, v.place("timeout"), v.instance.Timeout)
-	checkInterval(v.Problems, v.place("min_collection_interval"), v.instance.MinCollectionInterval)
-	checkNotNegative(v.Problems, v.place("ip_cache_duration"), v.instance.IPCacheDuration)
-}
-
-func checkControl(p *Problems, place, text string) {
+func (p *Problems) checkControl(place, text string) {
 	if hasControl(text) {
 		p.Add(place, "%q has a control character in it", text)
 	}
@@ -151,10 +69,62 @@ func hasControl(text string) bool {
 	return strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' })
 }
 
+// instanceValidator finds what is wrong with one instance.
+type instanceValidator struct {
+	*Instance
+	problems   *Problems
+	place      string
+	service    string            // its own, or that of all
+	attributes map[string]string // of all metrics, by the label that Prometheus makes of them
+}
+
+// add adds a problem with an option of the instance, or with an element such as tags[0].
+func (v *instanceValidator) add(option, format string, args ...any) {
+	v.problems.Add(v.place+"."+option, format, args...)
+}
+
+func (v *instanceValidator) validate() {
+	switch {
+	case v.Name == "":
+		v.add("name", "there is none; every instance needs a name")
+	case strings.TrimSpace(v.Name) == "":
+		v.add("name", "%q is blank; every instance needs a name", v.Name)
+	}
+	v.problems.checkControl(v.place+".name", v.Name)
+	v.problems.checkControl(v.place+".service", v.Service)
+	v.checkTarget()
+	v.checkFamilies()
+	v.problems.checkDuration(v.place+".timeout", v.Timeout, 1)
+	v.problems.checkDuration(v.place+".min_collection_interval", v.MinCollectionInterval, minInterval)
+	v.problems.checkDuration(v.place+".ip_cache_duration", v.IPCacheDuration, 0)
+	v.checkTags()
+	v.checkPatterns("include", v.MetricPatterns.Include)
+	v.checkPatterns("exclude", v.MetricPatterns.Exclude)
+}
+
+func (v *instanceValidator) checkFamilies() {
+	names := v.AddressFamilies
+	if names != nil && len(names) == 0 {
+		v.add("address_families", "[] asks for no family; leave the option out for the families that the host has")
+	}
+	for i, name := range names {
+		option := fmt.Sprintf("address_families[%d]", i)
+		switch {
+		case name != check.IPv4.String() && name != check.IPv6.String():
+			v.add(option, "%q is no address family; they are ipv4 and ipv6", name)
+		case slices.Contains(names[:i], name):
+			v.add(option, "%q is there twice", name)
+		}
+	}
+	if bool(v.IPv4Only) && slices.Contains(names, check.IPv6.String()) {
+		v.add("ipv4_only", "true contradicts address_families, which asks for ipv6")
+	}
+}
+
 func (v *instanceValidator) checkPatterns(option string, patterns []string) {
 	for i, pattern := range patterns {
 		if _, err := regexp.Compile(pattern); err != nil {
-			v.Add(v.element(option, i), "%q is not a regular expression: %v", pattern, err)
+			v.add(fmt.Sprintf("metric_patterns.%s[%d]", option, i), "%q is not a regular expression: %v", pattern, err)
 		}
 	}
 }

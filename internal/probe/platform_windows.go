@@ -8,8 +8,7 @@ import (
 	"example.com/tcpcheckreceiver/internal/check"
 )
 
-// errnoTypes names the errors of ConnectEx and connect (Windows Sockets error
-// codes).
+// errnoTypes names the errors of ConnectEx and connect (Windows Sockets error codes).
 var errnoTypes = map[syscall.Errno]check.ErrorType{
 	windows.WSAECONNREFUSED:           check.ConnectionRefused,
 	windows.ERROR_CONNECTION_REFUSED:  check.ConnectionRefused,
@@ -39,5 +38,6 @@ var localFaults = map[syscall.Errno]bool{
 	windows.WSAEPROTONOSUPPORT: true,
 }
 
-// connectCalls are the names under which Go's net reports a failed connect.
-var connectCalls = map[string]bool{"connect": true, "connectex": true}
+// descriptorLimit returns how many sockets the process may have open. Windows has
+// no limit for a process but that of its memory.
+func descriptorLimit() int64 { return 1 << 16 }

@@ -1,5 +1,0 @@
-//go:build !linux
-
-package probe
-
-func newDialers() newDialer { return newNetDialer }
