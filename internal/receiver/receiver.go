@@ -182,11 +182,12 @@ func (r *metricsReceiver) run() {
 }
 
 // add puts a target on the schedule.
-func (r *metricsReceiver) add(checked check.Target, now time.Time) {
+func (r *metricsReceiver) add(checked check.Target, now time.Time) *target {
 	t := &target{Target: checked, last: now.Round(0)}
 	t.probe, t.log, t.series = r.system.Probe(&t.Target), report.NewLog(r.logger, &t.Target), r.points.NewSeries(&t.Target, now)
 	r.machine.Add(&t.Target)
 	r.schedule.Add(t, t.key(), t.Interval)
+	return t
 }
 
 // review has the machine reviewed until the receiver is shut down.

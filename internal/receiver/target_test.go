@@ -3,6 +3,7 @@ package receiver
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -10,23 +11,25 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver/receivertest"
-	"go.opentelemetry.io/collector/scraper/scrapererror"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
 	"example.com/tcpcheckreceiver/internal/check"
 	"example.com/tcpcheckreceiver/internal/metadata"
-	"example.com/tcpcheckreceiver/internal/probe"
-	"example.com/tcpcheckreceiver/internal/report"
 	"example.com/tcpcheckreceiver/internal/report/reporttest"
+	"example.com/tcpcheckreceiver/internal/schedule"
 	"example.com/tcpcheckreceiver/internal/state"
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
@@ -38,16 +41,44 @@ func checked(name string, address netip.AddrPort) check.Target {
 	return t
 }
 
-func groupOf(config metadata.MetricsBuilderConfig, targets ...check.Target) *group {
-	set := receivertest.NewNopSettings(metadata.Type)
-	return newGroup(context.Background(), set, config, targets, nil, report.NewMachine(set.Logger, probe.ReadConntrack))
+// checker is a receiver that does not run: a test makes its checks.
+type checker struct {
+	*metricsReceiver
+	targets []*target
+	sink    *consumertest.MetricsSink
+	logs    *observer.ObservedLogs
 }
 
-func collect(t *testing.T, g *group) pmetric.Metrics {
+func newChecker(t *testing.T, config metadata.MetricsBuilderConfig, targets ...check.Target) *checker {
 	t.Helper()
-	metrics, err := g.collect(context.Background())
+	c := &checker{sink: new(consumertest.MetricsSink)}
+	set := receivertest.NewNopSettings(metadata.Type)
+	var core zapcore.Core
+	core, c.logs = observer.New(zapcore.DebugLevel)
+	set.Logger = zap.New(core)
+	made, err := New(set, Settings{Metrics: config, FlushInterval: time.Hour}, c.sink)
 	require.NoError(t, err)
-	return metrics
+	c.metricsReceiver = made.(*metricsReceiver)
+	for _, target := range targets {
+		c.targets = append(c.targets, c.add(target, time.Now()))
+	}
+	return c
+}
+
+// collect checks each target once, and returns what is handed over then.
+func (c *checker) collect(t *testing.T) pmetric.Metrics {
+	t.Helper()
+	for _, target := range c.targets {
+		c.check(c.running, target, 0, func() {})
+	}
+	ended, end := context.WithCancel(context.Background())
+	end()
+	c.sink.Reset()
+	c.delivery.Run(ended, context.Background())
+	if len(c.sink.AllMetrics()) == 0 {
+		return pmetric.NewMetrics()
+	}
+	return c.sink.AllMetrics()[0]
 }
 
 func TestCollect(t *testing.T) {
@@ -175,15 +206,15 @@ func TestCollect(t *testing.T) {
 			if test.config != nil {
 				test.config(&config.Metrics)
 			}
-			assert.ElementsMatch(t, test.want, reporttest.Lines(t, collect(t, groupOf(config, test.targets...))))
+			assert.ElementsMatch(t, test.want, reporttest.Lines(t, newChecker(t, config, test.targets...).collect(t)))
 		})
 	}
 }
 
 func TestErrorsAreCumulative(t *testing.T) {
-	g := groupOf(reporttest.DefaultMetrics(), checked("web", testnet.ClosedPort(t, "127.0.0.1")))
+	c := newChecker(t, reporttest.DefaultMetrics(), checked("web", testnet.ClosedPort(t, "127.0.0.1")))
 	for n := range int64(3) {
-		for _, metric := range collect(t, g).ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
+		for _, metric := range c.collect(t).ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
 			if metric.Name() != "tcpcheck.errors" {
 				continue
 			}
@@ -197,9 +228,9 @@ func TestErrorsAreCumulative(t *testing.T) {
 // A series keeps its attributes while the target goes up, down and up.
 func TestSeriesKeepTheirAttributes(t *testing.T) {
 	closed := testnet.ClosedPort(t, "127.0.0.1")
-	g := groupOf(reporttest.DefaultMetrics(), checked("web", closed))
+	c := newChecker(t, reporttest.DefaultMetrics(), checked("web", closed))
 	series := func() (text string, value int64) {
-		for _, metric := range collect(t, g).ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
+		for _, metric := range c.collect(t).ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
 			if metric.Name() == metadata.MetricsInfo.NetworkTCPCanConnect.Name {
 				require.Equal(t, 1, metric.Gauge().DataPoints().Len())
 				point := metric.Gauge().DataPoints().At(0)
@@ -221,16 +252,27 @@ func TestSeriesKeepTheirAttributes(t *testing.T) {
 	assert.Equal(t, down, again)
 }
 
-func TestPointsShareATimestamp(t *testing.T) {
-	metrics := collect(t, groupOf(reporttest.DefaultMetrics(),
-		checked("a", testnet.Listen(t, "tcp4", "127.0.0.1:0")), checked("b", testnet.ClosedPort(t, "::1"))))
-	timestamps := map[string]bool{}
-	for _, metric := range metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
-		for _, point := range reporttest.Points(metric).All() {
-			timestamps[point.Timestamp().String()] = true
+// The points of a check have the time at which its last result was known, and those of the
+// next check a later one, also where the date has gone back.
+func TestTimes(t *testing.T) {
+	c := newChecker(t, reporttest.DefaultMetrics(), checked("a", testnet.ClosedPort(t, "127.0.0.1")))
+	times := func() pcommon.Timestamp {
+		timestamps := map[pcommon.Timestamp]bool{}
+		for _, metric := range c.collect(t).ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
+			for _, point := range reporttest.Points(metric).All() {
+				assert.Greater(t, point.Timestamp(), point.StartTimestamp())
+				timestamps[point.Timestamp()] = true
+			}
 		}
+		require.Len(t, timestamps, 1)
+		return slices.Collect(maps.Keys(timestamps))[0]
 	}
-	assert.Len(t, timestamps, 1)
+	before := times()
+	assert.Greater(t, times(), before)
+	ahead := time.Now().Add(time.Hour).Round(0)
+	c.targets[0].last = ahead
+	assert.Equal(t, pcommon.NewTimestampFromTime(ahead.Add(1)), times())
+	assert.Equal(t, pcommon.NewTimestampFromTime(ahead.Add(2)), times())
 }
 
 // The response time of a target that goes down ends, once, and comes back.
@@ -238,9 +280,9 @@ func TestResponseTimeEnds(t *testing.T) {
 	closed := testnet.ClosedPort(t, "127.0.0.1")
 	a := checked("a", closed)
 	a.Labels.CollectResponseTime = true
-	g := groupOf(reporttest.DefaultMetrics(), a)
+	c := newChecker(t, reporttest.DefaultMetrics(), a)
 	ofResponseTime := func() []string {
-		return slices.DeleteFunc(reporttest.Lines(t, collect(t, g)), func(line string) bool { return !strings.Contains(line, "response_time") })
+		return slices.DeleteFunc(reporttest.Lines(t, c.collect(t)), func(line string) bool { return !strings.Contains(line, "response_time") })
 	}
 	series := fmt.Sprintf("{} response_time{network.peer.address=127.0.0.1 network.type=ipv4 server.address=127.0.0.1 server.port=%d tcpcheck.instance=a} ", closed.Port())
 	for range 2 {
@@ -255,86 +297,49 @@ func TestResponseTimeEnds(t *testing.T) {
 	}
 }
 
-// What this machine was unable to check is no point and a partial scrape error.
+// What this machine was unable to check is no point, and is said of the machine.
 func TestLocalFault(t *testing.T) {
 	up := testnet.Listen(t, "tcp4", "127.0.0.1:0")
-	g := groupOf(reporttest.DefaultMetrics(), checked("a", netip.MustParseAddrPort("[fe80::1%nosuchif]:80")), checked("b", up))
-	metrics, err := g.collect(context.Background())
+	c := newChecker(t, reporttest.DefaultMetrics(), checked("a", netip.MustParseAddrPort("[fe80::1%nosuchif]:80")), checked("b", up))
 	assert.Equal(t, []string{
 		fmt.Sprintf("{} can_connect{network.peer.address=127.0.0.1 network.type=ipv4 server.address=127.0.0.1 server.port=%d tcpcheck.instance=b} 1", up.Port()),
-	}, reporttest.Lines(t, metrics))
-	assert.True(t, scrapererror.IsPartialScrapeError(err))
-	assert.EqualError(t, err, "a fault of this machine, and not of its targets, left addresses unchecked (1): no such network interface")
+	}, reporttest.Lines(t, c.collect(t)))
+	c.host = componenttest.NewNopHost()
+	c.machine.Review(time.Now())
+	require.Equal(t, 1, c.logs.Len())
+	assert.Equal(t, "this machine is unable to check some instances, which says nothing about them: no such network interface", c.logs.All()[0].Message)
 }
 
-// Collections that take longer than two intervals are logged once, and their end.
-func TestLateCollection(t *testing.T) {
-	core, logs := observer.New(zapcore.DebugLevel)
-	silent := checked("silent", testnet.BlackHole(t))
-	silent.Timeout, silent.Interval = 20*time.Millisecond, time.Millisecond
-	set := receivertest.NewNopSettings(metadata.Type)
-	set.Logger = zap.New(core)
-	g := newGroup(context.Background(), set, reporttest.DefaultMetrics(), []check.Target{silent}, nil, report.NewMachine(zap.NewNop(), probe.ReadConntrack))
-	collect := func() {
-		_, err := g.collect(context.Background())
-		require.NoError(t, err)
-	}
-	collect()
-	collect()
-	g.interval = time.Hour
-	collect()
-	var texts []string
-	for _, entry := range logs.All() {
-		if _, ok := entry.ContextMap()["duration"]; ok {
-			texts = append(texts, entry.Level.String()+" "+strings.SplitAfter(entry.Message, "intervals")[0])
-		}
-	}
-	assert.Equal(t, []string{"warn a collection took longer than two intervals", "info collections take less than two intervals"}, texts)
-}
-
-// What ails the machine is logged of a collection, unless it was ended.
-func TestCollectManySilent(t *testing.T) {
-	targets := make([]check.Target, 10)
-	for i := range targets {
-		targets[i] = checked(fmt.Sprint(i), testnet.BlackHole(t))
-		targets[i].Timeout = 20 * time.Millisecond
-	}
-	for _, ended := range []bool{false, true} {
-		core, logs := observer.New(zapcore.DebugLevel)
-		set := receivertest.NewNopSettings(metadata.Type)
-		g := newGroup(context.Background(), set, reporttest.DefaultMetrics(), targets, nil, report.NewMachine(zap.New(core), probe.ReadConntrack))
-		ctx, cancel := context.WithCancel(context.Background())
-		if ended {
-			cancel()
-		}
-		_, err := g.collect(ctx)
-		require.NoError(t, err)
-		cancel()
-		var lines []string
-		for _, entry := range logs.All() {
-			lines = append(lines, entry.Message)
-		}
-		if ended {
-			assert.Empty(t, lines)
-		} else if assert.Len(t, lines, 1) {
-			assert.Contains(t, lines[0], "10 of 10 instances do not answer since this collection")
-		}
-	}
-}
-
-// A collection that is ended gives the points of the checks that were done.
-func TestCollectEnded(t *testing.T) {
-	running, cancel := context.WithCancel(context.Background())
-	silent := checked("silent", testnet.BlackHole(t))
-	g := newGroup(running, receivertest.NewNopSettings(metadata.Type), reporttest.DefaultMetrics(), []check.Target{silent}, nil, report.NewMachine(zap.NewNop(), probe.ReadConntrack))
-	collecting := make(chan error)
+// A check that is ended says nothing.
+func TestCheckEnded(t *testing.T) {
+	c := newChecker(t, reporttest.DefaultMetrics(), checked("silent", testnet.BlackHole(t)))
+	handedOff := make(chan struct{})
 	go func() {
-		metrics, err := g.collect(context.Background())
-		assert.Zero(t, metrics.DataPointCount())
-		collecting <- err
+		<-handedOff
+		c.cancel()
 	}()
-	cancel()
-	assert.NoError(t, <-collecting)
+	assert.Equal(t, schedule.Outcome{}, c.check(c.running, c.targets[0], 0, sync.OnceFunc(func() { close(handedOff) })))
+	assert.Zero(t, c.collect(t).DataPointCount())
+	assert.Zero(t, c.logs.Len())
+}
+
+// What the schedule has to know of a check.
+func TestOutcome(t *testing.T) {
+	silent := checked("silent", testnet.BlackHole(t))
+	silent.Timeout = 20 * time.Millisecond
+	c := newChecker(t, reporttest.DefaultMetrics(), silent, checked("up", testnet.Listen(t, "tcp4", "127.0.0.1:0")))
+	assert.Equal(t, schedule.Outcome{Silent: true, Dials: 1}, c.check(c.running, c.targets[0], 0, func() {}))
+	assert.Equal(t, schedule.Outcome{Dials: 1}, c.check(c.running, c.targets[1], 0, func() {}))
+}
+
+// A first result, a change of state and the end of a series do not wait.
+func TestNews(t *testing.T) {
+	for kind, want := range map[state.Kind]bool{
+		state.WentDown: true, state.CameUp: true, state.ReasonChanged: true, state.ReasonFlapping: false, state.Flapping: true, state.Held: true,
+		state.Settled: true, state.Gone: true, state.FamilyLost: true, state.FamilyBack: true, state.Truncated: true,
+	} {
+		assert.Equal(t, want, isNews(state.Change{Kind: kind}), "%v", kind)
+	}
 }
 
 // A target whose changes are no longer told, since it flaps, counts each time that it stops
