@@ -1,34 +1,33 @@
-// Package bench measures what a check costs, beside the bare system calls and a
-// plain net.Dialer, interleaved in one run: see docs/performance.md.
+// Package bench measures what a check costs, beside the bare system calls and a plain
+// net.Dialer at the same rate in the same ticks, and what a user waits for: see
+// docs/performance.md.
 package bench
 
 import (
-	"errors"
 	"flag"
-	"fmt"
 	"log"
-	"net"
 	"net/netip"
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"example.com/tcpcheckreceiver/e2e/harness"
 	"example.com/tcpcheckreceiver/e2e/peers"
+	"example.com/tcpcheckreceiver/internal/schedule"
 )
 
 var (
 	sizes   = flag.String("targets", "", "numbers of targets, separated by commas; empty is not to run")
 	rounds  = flag.Int("rounds", 3, "rounds of each contender, of which the median counts")
-	states  = flag.String("states", "up,refused,silent", "states of the targets, separated by commas; silent: a tenth of them never answers")
-	profile = flag.String("cpuprofile", "", "write CPU profiles of the receiver's collections to this file, with .1, .2 and so on")
-	prompt  = flag.Bool("prompt", true, "measure how long the configuration, the start and the shutdown take")
+	states  = flag.String("states", "up,refused", "states of the targets, separated by commas")
+	window  = flag.Duration("window", 5*time.Second, "how long a round is")
+	million = flag.Duration("million", 0, "how long to check a million targets; 0 is not to")
+	profile = flag.String("cpuprofile", "", "write CPU profiles of the receiver's rounds to this file, with .1, .2 and so on")
+	waits   = flag.Bool("waits", true, "measure what a user waits for: the start, news, the shutdown")
 	serve   = flag.String("serve", "", "serve connections to this address, for the measuring process")
 )
 
@@ -42,8 +41,8 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// timeout is that of all contenders, and the receiver's interval.
-const timeout = 5 * time.Second
+// interval is that of the targets.
+const interval = 15 * time.Second
 
 // bench is what measures.
 type bench struct {
@@ -60,98 +59,77 @@ func TestBench(t *testing.T) {
 	}
 	silent, end := peers.KeepSilent(t, netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
 	defer func() { require.NoError(t, end()) }()
-	server := peers.StartServer(t, "-serve", "0.0.0.0:20000")
-	b := &bench{T: t, server: server, silentPort: silent.Port(), table: table{usual: make(map[string]time.Duration)}}
+	b := &bench{T: t, server: peers.StartServer(t, "-serve", "0.0.0.0:20000"), silentPort: silent.Port()}
 	b.table.printHeader()
-	var promises []promise
 	for _, state := range strings.Split(*states, ",") {
 		for _, size := range strings.Split(*sizes, ",") {
 			n, err := strconv.Atoi(size)
 			require.NoError(t, err)
-			targets := b.targetsIn(state, n)
-			b.measureCosts(state, targets)
-			promises = append(promises, b.measurePromise(state, targets))
+			b.measureCosts(state, n)
 		}
 	}
-	b.table.printPromises(promises)
-	if *prompt {
-		fmt.Println()
+	if *waits {
+		b.measureTicks()
+		b.measurePayloads()
+		b.measureNews(10_000)
+		b.measureEvenness(10_000)
+		b.measureSlots()
 		b.measureConfig()
 		b.measureShutdown(10_000)
 		b.measureStart(10_000)
 	}
+	if *million > 0 {
+		b.measureMillion(*million)
+	}
 	b.table.printGoals()
 }
 
-// targetsIn returns n targets that are in a state.
+// targetsIn returns n targets that are up or refused.
 func (b *bench) targetsIn(state string, n int) []netip.AddrPort {
-	targets := b.server.Targets(n)
 	switch state {
 	case "up":
+		return b.server.Targets(n)
 	case "refused":
 		return peers.Targets(n, 1)
-	case "silent":
-		for i := 0; i < n; i += 10 {
+	}
+	require.FailNow(b, "no such state", "%q is none of up and refused", state)
+	return nil
+}
+
+// mixed returns n targets that are up, but for a part, in tenths, that never answers.
+func (b *bench) mixed(n, silent int) []netip.AddrPort {
+	targets := b.server.Targets(n)
+	for i := range targets {
+		if i%10 < silent {
 			targets[i] = netip.AddrPortFrom(targets[i].Addr(), b.silentPort)
 		}
-	default:
-		require.FailNow(b, "no such state", "%q is none of up, refused and silent", state)
 	}
 	return targets
 }
 
 // measureCosts prints the lines of one state and number of targets.
-func (b *bench) measureCosts(state string, targets []netip.AddrPort) {
-	receiver := b.newReceiver(targets, nil)
-	defer receiver.stop()
-	contenders := []contender{{"bare calls", b.bare}, {"net.Dialer", dial}, {"receiver", receiver.collect}}
-	runs := make([][]cost, len(contenders))
+func (b *bench) measureCosts(state string, n int) {
+	targets := b.targetsIn(state, n)
+	rate := float64(n) / interval.Seconds()
+	var runs [3][]cost
+	held := uint64(0)
 	for range *rounds {
-		for i, c := range contenders {
-			runs[i] = append(runs[i], measureCost(c, targets))
-		}
+		runs[0] = append(runs[0], b.measureLoop(targets, rate, schedule.Tick, bare))
+		runs[1] = append(runs[1], b.measureLoop(targets, rate, schedule.Tick, dial))
+		r := b.run(targets, options{})
+		r.awaitSteady(n)
+		runs[2] = append(runs[2], r.measure())
+		held = r.held
+		r.stop()
 	}
-	b.table.printLines(state, len(targets), contenders, runs, receiver.held)
+	b.table.printLines(state, n, []string{"bare calls", "net.Dialer", "receiver"}, runs[:], held)
 }
 
-// bare makes the system calls of a check and nothing else, one after the other.
-// It does not wait for an answer: on loopback there is none to wait for.
-func (b *bench) bare(targets []netip.AddrPort) time.Duration {
-	began := time.Now()
-	for _, target := range targets {
-		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
-		if err != nil {
-			b.Fatal("socket:", err)
-		}
-		err = unix.Connect(fd, &unix.SockaddrInet4{Port: int(target.Port()), Addr: target.Addr().As4()})
-		if err != nil && !errors.Is(err, unix.EINPROGRESS) {
-			b.Fatal("connect:", err)
-		}
-		if err := unix.Close(fd); err != nil {
-			b.Fatal("close:", err)
-		}
+// measureTicks prints what the two loops cost by how often they wake.
+func (b *bench) measureTicks() {
+	b.table.printTicksHeader()
+	targets := b.targetsIn("up", 10_000)
+	for _, tick := range []time.Duration{0, time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond} {
+		b.table.printTick(tick, b.measureLoop(targets, 667, tick, bare), b.measureLoop(targets, 667, tick, dial))
 	}
-	return time.Since(began)
-}
-
-// dialsAtOnce is how many dials of a net.Dialer are under way at a time, within
-// the usual limits of descriptors.
-const dialsAtOnce = 8192
-
-func dial(targets []netip.AddrPort) time.Duration {
-	began := time.Now()
-	var dials sync.WaitGroup
-	places := make(chan struct{}, dialsAtOnce)
-	for _, target := range targets {
-		places <- struct{}{}
-		dials.Go(func() {
-			dialer := net.Dialer{Timeout: timeout}
-			if conn, err := dialer.Dial("tcp", target.String()); err == nil {
-				_ = conn.Close()
-			}
-			<-places
-		})
-	}
-	dials.Wait()
-	return time.Since(began)
 }

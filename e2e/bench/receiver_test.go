@@ -3,76 +3,94 @@ package bench
 import (
 	"context"
 	"fmt"
-	"maps"
-	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"runtime/pprof"
 	"slices"
-	"strings"
-	"syscall"
+	"sync"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	collector "go.opentelemetry.io/collector/receiver"
-	"go.uber.org/zap"
+	"go.opentelemetry.io/collector/receiver/receivertest"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"example.com/tcpcheckreceiver"
 	"example.com/tcpcheckreceiver/e2e/harness"
 	"example.com/tcpcheckreceiver/e2e/peers"
+	"example.com/tcpcheckreceiver/internal/check"
+	"example.com/tcpcheckreceiver/internal/metadata"
+	"example.com/tcpcheckreceiver/internal/receiver"
 )
 
-// receiver is the receiver, whose collections are held back between rounds.
-type receiver struct {
+// options are those of the targets that are not the same in all measurements.
+type options struct {
+	interval, timeout time.Duration // 15 s and 10 s if they are 0
+	slots             int           // as many as the limit of open files allows if it is 0
+	record            bool          // the results
+}
+
+// running is a receiver that runs in this process, without a configuration: decoding that
+// of a million targets would be most of what is measured.
+type running struct {
 	*bench
-	metrics   collector.Metrics
-	collected chan collection
-	release   chan struct{}
-	stopped   chan struct{}
-	held      uint64     // bytes of memory held between collections, per target
-	last      collection // the latest
-	profiled  int        // collections
+	collector.Metrics
+	telemetry *componenttest.Telemetry
+	held      uint64 // bytes of memory held, per target
+	profiled  int
+
+	mu       sync.Mutex
+	record   bool
+	payloads int
+	results  map[string][]result // of each target, if they are recorded
 }
 
-// collection is what there is to know of one.
-type collection struct {
-	points        int
-	began         time.Time // what its points say
-	delivered     time.Time
-	responseTimes []time.Duration
+// result is a point of network.tcp.can_connect.
+type result struct {
+	up        bool
+	known     time.Time
+	delivered time.Time
 }
 
-func (c *collection) wall() time.Duration { return c.delivered.Sub(c.began) }
-
-// instancesOf returns the configuration of targets, each with more options.
-func instancesOf(targets []netip.AddrPort, options map[string]any) []any {
-	instances := make([]any, len(targets))
-	for i, target := range targets {
-		instance := map[string]any{"name": fmt.Sprint("target ", i), "endpoint": target.String()}
-		maps.Copy(instance, options)
-		instances[i] = instance
-	}
-	return instances
-}
-
-// newReceiver returns a receiver of targets that has made its first collection.
-func (b *bench) newReceiver(targets []netip.AddrPort, options map[string]any) *receiver {
+// run starts a receiver of targets.
+func (b *bench) run(targets []netip.AddrPort, o options) *running {
 	before := heap()
-	r := &receiver{bench: b, collected: make(chan collection), release: make(chan struct{}), stopped: make(chan struct{})}
-	r.metrics = harness.StartReceiver(b, confmap.NewFromStringMap(map[string]any{
-		"initial_delay": 0, "collection_interval": timeout.String(), "instances": instancesOf(targets, options),
-	}), zap.NewNop(), r.consume)
-	<-r.collected
+	r := &running{bench: b, telemetry: componenttest.NewTelemetry(), record: o.record, results: make(map[string][]result)}
+	config := tcpcheckreceiver.NewFactory().CreateDefaultConfig().(*tcpcheckreceiver.Config)
+	settings := receiver.Settings{
+		FlushInterval: 5 * time.Second, PhaseSeed: "bench", MaxConcurrentChecks: o.slots,
+		Metrics: metadata.MetricsBuilderConfig{Metrics: config.Metrics, ResourceAttributes: config.ResourceAttributes},
+	}
+	for i, target := range targets {
+		settings.Targets = append(settings.Targets, check.Target{
+			Host: target.Addr().String(), Port: target.Port(), Interval: orElse(o.interval, interval), Timeout: orElse(o.timeout, 10*time.Second),
+			CacheDuration: check.UntilError, MaxCacheDuration: 5 * time.Minute, Labels: check.Labels{Name: fmt.Sprint("target ", i)},
+		})
+	}
+	next, err := consumer.NewMetrics(r.consume)
+	require.NoError(b, err)
+	set := receivertest.NewNopSettings(metadata.Type)
+	set.TelemetrySettings = r.telemetry.NewTelemetrySettings()
+	r.Metrics, err = receiver.New(set, settings, next)
+	require.NoError(b, err)
+	require.NoError(b, r.Start(context.Background(), componenttest.NewNopHost()))
+	b.Cleanup(func() { _ = r.Shutdown(context.Background()) })
+	r.awaitChecks(len(targets))
 	if after := heap(); after > before {
 		r.held = (after - before) / uint64(len(targets))
 	}
 	return r
+}
+
+func orElse(d, other time.Duration) time.Duration {
+	if d == 0 {
+		return other
+	}
+	return d
 }
 
 // heap returns the bytes of live objects and of stacks.
@@ -84,30 +102,61 @@ func heap() uint64 {
 	return stats.HeapAlloc + stats.StackInuse
 }
 
-// consume tells of a collection, and holds the receiver back until it is released.
-func (r *receiver) consume(_ context.Context, metrics pmetric.Metrics) error {
-	c := collection{points: metrics.DataPointCount(), delivered: time.Now()}
-	for _, point := range harness.Points(metrics, "network.tcp.can_connect") {
-		c.began = point.Timestamp().AsTime()
-	}
-	for _, point := range harness.Points(metrics, "network.tcp.response_time") {
-		c.responseTimes = append(c.responseTimes, time.Duration(point.DoubleValue()*float64(time.Second)))
-	}
-	select {
-	case r.collected <- c:
-	case <-r.stopped:
+func (r *running) consume(_ context.Context, metrics pmetric.Metrics) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.payloads++
+	if !r.record {
 		return nil
 	}
-	select {
-	case <-r.release:
-	case <-r.stopped:
+	now := time.Now()
+	for attributes, point := range harness.Points(metrics, "network.tcp.can_connect") {
+		name := harness.Text(attributes, "tcpcheck.instance")
+		r.results[name] = append(r.results[name], result{point.IntValue() == 1, point.Timestamp().AsTime(), now})
 	}
 	return nil
 }
 
-// collect makes one collection. Its wall time is from its beginning to its
-// delivery; the wait for the next interval is not in it.
-func (r *receiver) collect(targets []netip.AddrPort) time.Duration {
+// taken returns the results since the last call of it.
+func (r *running) taken() map[string][]result {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	taken := r.results
+	r.results = make(map[string][]result)
+	return taken
+}
+
+// lateness returns the receiver's own histogram of it.
+func (r *running) lateness() metricdata.HistogramDataPoint[float64] {
+	metric, err := r.telemetry.GetMetric("otelcol_receiver_tcpcheck_lateness")
+	if err != nil {
+		return metricdata.HistogramDataPoint[float64]{} // there was no check
+	}
+	return metric.Data.(metricdata.Histogram[float64]).DataPoints[0]
+}
+
+// leftOut returns how many checks were left out.
+func (r *running) leftOut() int64 {
+	metric, err := r.telemetry.GetMetric("otelcol_receiver_tcpcheck_checks_left_out")
+	require.NoError(r, err)
+	return metric.Data.(metricdata.Sum[int64]).DataPoints[0].Value
+}
+
+func (r *running) awaitChecks(n int) {
+	for r.lateness().Count < uint64(n) {
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// awaitSteady waits until the first checks of n targets are no longer what there is to
+// do.
+func (r *running) awaitSteady(n int) {
+	r.awaitChecks(n)
+	time.Sleep(interval / 2)
+}
+
+// measure measures what the checks of a round cost.
+func (r *running) measure() cost {
 	if *profile != "" {
 		r.profiled++
 		file, err := os.Create(fmt.Sprint(*profile, ".", r.profiled))
@@ -116,153 +165,155 @@ func (r *receiver) collect(targets []netip.AddrPort) time.Duration {
 		require.NoError(r, pprof.StartCPUProfile(file))
 		defer pprof.StopCPUProfile()
 	}
-	r.release <- struct{}{}
-	r.last = <-r.collected
-	require.GreaterOrEqual(r, r.last.points, len(targets))
-	return r.last.wall()
+	before := r.lateness().Count
+	return measureCost(func() int {
+		time.Sleep(*window)
+		return int(r.lateness().Count - before)
+	})
 }
 
-func (r *receiver) stop() {
-	close(r.stopped)
-	require.NoError(r, r.metrics.Shutdown(context.Background()))
-}
+func (r *running) stop() { require.NoError(r, r.Shutdown(context.Background())) }
 
-// promise is what a collection with response times is like.
-type promise struct {
-	state string
-	n     int
-	wall  time.Duration   // from its beginning to its delivery
-	lags  []time.Duration // from the server's accepting a connection, which may be late, to the delivery of its point
-	last  time.Duration   // from its beginning to the last connection
-	times []time.Duration // the response times
-}
-
-// measurePromise makes a collection, which is the second one of a receiver.
-func (b *bench) measurePromise(state string, targets []netip.AddrPort) promise {
-	r := b.newReceiver(targets, map[string]any{"collect_response_time": true})
-	defer r.stop()
-	b.server.Accepted() // those of the first collection
-	r.collect(targets)
-	p := promise{state: state, n: len(targets), wall: r.last.wall(), times: r.last.responseTimes}
-	for _, at := range b.server.Accepted() {
-		if at.Before(r.last.began) {
-			continue // it was still in the server's queue
+// lateP99 returns the limit below which 99 of 100 checks began late, between two states
+// of the histogram.
+func lateP99(before, after metricdata.HistogramDataPoint[float64]) float64 {
+	total, sum := after.Count-before.Count, uint64(0)
+	for i, bound := range after.Bounds {
+		sum += after.BucketCounts[i]
+		if len(before.BucketCounts) > 0 {
+			sum -= before.BucketCounts[i]
 		}
-		p.lags = append(p.lags, max(0, r.last.delivered.Sub(at)))
-		p.last = max(p.last, at.Sub(r.last.began))
-	}
-	slices.Sort(p.lags)
-	slices.Sort(p.times)
-	return p
-}
-
-// measureConfig measures the decoding and validation of instances.
-func (b *bench) measureConfig() {
-	took := make(map[int]time.Duration)
-	for _, n := range []int{10_000, 100_000} {
-		conf := confmap.NewFromStringMap(map[string]any{"instances": instancesOf(peers.Targets(n, 80), map[string]any{
-			"timeout": "5s", "collect_response_time": true, "tags": []any{"env:prod", "team:payments"}, "service": "checkout", "ip_cache_duration": 60,
-		})})
-		began := time.Now()
-		config := tcpcheckreceiver.NewFactory().CreateDefaultConfig()
-		require.NoError(b, conf.Unmarshal(config))
-		require.NoError(b, confmap.Validate(config))
-		took[n] = time.Since(began)
-		fmt.Printf("decoding and validation of %d instances: %v\n", n, ms(took[n]))
-	}
-	b.table.addGoal("seconds to decode and validate 100,000 instances", took[100_000].Seconds(), 5)
-	b.table.addGoal("the same per instance, to that of 10,000", ratio(took[100_000]/10, took[10_000]), 1.5)
-}
-
-// measureShutdown measures the shutdown with n checks under way.
-func (b *bench) measureShutdown(n int) {
-	r := harness.StartReceiver(b, confmap.NewFromStringMap(map[string]any{
-		"initial_delay": 0, "instances": instancesOf(peers.Targets(n, b.silentPort), nil),
-	}), zap.NewNop(), func(context.Context, pmetric.Metrics) error { return nil })
-	began := time.Now()
-	for poll := time.NewTicker(time.Millisecond); runtime.NumGoroutine() < n && time.Since(began) < timeout; { // one awaits each answer
-		<-poll.C
-	}
-	waiting, sent := runtime.NumGoroutine(), time.Since(began)
-	began = time.Now()
-	require.NoError(b, r.Shutdown(context.Background()))
-	took := time.Since(began)
-	fmt.Printf("SYNs to %d targets that never answer: sent in %v\nshutdown with %d goroutines that await answers: %v\n", n, ms(sent), waiting, ms(took))
-	b.table.addGoal(fmt.Sprintf("seconds to shut down with %d checks under way", n), took.Seconds(), 0.5)
-}
-
-// measureStart measures from the start of the collector to the first points of n
-// targets.
-func (b *bench) measureStart(n int) {
-	for _, run := range []struct {
-		targets int
-		inFile  bool
-	}{{1, false}, {n, false}, {n, true}, {10 * n, true}} {
-		took := b.start(peers.Targets(run.targets, 1), run.inFile)
-		what := fmt.Sprintf("to the first points of %d targets", run.targets)
-		if run.inFile {
-			what += " in a file"
-		}
-		fmt.Printf("from the start of the collector %s: %v\n", what, ms(took))
-		if run.targets == n {
-			b.table.addGoal("seconds "+what, took.Seconds(), 1)
+		if float64(sum) >= 0.99*float64(total) {
+			return bound
 		}
 	}
+	return after.Bounds[len(after.Bounds)-1] * 2
 }
 
-// start starts the collector with targets, in its own configuration or in a file
-// beside it, and returns how long it took until it exported points.
-func (b *bench) start(targets []netip.AddrPort, inFile bool) time.Duration {
-	exported := make(chan time.Time, 1)
-	sink := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		select {
-		case exported <- time.Now():
-		default:
+// measurePayloads prints how many payloads a minute leave with so many targets that stay up.
+func (b *bench) measurePayloads() {
+	fmt.Println()
+	for _, n := range []int{3, 50, 10_000} {
+		r := b.run(b.server.Targets(n), options{})
+		r.awaitSteady(n)
+		r.mu.Lock()
+		before := r.payloads
+		r.mu.Unlock()
+		time.Sleep(interval)
+		r.mu.Lock()
+		fmt.Printf("%d targets every %v, nothing new: %d payloads a minute\n", n, interval, int(float64(r.payloads-before)*time.Minute.Seconds()/interval.Seconds()))
+		r.mu.Unlock()
+		r.stop()
+	}
+}
+
+// measureNews measures how old a change of state is at its delivery, beside targets of
+// which a tenth never answers: all others go down, as their server is ended.
+func (b *bench) measureNews(n int) {
+	r := b.run(b.mixed(n, 1), options{record: true})
+	r.awaitSteady(n)
+	before := r.taken()
+	b.server.Stop()
+	time.Sleep(interval + interval/2)
+	var ages []time.Duration
+	for name, results := range r.taken() {
+		up := len(before[name]) > 0 && before[name][len(before[name])-1].up
+		for _, result := range results {
+			if result.up != up {
+				ages = append(ages, result.delivered.Sub(result.known))
+			}
+			up = result.up
 		}
-	}))
-	defer sink.Close()
-	folder := b.TempDir()
-	config, instances := filepath.Join(folder, "collector.yaml"), instancesYAML(targets)
-	if inFile {
-		file := filepath.Join(folder, "instances.yaml")
-		harness.Write(b, file, instances)
-		instances = "instances_file: " + file
 	}
-	harness.Write(b, config, fmt.Sprintf(`
-receivers:
-  tcpcheck:
-    initial_delay: 0
-%s
-exporters:
-  otlp_http: {endpoint: %q}
-service:
-  telemetry: {metrics: {level: none}, logs: {level: fatal}}
-  pipelines:
-    metrics: {receivers: [tcpcheck], exporters: [otlp_http]}
-`, harness.Indent(instances, "    "), sink.URL))
-	process := exec.Command(harness.Binary(b, "COLLECTOR", "bench"), "--config", config)
-	process.Stderr = os.Stderr
-	process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	began := time.Now()
-	require.NoError(b, process.Start())
-	defer func() {
-		_ = process.Process.Kill()
-		_ = process.Wait()
-	}()
-	select {
-	case at := <-exported:
-		return at.Sub(began)
-	case <-time.After(harness.Patience):
-		require.FailNow(b, "the collector exports nothing")
-		return 0
-	}
+	r.stop()
+	b.server = peers.StartServer(b.T, "-serve", "0.0.0.0:20000")
+	slices.Sort(ages)
+	require.Greater(b, len(ages), n/2, "changes of state")
+	fmt.Printf("\n%d changes of state of %d targets, of which a tenth is silent for 10s: age at delivery p50 %v, p99 %v, most %v\n",
+		len(ages), n, ms(quantile(ages, 0.5)), ms(quantile(ages, 0.99)), ms(quantile(ages, 1)))
+	b.table.addGoal(fmt.Sprintf("seconds, p99 of the age of a change, %d with a tenth silent", n), quantile(ages, 0.99).Seconds(), 1.1)
 }
 
-func instancesYAML(targets []netip.AddrPort) string {
-	var instances strings.Builder
-	instances.WriteString("instances:")
-	for i, target := range targets {
-		fmt.Fprintf(&instances, "\n  - {name: target %d, host: %s, port: %d}", i, target.Addr(), target.Port())
+// measureEvenness measures how many checks the busiest tenth of a second of an interval
+// has, to the mean.
+func (b *bench) measureEvenness(n int) {
+	r := b.run(b.server.Targets(n), options{record: true})
+	r.awaitSteady(n)
+	time.Sleep(interval)
+	r.taken()
+	time.Sleep(interval + 6*time.Second)
+	windows, from := make(map[int64]int), time.Now().Add(-interval-5*time.Second)
+	total := 0
+	for _, results := range r.taken() {
+		for _, result := range results {
+			if since := result.known.Sub(from); since >= 0 && since < interval-time.Second {
+				windows[int64(since/(100*time.Millisecond))]++
+				total++
+			}
+		}
 	}
-	return instances.String()
+	r.stop()
+	most := 0
+	for _, checks := range windows {
+		most = max(most, checks)
+	}
+	mean := float64(total) / ((interval - time.Second).Seconds() * 10)
+	fmt.Printf("%d targets: %.1f checks in the mean tenth of a second, %d in the busiest\n", n, mean, most)
+	b.table.addGoal(fmt.Sprintf("busiest tenth of a second to the mean, %d targets", n), float64(most)/mean, 1.6)
+}
+
+// measureSlots measures how late targets that answer are checked beside others that do
+// not, where these would take more slots than there are: as many as a limit of 256
+// open files leaves.
+func (b *bench) measureSlots() {
+	const n = 1000
+	r := b.run(b.mixed(n, 3), options{record: true, slots: 128})
+	time.Sleep(3 * interval) // each is known by then
+	r.taken()
+	time.Sleep(2*interval + 6*time.Second)
+	var late []time.Duration
+	down := 0
+	for _, results := range r.taken() {
+		// A target is checked at the same moment of each interval, but for lateness.
+		first := time.Duration(-1)
+		for _, result := range results {
+			into := time.Duration(result.known.UnixNano() % int64(interval))
+			if len(results) > 0 && !results[0].up {
+				break // it is silent
+			}
+			if !result.up {
+				down++
+			}
+			if first < 0 || into < first {
+				first = into
+			}
+		}
+		for _, result := range results {
+			if result.up {
+				late = append(late, time.Duration(result.known.UnixNano()%int64(interval))-first)
+			}
+		}
+	}
+	r.stop()
+	slices.Sort(late)
+	fmt.Printf("128 slots, %d targets of which 300 are silent: %d healthy ones down, late p99 %v\n", n, down, ms(quantile(late, 0.99)))
+	b.table.addGoal("healthy targets that are down beside 300 silent ones, 128 slots", float64(down), 0)
+	b.table.addGoal("milliseconds, p99 of their lateness", float64(quantile(late, 0.99).Milliseconds()), 100)
+}
+
+// measureMillion checks a million targets every minute.
+func (b *bench) measureMillion(lasts time.Duration) {
+	const n = 1_000_000
+	r := b.run(b.server.Targets(n), options{interval: time.Minute})
+	before, leftOut, used, began := r.lateness(), r.leftOut(), cpuTime(), time.Now()
+	time.Sleep(lasts)
+	after, took, wall := r.lateness(), cpuTime()-used, time.Since(began)
+	cores, late := took.Seconds()/wall.Seconds(), lateP99(before, after)
+	fmt.Printf("\n1,000,000 targets every minute for %v: %d checks, %d left out, 99 of 100 late by less than %gs, %d B held per target, %.2f cores\n",
+		lasts, after.Count-before.Count, r.leftOut()-leftOut, late, r.held, cores)
+	b.table.addGoal("checks left out, 1,000,000 every minute", float64(r.leftOut()-leftOut), 0)
+	b.table.addGoal("seconds, p99 of the lateness, 1,000,000 every minute", late, 1)
+	b.table.addGoal("bytes held per target, 1,000,000", float64(r.held), 2048)
+	b.table.addGoal("cores, 1,000,000 every minute", cores, 0.8)
+	r.stop()
 }

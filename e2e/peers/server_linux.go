@@ -48,6 +48,8 @@ type Server struct {
 	port     uint16
 	requests io.Writer
 	answers  *bufio.Reader
+	process  *exec.Cmd
+	stop     sync.Once
 }
 
 // StartServer executes this program anew with arguments that make it call Serve, or
@@ -61,16 +63,23 @@ func StartServer(t testing.TB, arguments ...string) *Server {
 	requests, err := process.StdinPipe()
 	require.NoError(t, err)
 	require.NoError(t, process.Start())
-	t.Cleanup(func() {
-		_ = process.Process.Kill()
-		_ = process.Wait()
-	})
+	s := &Server{t: t, requests: requests, process: process}
+	t.Cleanup(s.Stop)
 	answers := bufio.NewReader(output)
 	line, err := answers.ReadString('\n')
 	require.NoError(t, err, "the server ended")
 	address, err := netip.ParseAddrPort(strings.TrimSpace(line))
 	require.NoError(t, err)
-	return &Server{t: t, port: address.Port(), requests: requests, answers: answers}
+	s.port, s.answers = address.Port(), answers
+	return s
+}
+
+// Stop ends the process: its port refuses connections from then on.
+func (s *Server) Stop() {
+	s.stop.Do(func() {
+		_ = s.process.Process.Kill()
+		_ = s.process.Wait()
+	})
 }
 
 // Targets returns n distinct addresses of the server, at most 16 million.

@@ -46,6 +46,7 @@ type Delivery struct {
 	since   time.Time // when the first of them came
 	news    time.Time // when the first news of them came; zero for none
 	flushed time.Time // when the last flush began
+	spare   []point   // the memory of points that were handed over
 	compact int       // how many may wait, before a consumer that is late costs them
 
 	refusing  bool // the last payload was refused
@@ -195,13 +196,14 @@ func (d *Delivery) due() time.Duration {
 func (d *Delivery) flush(ctx context.Context) {
 	d.mu.Lock()
 	points := d.writer.points
-	d.writer.points, d.news, d.flushed = make([]point, 0, len(points)), time.Time{}, time.Now()
+	d.writer.points, d.spare, d.news, d.flushed = d.spare[:0], nil, time.Time{}, time.Now()
 	if d.abandoned || len(points) == 0 {
 		d.mu.Unlock()
 		return
 	}
 	d.mu.Unlock()
 
+	taken := points
 	points, before := d.give(points)
 	if len(points) == 0 {
 		return
@@ -222,6 +224,10 @@ func (d *Delivery) flush(ctx context.Context) {
 		d.keep(points, permanent)
 	}
 	d.observeRefusal(err, permanent)
+	if err == nil && cap(taken) <= 4*len(taken) {
+		clear(taken) // of what is gone
+		d.spare = taken
+	}
 }
 
 // given is what Series.given was of a metric.
