@@ -110,8 +110,8 @@ func (r *running) consume(_ context.Context, metrics pmetric.Metrics) error {
 		return nil
 	}
 	now := time.Now()
-	for attributes, point := range harness.Points(metrics, "network.tcp.can_connect") {
-		name := harness.Text(attributes, "tcpcheck.instance")
+	for _, point := range harness.Points(metrics, "network.tcp.can_connect") {
+		name := harness.Text(point.Attributes(), "tcpcheck.instance")
 		r.results[name] = append(r.results[name], result{point.IntValue() == 1, point.Timestamp().AsTime(), now})
 	}
 	return nil

@@ -105,8 +105,8 @@ func (b *bench) start(targets []netip.AddrPort, inFile bool) (first, all time.Du
 		if len(checked) == 0 {
 			firstAt = now
 		}
-		for attributes := range harness.Points(metrics, "network.tcp.can_connect") {
-			checked[harness.Text(attributes, "tcpcheck.instance")] = true
+		for _, point := range harness.Points(metrics, "network.tcp.can_connect") {
+			checked[harness.Text(point.Attributes(), "tcpcheck.instance")] = true
 		}
 		if len(checked) == len(targets) {
 			select {
