@@ -43,18 +43,25 @@ const (
 	lookupDescriptors = 2 // for each family: a socket, and the hosts file or resolv.conf
 )
 
-// descriptors are those that checks may have open at the same time: half of the
-// process's limit, since the collector needs some as well, and the process's
-// limit is one for all receivers in it.
-var descriptors = sync.OnceValue(func() *semaphore.Weighted { return semaphore.NewWeighted(shareOf(descriptorLimit())) })
+// The descriptors that checks may have open at the same time are half of the process's
+// limit, since the collector needs some as well, and the process's limit is one for all
+// receivers in it. A quarter of them is for lookups, so that no target waits for a name
+// server that does not answer.
+var (
+	descriptors = sync.OnceValue(func() *semaphore.Weighted { return semaphore.NewWeighted(int64(MostDials())) })
+	lookups     = sync.OnceValue(func() *semaphore.Weighted { return semaphore.NewWeighted(lookupShare(descriptorLimit())) })
+)
 
-// shareOf returns the share of checks in so many descriptors: what a lookup of both
-// families needs at least.
-func shareOf(limit int64) int64 { return max(2*lookupDescriptors, limit/2) }
+// lookupShare returns how many of a limit lookups may have open: what one of both families
+// needs at least.
+func lookupShare(limit int64) int64 { return max(2*lookupDescriptors, limit/8) }
+
+// dialShare returns how many of a limit dials may have open.
+func dialShare(limit int64) int64 { return max(2, limit/2-lookupShare(limit)) }
 
 // MostDials returns how many addresses can be dialled at the same time, by the process's
 // limit of open files as it is now.
-func MostDials() int { return int(shareOf(descriptorLimit())) }
+func MostDials() int { return int(dialShare(descriptorLimit())) }
 
 // System is what the probes of this machine share.
 type System struct {

@@ -60,10 +60,10 @@ type resolution struct {
 // The time that it waits for descriptors to become free is not counted.
 func (r *resolver) resolve(ctx context.Context, host string, families []check.Family, timeout time.Duration, settled string) resolution {
 	needed := int64(lookupDescriptors * len(families))
-	if err := descriptors().Acquire(ctx, needed); err != nil {
+	if err := lookups().Acquire(ctx, needed); err != nil {
 		return resolution{answers: unable(families, err)} // ctx ended
 	}
-	defer descriptors().Release(needed)
+	defer lookups().Release(needed)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if r.files == nil {

@@ -386,11 +386,11 @@ func TestLookups(t *testing.T) {
 
 // A lookup takes its descriptors for as long as it lasts.
 func TestLookupsTakeDescriptors(t *testing.T) {
-	before := descriptors
-	t.Cleanup(func() { descriptors = before })
+	before := lookups
+	t.Cleanup(func() { lookups = before })
 	for families, want := range map[int]int64{1: 2, 2: 4} {
 		all := semaphore.NewWeighted(want)
-		descriptors = func() *semaphore.Weighted { return all }
+		lookups = func() *semaphore.Weighted { return all }
 		var free atomic.Bool
 		server := zone{"web.test. A": v4.String(), "web.test. AAAA": v6.String()}.resolver(t, "")
 		dial := server.dial
@@ -410,11 +410,11 @@ func TestLookupsTakeDescriptors(t *testing.T) {
 
 // Without descriptors, nothing is asked.
 func TestNoDescriptors(t *testing.T) {
-	before := descriptors
-	t.Cleanup(func() { descriptors = before })
+	before := lookups
+	t.Cleanup(func() { lookups = before })
 	none := semaphore.NewWeighted(4)
 	require.True(t, none.TryAcquire(1))
-	descriptors = func() *semaphore.Weighted { return none }
+	lookups = func() *semaphore.Weighted { return none }
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	got := zone{}.resolver(t, "").resolve(ctx, "web.test", check.Families, time.Minute, "")

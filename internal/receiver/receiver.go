@@ -130,6 +130,7 @@ func (r *metricsReceiver) Start(_ context.Context, host component.Host) error {
 		return errUsed
 	}
 	if err := r.observeSchedule(); err != nil {
+		r.telemetry.Shutdown()
 		return err
 	}
 	r.begun, r.runs, r.host = true, true, host
@@ -160,12 +161,16 @@ func (r *metricsReceiver) observeSchedule() error {
 func (r *metricsReceiver) run() {
 	defer close(r.ended)
 	defer r.telemetry.Shutdown()
-	var helpers sync.WaitGroup
-	defer helpers.Wait()
 	delivering, end := context.WithCancel(context.Background())
-	defer end() // once all checks have ended
-	helpers.Go(func() { r.delivery.Run(delivering, r.consuming) })
+	var delivery sync.WaitGroup
+	delivery.Go(func() { r.delivery.Run(delivering, r.consuming) })
+	r.runChecks()
+	end()
+	delivery.Wait()
+}
 
+// runChecks makes checks until the receiver is shut down and the last one has ended.
+func (r *metricsReceiver) runChecks() {
 	if delay := r.settings.InitialDelay; delay > 0 {
 		select {
 		case <-time.After(delay):
@@ -173,12 +178,17 @@ func (r *metricsReceiver) run() {
 			return
 		}
 	}
-	helpers.Go(r.review)
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(r.review)
+	running.Go(func() { r.schedule.Run(r.running) })
 	now := time.Now()
 	for i := range r.settings.Targets {
+		if r.running.Err() != nil {
+			return
+		}
 		r.add(r.settings.Targets[i], now)
 	}
-	r.schedule.Run(r.running)
 }
 
 // add puts a target on the schedule.
@@ -223,6 +233,7 @@ func (r *metricsReceiver) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		r.delivery.Abandon()
+		r.telemetry.Shutdown()
 		return ctx.Err()
 	}
 }

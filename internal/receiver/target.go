@@ -22,7 +22,6 @@ type target struct {
 	series *report.Series
 	watch  report.Watch
 	last   time.Time // the time of the last report
-	seen   bool      // it has had a report
 }
 
 // key is what the target's phase comes from.
@@ -42,6 +41,7 @@ func (t *target) now() time.Time {
 // check checks the target once, so much later than it was due, and has its report told.
 func (r *metricsReceiver) check(ctx context.Context, t *target, late time.Duration, handOff func()) schedule.Outcome {
 	r.telemetry.ReceiverTcpcheckLateness.Record(ctx, late.Seconds())
+	began := time.Now()
 	found := t.probe.Check(ctx, t.now, r.addresses.get(), handOff)
 	if ctx.Err() != nil && len(found.Results) == 0 {
 		return schedule.Outcome{}
@@ -51,10 +51,16 @@ func (r *metricsReceiver) check(ctx context.Context, t *target, late time.Durati
 	changes := t.known.Observe(&found)
 	t.log.Write(&found, changes)
 	r.machine.Observe(&t.watch, &found, slices.ContainsFunc(changes, stoppedAnswering), late)
-	r.delivery.Add(t.series, &found, !t.seen || slices.ContainsFunc(changes, isNews))
-	t.seen = true
-	return schedule.Outcome{Silent: found.Silent(), Dials: len(found.Results)}
+	r.delivery.Add(t.series, &found, slices.ContainsFunc(changes, isNews))
+	// A host that is off is said to be so by the one before it, seconds later.
+	slow := time.Since(began) > slowAfter && !slices.ContainsFunc(found.Results, isUp)
+	return schedule.Outcome{Silent: slow || found.Silent(), Dials: len(found.Results)}
 }
+
+// slowAfter is how long a check that finds nothing may take, and not count as silent.
+const slowAfter = time.Second
+
+func isUp(r check.Result) bool { return r.Status == check.Up }
 
 // stoppedAnswering reports whether an address answers no longer, be it told of it or not.
 func stoppedAnswering(c state.Change) bool {

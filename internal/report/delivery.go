@@ -2,6 +2,7 @@ package report
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -69,12 +70,13 @@ func NewDelivery(set collector.Settings, points *Points, interval time.Duration,
 }
 
 // Add adds the points of a report, whose target has the series s. It does not wait for the
-// consumer. News is a report that says something else than the one before.
+// consumer. News is a report that says something else than the one before; one that begins or
+// ends a series is in any case.
 func (d *Delivery) Add(s *Series, r *check.Report, news bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	before := len(d.writer.points)
-	d.writer.add(d.points, s, r)
+	news = d.writer.add(d.points, s, r) || news
 	if len(d.writer.points) == before {
 		return
 	}
@@ -100,18 +102,27 @@ func (d *Delivery) replace() {
 	d.drop(before-len(d.writer.points), metadata.AttributeCauseReplaced)
 }
 
-// newest returns the last point of each series, in their order.
+// newest returns the last point of each series, in their order, but for the ends of series
+// that the consumer does not have.
 func newest(points []point) []point {
-	last := make(map[key]int, len(points))
+	// From the last one on, each is kept that its series has none of yet. A map of all would
+	// take a second for a million targets, in which no check could add its points.
+	kept := make([]point, 0, len(points)/2)
 	for i := range points {
-		last[points[i].key] = i
+		points[i].series.waiting = points[i].series.waiting[:0]
 	}
-	kept := make([]point, 0, len(last))
-	for i := range points {
-		if last[points[i].key] == i {
-			kept = append(kept, points[i])
+	for i := range slices.Backward(points) {
+		p := &points[i]
+		k := seriesKey{p.metric, p.identity}
+		if slices.Contains(p.series.waiting, k) {
+			continue
+		}
+		p.series.waiting = append(p.series.waiting, k)
+		if !p.ends || slices.Contains(p.series.given[p.metric], p.identity) {
+			kept = append(kept, *p)
 		}
 	}
+	slices.Reverse(kept)
 	return kept
 }
 
@@ -197,101 +208,130 @@ func (d *Delivery) flush(ctx context.Context) {
 	d.mu.Lock()
 	points := d.writer.points
 	d.writer.points, d.spare, d.news, d.flushed = d.spare[:0], nil, time.Time{}, time.Now()
-	if d.abandoned || len(points) == 0 {
-		d.mu.Unlock()
-		return
+	taken := points
+	if len(points) > 0 && points[0].refused > 0 {
+		points = newest(points)
 	}
+	points = d.give(points)
+	d.compact = compactFrom
 	d.mu.Unlock()
 
-	taken := points
-	points, before := d.give(points)
-	if len(points) == 0 {
-		return
+	// Ends that were refused for good before come first, and by themselves: if it is one of
+	// them that the consumer does not take, that is no reason to drop all else.
+	again := 0
+	for again < len(points) && points[again].refused > 0 {
+		again++
 	}
+	err := d.handOver(ctx, points[:again])
+	if other := d.handOver(ctx, points[again:]); err == nil {
+		err = other
+	}
+	if err == nil && cap(taken) <= 4*len(taken) {
+		clear(taken) // of what is gone
+		d.mu.Lock()
+		d.spare = taken
+		d.mu.Unlock()
+	}
+}
+
+// handOver hands over points.
+func (d *Delivery) handOver(ctx context.Context, points []point) error {
+	if len(points) == 0 {
+		return nil
+	}
+	metrics := d.points.metricsOf(points)
 	d.observeAge(points)
 	ctx = d.observed.StartMetricsOp(ctx)
-	err := d.next.ConsumeMetrics(ctx, d.points.metricsOf(points))
+	d.mu.Lock()
+	abandoned := d.abandoned
+	d.mu.Unlock()
+	err := errAbandoned
+	if !abandoned {
+		err = d.next.ConsumeMetrics(ctx, metrics)
+	}
 	d.observed.EndMetricsOp(ctx, format, len(points), err)
 
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.compact = compactFrom
-	permanent := consumererror.IsPermanent(err)
 	if err != nil {
-		for _, b := range slices.Backward(before) {
-			b.series.given[b.metric] = b.identities
-		}
-		d.keep(points, permanent)
+		take(points)
+		d.keep(points, consumererror.IsPermanent(err))
 	}
-	d.observeRefusal(err, permanent)
-	if err == nil && cap(taken) <= 4*len(taken) {
-		clear(taken) // of what is gone
-		d.spare = taken
+	if !abandoned {
+		d.observeRefusal(err)
 	}
+	return err
 }
 
-// given is what Series.given was of a metric.
-type given struct {
-	series     *Series
-	metric     int
-	identities []identity
-}
+// errAbandoned is the error of points that are not handed over any more.
+var errAbandoned = errors.New("the receiver is shut down")
 
-// give takes note of what the consumer will know once it has points, and returns what
-// it knew before where that is something else. It leaves out the ends of series that the
-// consumer does not have: their values were dropped.
-func (d *Delivery) give(points []point) ([]point, []given) {
-	var before []given
+// give takes note of what the consumer will know once it has points, and returns these
+// without the ends of series that it does not have: their values were dropped. The caller
+// holds mu.
+func (d *Delivery) give(points []point) []point {
 	kept := points[:0]
 	for _, p := range points {
-		if !d.points.metrics[p.metric].staleWhenGone {
-			kept = append(kept, p)
-			continue
-		}
-		has := p.series.given[p.metric]
-		place := slices.Index(has, p.identity)
-		if p.ends && place < 0 {
-			continue
-		}
-		kept = append(kept, p)
-		if !p.ends && place >= 0 {
-			continue
-		}
-		if before = append(before, given{p.series, p.metric, has}); p.ends {
-			has = slices.Delete(slices.Clone(has), place, place+1)
-		} else {
-			has = append(slices.Clip(has), p.identity)
-		}
-		p.series.given[p.metric] = has
-	}
-	return kept, before
-}
-
-// keep has those points wait for the next flush that were refused. Of those that are
-// refused for good, the ends of series are kept: else they would go on for ever. The
-// caller holds mu.
-func (d *Delivery) keep(refused []point, permanent bool) {
-	if permanent {
-		ends := make([]point, 0)
-		for _, p := range refused {
-			if p.ends {
-				ends = append(ends, p)
+		p.first = false
+		if d.points.metrics[p.metric].staleWhenGone {
+			given := p.series.given[p.metric]
+			place := slices.Index(given, p.identity)
+			switch {
+			case p.ends && place < 0:
+				continue
+			case p.ends:
+				p.series.given[p.metric] = slices.Delete(slices.Clone(given), place, place+1)
+			case place < 0:
+				p.first = true
+				p.series.given[p.metric] = append(slices.Clip(given), p.identity)
 			}
 		}
-		d.drop(len(refused)-len(ends), metadata.AttributeCauseRefused)
-		refused = ends
+		kept = append(kept, p)
+	}
+	return kept
+}
+
+// take takes back what give took note of.
+func take(points []point) {
+	for i := range slices.Backward(points) {
+		p := &points[i]
+		switch given := &p.series.given[p.metric]; {
+		case p.ends:
+			*given = append(slices.Clip(*given), p.identity)
+		case p.first:
+			place := slices.Index(*given, p.identity)
+			*given = slices.Delete(slices.Clone(*given), place, place+1)
+		}
+	}
+}
+
+// mostRefusals is how often the end of a series is handed over where it is refused for good.
+const mostRefusals = 10
+
+// keep has those points wait for the next flush that were refused. Of those that are
+// refused for good, the ends of series are kept for some time: else they would go on for
+// ever. The caller holds mu.
+func (d *Delivery) keep(refused []point, permanent bool) {
+	if permanent {
+		before := len(refused)
+		refused = slices.DeleteFunc(slices.Clone(refused), func(p point) bool { return !p.ends || p.refused >= mostRefusals })
+		for i := range refused {
+			refused[i].refused++
+		}
+		d.drop(before-len(refused), metadata.AttributeCauseRefused)
 	}
 	if len(refused) == 0 {
 		return
 	}
-	d.writer.points = append(refused, d.writer.points...)
+	d.writer.points = append(slices.Clip(refused), d.writer.points...)
 	d.since = d.flushed // another try in an interval
 	d.replace()
 }
 
 // observeRefusal logs when the consumer begins to refuse points, and when it no longer
 // does.
-func (d *Delivery) observeRefusal(err error, permanent bool) {
+func (d *Delivery) observeRefusal(err error) {
+	permanent := consumererror.IsPermanent(err)
 	switch {
 	case err != nil && !d.refusing && permanent:
 		d.logger.Error("the next consumer refuses metrics for good, so they are dropped", zap.Error(err))

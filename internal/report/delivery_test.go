@@ -159,8 +159,13 @@ func TestWhenPayloadsCome(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d, begin := deliver(t, nil), time.Now()
+				d := deliver(t, nil)
 				s := d.target("a")
+				d.add(s, false, up(v4))
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				d.sink.payload = nil
+				begin := time.Now()
 				for _, a := range test.adds {
 					time.Sleep(time.Until(begin.Add(a.at)))
 					d.add(s, a.news, up(v4))
@@ -232,6 +237,76 @@ func TestRefusals(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A series that begins or ends is news, whatever the state of the target is said to be.
+func TestSeriesAreNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := deliver(t, nil)
+		s := d.target("a")
+		unchecked := check.Result{Family: check.IPv4, Address: v4, Status: check.Unchecked, SYNRetransmits: check.UnknownRetransmits}
+		for n, step := range []struct {
+			results []check.Result
+			news    bool
+		}{
+			{[]check.Result{unchecked}, false}, {[]check.Result{up(v4)}, true}, {[]check.Result{up(v4)}, false}, {[]check.Result{up(v4), up(v6)}, true},
+			{[]check.Result{up(v6), up(v4)}, false}, {[]check.Result{up(v6)}, true}, {[]check.Result{unchecked}, false}, {[]check.Result{up(v6)}, false},
+		} {
+			before := len(d.sink.payload)
+			d.add(s, false, step.results...)
+			time.Sleep(time.Second)
+			synctest.Wait()
+			assert.Equal(t, step.news, len(d.sink.payload) > before, "step %d", n)
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		}
+		d.end()
+	})
+}
+
+// A consumer that does not take the end of a series takes all else, and is left alone with
+// the end after some time.
+func TestEndThatIsNeverTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls, sink := 0, &sink{}
+		d := deliver(t, nil)
+		d.next, _ = consumer.NewMetrics(func(ctx context.Context, m pmetric.Metrics) error {
+			if slices.ContainsFunc(series(m), func(p seriesPoint) bool { return p.ends }) {
+				calls++
+				return consumererror.NewPermanent(errors.New("an end"))
+			}
+			return sink.ConsumeMetrics(ctx, m)
+		})
+		s := d.target("a")
+		d.add(s, false, up(v4))
+		time.Sleep(time.Minute)
+		for range 20 {
+			d.add(s, false, down(v4))
+			time.Sleep(time.Minute)
+		}
+		d.end()
+		assert.Equal(t, 1+mostRefusals, calls)
+		assert.Len(t, sink.payload, 1+20-1, "but for that of the first refusal")
+	})
+}
+
+// Addresses that come and go while the consumer blocks leave nothing behind.
+func TestChurnBesideAConsumerThatBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		d := deliver(t, func() error {
+			<-release
+			return nil
+		})
+		s := d.target("a")
+		for n := range 5000 {
+			d.add(s, false, up(netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)})))
+			time.Sleep(100 * time.Millisecond)
+			require.LessOrEqual(t, len(d.writer.points), compactFrom+3)
+		}
+		close(release)
+		d.end()
+	})
 }
 
 // The consumer is not called once its Delivery was abandoned; what waited is dropped.

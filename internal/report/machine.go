@@ -149,7 +149,10 @@ func (m *Machine) replace(before, now string) {
 
 // observeStopped takes note that one more target stopped answering.
 func (m *Machine) observeStopped(now time.Time) {
-	m.stopped = slices.DeleteFunc(append(m.stopped, now), func(at time.Time) bool { return now.Sub(at) > m.period })
+	m.stopped = append(m.stopped, now)
+	for now.Sub(m.stopped[0]) > m.period {
+		m.stopped = m.stopped[1:]
+	}
 	if n := len(m.stopped); n >= manySilent && n*manySilentPart >= m.targets {
 		m.logger.Warn(fmt.Sprintf("%d of %d instances stopped answering within %v: this machine or its network is a likelier cause than all of them. "+
 			"In a container, the connection tracking table of the host may be full, which cannot be seen from here: compare nf_conntrack_count with nf_conntrack_max there",
@@ -161,6 +164,13 @@ func (m *Machine) observeStopped(now time.Time) {
 // Review says what is new about the machine. It is to be called every ReviewEvery.
 func (m *Machine) Review(now time.Time) {
 	table := m.readConntrack()
+	if err, changed := m.review(table, now); changed {
+		m.status(err)
+	}
+}
+
+// review returns what ails the machine, and whether that is something else than before.
+func (m *Machine) review(table check.Conntrack, now time.Time) (ailment error, changed bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.reviewConntrack(table, m.lost)
@@ -170,7 +180,7 @@ func (m *Machine) Review(now time.Time) {
 	m.reviewUnchecked()
 	m.reviewLate(now)
 	if slices.Equal(ailed, m.ails) && wasLate == !m.late.IsZero() {
-		return
+		return nil, false
 	}
 	var errs []error
 	if len(m.ails) > 0 {
@@ -179,7 +189,7 @@ func (m *Machine) Review(now time.Time) {
 	if !m.late.IsZero() {
 		errs = append(errs, errors.New("checks begin late"))
 	}
-	m.status(errors.Join(errs...))
+	return errors.Join(errs...), true
 }
 
 const cannotCheck = "this machine is unable to check some instances, which says nothing about them"

@@ -39,6 +39,13 @@ type Series struct {
 	address  addressText
 	live     [][]identity // that had a value in the last report, by metric
 	given    [][]identity // whose last point was given to the consumer and is a value
+	waiting  []seriesKey  // for newest
+}
+
+// seriesKey is what tells the series of a target apart.
+type seriesKey struct {
+	metric int
+	identity
 }
 
 // failures is how many checks of a family failed for a reason.
@@ -94,9 +101,11 @@ func (s *Series) identity(r *check.Result) identity {
 // point is a point of a series.
 type point struct {
 	key
-	number float64
-	time   pcommon.Timestamp
-	ends   bool // the series; there is no number
+	number  float64
+	time    pcommon.Timestamp
+	ends    bool  // the series; there is no number
+	first   bool  // that the consumer is given of the series
+	refused uint8 // how often it was, for good
 }
 
 // key is what tells a series from all others.
@@ -123,11 +132,12 @@ type value struct {
 // add makes the points of a report; s is that of its target. A series that had a value in
 // the last report and is known to have none now ends with a point that says so
 // (OpenTelemetry's flag NoRecordedValue): else a page of the Prometheus exporter goes on
-// to show the response time of a target that is down.
-func (w *writer) add(p *Points, s *Series, r *check.Report) {
+// to show the response time of a target that is down. It reports whether a series ends or
+// begins.
+func (w *writer) add(p *Points, s *Series, r *check.Report) (changed bool) {
 	s.count(r)
 	if s.template == nil {
-		return
+		return false
 	}
 	complete, now := r.Complete(), pcommon.NewTimestampFromTime(r.Time)
 	for i := range p.metrics {
@@ -143,9 +153,14 @@ func (w *writer) add(p *Points, s *Series, r *check.Report) {
 			w.points = append(w.points, point{key: key{s, i, v.identity}, number: v.number, time: now})
 		}
 		if w.metric.staleWhenGone {
-			s.live[i] = w.endGone(key{series: s, metric: i}, now, s.live[i], complete)
+			before := len(w.points)
+			live := w.endGone(key{series: s, metric: i}, now, s.live[i], complete)
+			begins := slices.ContainsFunc(live, func(id identity) bool { return !slices.Contains(s.live[i], id) })
+			changed = changed || begins || len(w.points) > before
+			s.live[i] = live
 		}
 	}
+	return changed
 }
 
 // emit takes a value. Values that no attribute tells apart become one.

@@ -2,16 +2,21 @@ package schedule
 
 import "time"
 
-// slots are what checks take while they are under way. Those of targets that did not answer
-// the last time may take three quarters.
+// slots are what checks take while they are under way.
 type slots struct {
-	all   int
-	taken [2]int // by line
+	all      int
+	taken    [2]int // by line
+	heaviest int    // the most that a check took whose target answered
 }
 
-// free reports whether so many slots are free for a check of a line.
+// forOthers returns how many of them targets may take that did not answer the last time: all
+// but a quarter, and but as many as one takes that answered.
+func (s *slots) forOthers() int { return max(1, s.all-max((s.all+3)/4, s.heaviest)) }
+
+// free reports whether so many slots are free for a check of a line. A check that takes more
+// than there are for its line is made when none of these is taken.
 func (s *slots) free(line, n int) bool {
-	if line == others && s.taken[others]+n > max(1, s.all-s.all/4) {
+	if line == others && s.taken[others] > 0 && s.taken[others]+n > s.forOthers() {
 		return false
 	}
 	return s.taken[answered]+s.taken[others]+n <= s.all
@@ -21,7 +26,7 @@ func (s *slots) take(line, n int) { s.taken[line] += n }
 func (s *slots) give(line, n int) { s.taken[line] -= n }
 
 // weight returns how many slots a check takes that dials so many addresses.
-func (s *slots) weight(dials int) int { return min(max(1, dials), max(1, s.all-s.all/4)) }
+func (s *slots) weight(dials int) int { return min(max(1, dials), s.all) }
 
 // savedUp is how much of the rate can be made up for, where a worker comes late.
 const savedUp = 4 * Tick

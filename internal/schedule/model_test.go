@@ -181,6 +181,22 @@ func TestFirstChecks(t *testing.T) {
 	}
 }
 
+// The second check of a target is not soon after its first one, also where that one started
+// late, or by CheckNow.
+func TestSecondCheck(t *testing.T) {
+	for n := range 50 {
+		for _, late := range []time.Duration{0, 900 * time.Millisecond} {
+			m := newModel(t, 10)
+			target := m.add(&modelTarget{name: fmt.Sprint(n), interval: time.Second})
+			m.pass(late)
+			m.schedule.CheckNow(target.entry)
+			m.run(m.now + 3*time.Second)
+			require.GreaterOrEqual(t, target.starts[1]-target.starts[0], 500*time.Millisecond-Tick)
+			require.LessOrEqual(t, target.starts[1]-target.starts[0], 1500*time.Millisecond+Tick)
+		}
+	}
+}
+
 // Checks are spread over the interval: the busiest tenth of a second of an interval has not
 // many more than the mean, where chance alone makes 1.3 to 1.5 of it.
 func TestEvenness(t *testing.T) {
@@ -262,10 +278,10 @@ func TestLeftOut(t *testing.T) {
 // 1,000 targets of which 300 are silent, and fewer slots than those would take: the others
 // are in time, and no more than there are slots are under way.
 func TestSilentTargetsTakeNoSlotOfOthers(t *testing.T) {
-	for _, slots := range []int{8, 128} {
+	for slots, targets := range map[int]int{4: 100, 8: 300, 128: 1000} {
 		m := newModel(t, slots)
 		begin := m.now
-		for n := range 1000 {
+		for n := range targets {
 			target := &modelTarget{name: fmt.Sprint(n), interval: 15 * time.Second, silent: n%10 < 3, dials: 1 + n%2}
 			target.takes = func() time.Duration {
 				if target.silent {
@@ -405,7 +421,7 @@ func TestModel(t *testing.T) {
 			m.run(m.now + time.Hour)
 			assert.Equal(t, Stats{LeftOut: m.schedule.Stats().LeftOut}, m.schedule.Stats())
 			assert.Empty(t, m.schedule.queue)
-			assert.Equal(t, slots{all: m.schedule.slots.all}, m.schedule.slots)
+			assert.Equal(t, [2]int{}, m.schedule.slots.taken)
 			assert.Zero(t, m.schedule.fresh)
 		})
 	}

@@ -299,7 +299,7 @@ func (s *Schedule[T]) take() (*Entry[T], T, time.Duration) {
 		}
 		s.ready[n].drop()
 		s.stats.Waiting--
-		s.start(e)
+		s.start(e, now)
 		return e, e.target, now - e.due
 	}
 	until := now + idleFor
@@ -378,13 +378,17 @@ func (s *Schedule[T]) first(n int) *Entry[T] {
 }
 
 // start takes note that the check of an entry starts.
-func (s *Schedule[T]) start(e *Entry[T]) {
+func (s *Schedule[T]) start(e *Entry[T], now time.Duration) {
 	e.state = running
 	s.slots.take(e.line, e.weight)
 	s.stats.UnderWay++
 	if !e.checked {
 		e.checked = true
 		s.fresh--
+		if e.next < now+e.interval/2 { // it started late, or by CheckNow
+			s.void++
+			s.push(e, s.nextPhase(e, now+e.interval/2))
+		}
 	}
 }
 
@@ -397,6 +401,8 @@ func (s *Schedule[T]) done(e *Entry[T], o Outcome) {
 	e.state, e.weight, e.line = idle, s.slots.weight(o.Dials), answered
 	if o.Silent {
 		e.line = others
+	} else {
+		s.slots.heaviest = max(s.slots.heaviest, e.weight)
 	}
 	held, now := e.held, s.clock.Now()
 	e.held = nothing
