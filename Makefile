@@ -48,10 +48,11 @@ e2e-fleet: $(COLLECTOR) ## two agents, a gateway and a service, and cables that 
 	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) test -race -count=1 -v -run '^TestFleet' .
 
 # The receiver in a distribution of a later release: its own tests with the modules
-# of that release, the end-to-end tests, and discovery. Needs root.
+# of that release, the end-to-end tests, and discovery. There is no v0.161.0 of the
+# health check extension. Needs root.
 compat: $(LATER) ## the receiver in a later release of the collector (root)
 	cd $(dir $(LATER)) && $(GO) test -mod=mod -count=1 example.com/tcpcheckreceiver/...
-	cd e2e && COLLECTOR=$(CURDIR)/$(LATER) $(GO) test -race -count=1 .
+	cd e2e && COLLECTOR=$(CURDIR)/$(LATER) $(GO) test -race -count=1 -skip 'TestHealth|TestConfigurations/examples/health' .
 
 # Every collector configuration that is shipped, in the distribution that it is for.
 configs: $(COLLECTOR) $(LATER) $(DATADOG) ## every shipped configuration, in the distribution that it is for

@@ -289,6 +289,8 @@ func TestAllOptions(t *testing.T) {
 		{Host: "fe80::1%eth0", Port: 22, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 2 * time.Minute, Labels: check.Labels{Name: "IPv6 literal with a zone", Service: "payments"}},
 		{Host: "localhost", Port: 443, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 2 * time.Minute, Labels: check.Labels{Name: "only what is required", Service: "payments"}},
 	}, config.settings().Targets)
+	assert.Equal(t, 2*time.Second, config.settings().FlushInterval)
+	assert.Equal(t, "site a", config.settings().PhaseSeed)
 }
 
 func TestMetricsSection(t *testing.T) {

@@ -30,7 +30,9 @@ const (
 // apiKey has the form of a key, and is none.
 const apiKey = "00000000000000000000000000000000"
 
-// point is one value that arrived, with what its series says of it.
+// point is one value that arrived, with what its series says of it. Datadog has a value of
+// a series for each second. Since the second check of a target comes half an interval after
+// the first one, or later, tests that count by seconds have an interval of three.
 type point struct {
 	metric  string
 	kind    gogen.MetricPayload_MetricType

@@ -192,7 +192,7 @@ func keys(points []point) []string {
 func TestMeaning(t *testing.T) {
 	port := testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
 	in, _ := startWithHosts(t, bothHosts, fmt.Sprintf(`
-collection_interval: 1s
+collection_interval: 3s
 instances:
   - {name: as it is, host: both.test, port: %[1]d}
   - {name: ipv4_only, host: both.test, port: %[1]d, ipv4_only: true}
@@ -232,7 +232,7 @@ func TestOnePoint(t *testing.T) {
 	assertOnePoint := func(t *testing.T, strategy string, value float64) {
 		t.Helper()
 		in, _ := startWithHosts(t, bothHosts, fmt.Sprintf(`
-collection_interval: 1s
+collection_interval: 3s
 instances: [{name: web, host: both.test, port: %d, collect_response_time: true}]
 metrics:
   network.tcp.can_connect: {attributes: [instance, target_host, port, tcpcheck.instance], aggregation_strategy: %s}

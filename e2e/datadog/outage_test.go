@@ -92,9 +92,9 @@ func newTarget(t *testing.T) *target {
 	return c
 }
 
-// check returns the options of a receiver that checks the target every two seconds.
+// check returns the options of a receiver that checks the target, in no second twice.
 func (c *target) check() string {
-	return fmt.Sprintf("collection_interval: 2s\ninstances: [{name: up, endpoint: %q}]", c.address)
+	return fmt.Sprintf("collection_interval: 3s\ninstances: [{name: up, endpoint: %q}]", c.address)
 }
 
 // awaitChecks returns how many checks there have been, once there are so many more.

@@ -96,7 +96,7 @@ var alertLabels = []model.LabelName{"alertname", "host_name", "tcpcheck_instance
 // only is a warning, and the closed one alone is critical.
 func TestAlertsOfTheQuickstart(t *testing.T) {
 	testnet.RequireIPv6(t)
-	startQuickstart(t, fmt.Sprintf("receivers::tcpcheck::collection_interval: %v", 15*time.Second/scale))
+	startQuickstart(t, fmt.Sprintf("receivers::tcpcheck::collection_interval: %v", 15*time.Second/scale), flush)
 	s := startServer(t, quickstartPages)
 	labels := append([]model.LabelName{"severity"}, alertLabels...)
 	s.awaitLines(`ALERTS{alertstate="firing"}`, labels, "warning TCPCheckOneFamilyDown v4 only ipv6", "critical TCPCheckDown closed")
@@ -159,16 +159,16 @@ func TestAgentGone(t *testing.T) {
 	web, closed := newService(t, "127.0.0.1"), testnet.ClosedPort(t, "127.0.0.1")
 	collector := &collector{page: harness.FreeAddress(t), own: harness.FreeAddress(t)}
 	listen := harness.FreeAddress(t)
-	run := func(example string, environment ...string) *harness.Program {
-		command := exec.Command(harness.Binary(t, "COLLECTOR", "e2e-prometheus"), "--config", "../../examples/"+example)
+	run := func(example string, args []string, environment ...string) *harness.Program {
+		command := exec.Command(harness.Binary(t, "COLLECTOR", "e2e-prometheus"), append([]string{"--config", "../../examples/" + example}, args...)...)
 		_, own, err := net.SplitHostPort(harness.FreeAddress(t))
 		require.NoError(t, err)
 		command.Env = append(os.Environ(), append(environment, "OWN_METRICS_PORT="+own)...)
 		return harness.Start(t, command, harness.CollectorReady)
 	}
-	run("gateway.yaml", "GATEWAY_LISTEN="+listen, "PROMETHEUS_LISTEN="+collector.page, "RETENTION=2s")
+	run("gateway.yaml", nil, "GATEWAY_LISTEN="+listen, "PROMETHEUS_LISTEN="+collector.page, "RETENTION=2s")
 	agent := func(name string, port uint16) *harness.Program {
-		return run("agent.yaml", "VANTAGE_POINT="+name, "GATEWAY="+listen, "TARGET_HOST=127.0.0.1", fmt.Sprintf("TARGET_PORT=%d", port), "CHECK_INTERVAL=500ms")
+		return run("agent.yaml", []string{"--config", "yaml:" + flush}, "VANTAGE_POINT="+name, "GATEWAY="+listen, "TARGET_HOST=127.0.0.1", fmt.Sprintf("TARGET_PORT=%d", port), "CHECK_INTERVAL=500ms")
 	}
 	here := agent("here", web.port)
 	agent("there", closed.Port())
@@ -189,7 +189,7 @@ func TestUnchecked(t *testing.T) {
 	web := newService(t, "127.0.0.1")
 	c := startCollector(t, web.instance("web")+"{name: unchecked, endpoint: '[fe80::1%nosuchif]:80'},\n", "")
 	s := startServer(t, c)
-	s.awaitLines(`ALERTS{alertstate="firing"}`, []model.LabelName{"alertname", "job", "instance", "receiver"}, "TCPCheckUnchecked tcpcheck-collector "+c.own+" tcpcheck")
+	s.awaitLines(`ALERTS{alertstate="firing"}`, []model.LabelName{"alertname", "job", "instance", "receiver", "reason"}, "TCPCheckUnchecked tcpcheck-collector "+c.own+" tcpcheck other")
 	s.requireAnnotations()
 	c.reloadWith(t, web.instance("web"))
 	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels)

@@ -44,7 +44,7 @@ func TestPicture(t *testing.T) {
 		return quickstart(append(different, "service::pipelines: {metrics: {receivers: [otlp], exporters: [debug]}, metrics/print: {receivers: [otlp]}}")...)
 	}
 	ports := open()
-	quickstart("service::pipelines::metrics/ports::receivers: [tcpcheck]", fmt.Sprintf("receivers::tcpcheck::collection_interval: %v", interval))
+	quickstart("service::pipelines::metrics/ports::receivers: [tcpcheck]", fmt.Sprintf("receivers::tcpcheck::collection_interval: %v", interval), flush)
 	s := startServer(t, quickstartPages, "scrape_interval: 500ms", fmt.Sprintf("scrape_interval: %v", interval))
 
 	s.awaitSome(canConnect)

@@ -82,6 +82,7 @@ service: {telemetry: {metrics: {readers: [{pull: {exporter: {prometheus: {host: 
 	for _, name := range []string{"example.yaml", "instances.yaml", "different.yaml"} {
 		args = append(args, "--config", filepath.Join(folder, name))
 	}
+	args = append(args, "--config", "yaml:"+flush)
 	if different != "" {
 		args = append(args, "--config", "yaml:"+different)
 	}
@@ -95,6 +96,10 @@ func (c *collector) reloadWith(t *testing.T, instances string) {
 	c.configure(t, 0, instances)
 	c.Reload()
 }
+
+// flush hands the results over as many times in an interval as it does where time is not
+// accelerated.
+var flush = fmt.Sprintf("receivers::tcpcheck::flush_interval: %v", 5*time.Second/scale)
 
 // configure writes the instances that the collector gets when it is started or
 // reloaded, and the time until their first checks.

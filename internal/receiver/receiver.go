@@ -50,6 +50,7 @@ type metricsReceiver struct {
 	settings  Settings
 	logger    *zap.Logger
 	telemetry *metadata.TelemetryBuilder
+	named     metric.MeasurementOption // on each count
 	points    *report.Points
 	delivery  *report.Delivery
 	machine   *report.Machine
@@ -75,7 +76,7 @@ func New(set collector.Settings, settings Settings, next consumer.Metrics) (coll
 	set.Logger = set.Logger.WithOptions(zap.AddStacktrace(zapcore.FatalLevel))
 	r := &metricsReceiver{settings: settings, logger: set.Logger, system: probe.NewSystem(), ended: make(chan struct{})}
 	var err error
-	if r.telemetry, err = metadata.NewTelemetryBuilder(set.TelemetrySettings); err != nil {
+	if r.telemetry, r.named, err = newTelemetry(set.TelemetrySettings, set.ID); err != nil {
 		return nil, err
 	}
 	r.points = report.NewPoints(set, settings.Metrics)
@@ -145,7 +146,7 @@ func (r *metricsReceiver) Start(_ context.Context, host component.Host) error {
 func (r *metricsReceiver) observeSchedule() error {
 	of := func(value func(schedule.Stats) int64) metric.Int64Callback {
 		return func(_ context.Context, o metric.Int64Observer) error {
-			o.Observe(value(r.schedule.Stats()))
+			o.Observe(value(r.schedule.Stats()), r.named)
 			return nil
 		}
 	}
