@@ -281,6 +281,7 @@ func (m *Machine) fields(table check.Conntrack) []zap.Field {
 func reasonOf(err error) metadata.AttributeReason {
 	var errno syscall.Errno
 	errors.As(err, &errno)
+	var lacksFamily check.LacksFamilyError
 	switch {
 	case errors.Is(err, check.ErrConntrackFull):
 		return metadata.AttributeReasonConnectionTracking
@@ -290,7 +291,7 @@ func reasonOf(err error) metadata.AttributeReason {
 		return metadata.AttributeReasonMemory
 	case errno == syscall.EADDRNOTAVAIL || errno == syscall.EADDRINUSE || errno == syscall.EAGAIN:
 		return metadata.AttributeReasonPorts
-	case errno == syscall.EAFNOSUPPORT:
+	case errno == syscall.EAFNOSUPPORT || errors.As(err, &lacksFamily):
 		return metadata.AttributeReasonAddressFamily
 	}
 	return metadata.AttributeReasonOther

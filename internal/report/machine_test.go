@@ -283,6 +283,7 @@ func TestReasonOf(t *testing.T) {
 		syscall.EADDRNOTAVAIL:    metadata.AttributeReasonPorts,
 		syscall.EADDRINUSE:       metadata.AttributeReasonPorts,
 		syscall.EAFNOSUPPORT:     metadata.AttributeReasonAddressFamily,
+		check.LacksFamilyError{}: metadata.AttributeReasonAddressFamily,
 		check.ErrConntrackFull:   metadata.AttributeReasonConnectionTracking,
 		errors.New("an unknown"): metadata.AttributeReasonOther,
 	} {
