@@ -56,7 +56,7 @@ func (r row) run(w *world, a addresses) {
 		c.awaitDue() // the check has ended
 	}
 	if r.group == own {
-		time.Sleep(reviewed) // a line more may come of the last check until then
+		<-time.After(reviewed) // a line more may come of the last check until then
 	}
 	require.NoError(w.t, c.receiver.Shutdown(w.t.Context()))
 	assert.Empty(w.t, c.payloads, "a payload too many")

@@ -179,7 +179,7 @@ var withoutIPv6Rows = []row{
 
 // addressesRead waits until the receiver reads the addresses of this machine again, which
 // it does where that was a second ago.
-func addressesRead(*world, addresses) { time.Sleep(time.Second) }
+func addressesRead(*world, addresses) { <-time.After(time.Second) }
 
 var disableIPv6 = sysctl("net.ipv6.conf.all.disable_ipv6", "1")
 

@@ -166,8 +166,8 @@ var entries = regexp.MustCompile(`: \d+ of \d+ entries \(nf_conntrack_max\)\. A 
 // returned before, but for the text of a hint.
 func (r *running) awaitLogged(n int) []string {
 	r.t.Helper()
-	for deadline := time.Now().Add(harness.Patience); r.logs.Len() < n && time.Now().Before(deadline); {
-		time.Sleep(time.Millisecond)
+	for began, poll := time.Now(), time.Tick(time.Millisecond); r.logs.Len() < n && time.Since(began) < harness.Patience; {
+		<-poll
 	}
 	messages := []string{}
 	for _, entry := range r.logs.TakeAll() {
