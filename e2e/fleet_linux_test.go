@@ -88,7 +88,7 @@ func (f *fleet) startAgent(i int, family string, gateway *harness.Machine) *agen
 		"TARGET_HOST=" + serviceName,
 		"TARGET_PORT=" + servicePort,
 		"CHECK_INTERVAL=1s",
-	}, "../examples/agent.yaml", recorderOverlay("tcpcheck"))
+	}, "../examples/agent.yaml", "receivers: {tcpcheck: {flush_interval: 1s}}\n"+recorderOverlay("tcpcheck")) // the page forgets in 4s
 	return a
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -43,7 +44,7 @@ instances:
 `, ipv4Only, both, ipv6Only, neither))
 	c := harness.Start(t, withHosts(t, "127.0.0.1 localhost four.test\n::1 localhost six.test\n", binary(t), "--config", config), harness.CollectorReady)
 
-	found := page.awaitCheck(t)
+	found := page.awaitResults(t, 14)
 	assert.Equal(t, map[string]float64{
 		series("bound to IPv4", "localhost", "ipv4", "127.0.0.1", ipv4Only):                     1,
 		series("bound to IPv4", "localhost", "ipv6", "::1", ipv4Only):                           0,
@@ -90,7 +91,10 @@ func withHosts(t *testing.T, text string, command ...string) *exec.Cmd {
 func TestQiitaInstances(t *testing.T) {
 	config, page := pipeline(t, harness.Read(t, "../testdata/qiita.yaml"))
 	start(t, config)
-	assert.Subset(t, instances(page.awaitCheck(t)), []string{"qiita-sample-ec2-1", "qiita-sample-ec2-2"})
+	page.await(t, func(page harness.Page) bool {
+		found := instances(page)
+		return slices.Contains(found, "qiita-sample-ec2-1") && slices.Contains(found, "qiita-sample-ec2-2")
+	})
 }
 
 // The options that come from the environment: a text keeps its digits, a number
@@ -102,7 +106,7 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("TCPCHECK_TIMEOUT", "10")
 	config, page := pipeline(t, "instances: [{name: '${env:TCPCHECK_NAME}', host: 127.0.0.1, port: '${env:TCPCHECK_PORT}', timeout: '${env:TCPCHECK_TIMEOUT}'}]")
 	start(t, config)
-	assert.Equal(t, map[string]float64{series("0123", "127.0.0.1", "ipv4", "127.0.0.1", up.Port()): 1}, page.awaitCheck(t).Values(canConnect))
+	assert.Equal(t, map[string]float64{series("0123", "127.0.0.1", "ipv4", "127.0.0.1", up.Port()): 1}, page.awaitResults(t, 1).Values(canConnect))
 }
 
 // Shutdown does not wait for a target that never answers.
@@ -117,7 +121,7 @@ instances:
   - {name: up, endpoint: %q, timeout: 1s, min_collection_interval: 1s}
 `, silent, up))
 	c := start(t, config)
-	page.awaitCheck(t) // the other target's: the silent one's check is under way
+	page.awaitResults(t, 1) // the other target's: the silent one's check is under way
 	t.Logf("the process took %v to end, with a check under way whose timeout is 10s", c.Stop())
 	assert.NotContains(t, c.Output(), "silent")
 }
@@ -135,8 +139,7 @@ instances:
   - {name: no host, host: 127.0.0.1, port: %[1]d, empty_default_hostname: true, tags: ["team:x"]}
 `, port))
 	start(t, config)
-	all := page.await(t, func(page harness.Page) bool { return len(page.Of(canConnect)) == 5 })
-	assert.ElementsMatch(t, []string{"plain", "odd", "resource", "service", "no host"}, instances(all))
+	assert.ElementsMatch(t, []string{"plain", "odd", "resource", "service", "no host"}, instances(page.awaitResults(t, 5)))
 }
 
 // instances returns the instances of which a page has results.
@@ -205,10 +208,10 @@ func (r reader) await(t *testing.T, wanted func(harness.Page) bool) harness.Page
 	return page
 }
 
-// awaitCheck reads a page until it has the result of a check, and returns it.
-func (r reader) awaitCheck(t *testing.T) harness.Page {
+// awaitResults reads a page until it has the results of n addresses, and returns it.
+func (r reader) awaitResults(t *testing.T, n int) harness.Page {
 	t.Helper()
-	return r.await(t, func(page harness.Page) bool { return len(page.Of(canConnect)) > 0 })
+	return r.await(t, func(page harness.Page) bool { return len(page.Of(canConnect)) == n })
 }
 
 // series names a series of can_connect on a page. The address may be empty.

@@ -86,8 +86,8 @@ instances:
   - {name: IPv6, endpoint: "[::1]:%[1]d"}
 `, up.Port()))
 			c := harness.Start(t, denied(test.errno, binary(t), "--config", config), harness.CollectorReady)
-			assert.Equal(t, map[string]float64{series("IPv4", "127.0.0.1", "ipv4", "127.0.0.1", up.Port()): 1}, page.awaitCheck(t).Values(canConnect))
-			c.Await("Error scraping metrics", "a fault of this machine, and not of its targets, left addresses unchecked (1): "+test.reason)
+			assert.Equal(t, map[string]float64{series("IPv4", "127.0.0.1", "ipv4", "127.0.0.1", up.Port()): 1}, page.awaitResults(t, 1).Values(canConnect))
+			c.Await(unableToCheck + test.reason)
 			assert.NotContains(t, c.Output(), "cannot connect")
 		})
 	}
@@ -99,26 +99,32 @@ func TestQuickstartWithoutIPv6(t *testing.T) {
 	arguments := quickstart(t).Args
 	for _, test := range []struct {
 		name    string
-		command func(t *testing.T) *exec.Cmd
+		command func(t *testing.T) (*exec.Cmd, reader)
 		reason  string
 	}{
 		{
 			name: "disabled",
-			command: func(t *testing.T) *exec.Cmd {
-				script := `echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6 && exec "$@"`
-				return harness.NewMachine(t).Command(append([]string{"sh", "-c", script, "sh"}, arguments...)...)
+			command: func(t *testing.T) (*exec.Cmd, reader) {
+				script, machine := `echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6 && exec "$@"`, harness.NewMachine(t)
+				return machine.Command(append([]string{"sh", "-c", script, "sh"}, arguments...)...), func() (harness.Page, error) { return machine.ReadPage(ownPage) }
 			},
 			reason: "this machine has no ipv6 address from which it could reach them",
 		},
 		{
 			// In a kernel without IPv6 there is no address either.
-			name:    "missing",
-			command: func(*testing.T) *exec.Cmd { return denied(syscall.EAFNOSUPPORT, arguments...) },
+			name: "missing",
+			command: func(*testing.T) (*exec.Cmd, reader) {
+				return denied(syscall.EAFNOSUPPORT, arguments...), pageAt(ownPage)
+			},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c := startQuickstart(t, test.command(t))
-			c.Await("a fault of this machine, and not of its targets, left addresses unchecked (3): " + test.reason)
+			command, own := test.command(t)
+			c := startQuickstart(t, command)
+			c.Await(unableToCheck + test.reason)
+			own.await(t, func(page harness.Page) bool {
+				return page.Values("otelcol_receiver_tcpcheck_results_unchecked")["{reason=address_family receiver=tcpcheck}"] >= 3
+			})
 			for _, line := range []string{"v4 only,network.type=ipv4} 1", "both,network.type=ipv4} 1", "closed,network.type=ipv4} 0"} {
 				c.Await("network.tcp.can_connect{tcpcheck.instance=" + line)
 			}

@@ -92,7 +92,7 @@ func measure(t *testing.T, name, device string, targets []netip.AddrPort, goal t
 	}
 }
 
-// collect measures by one collection of the receiver.
+// collect measures by the first checks of the receiver, which begin as fast as it starts them.
 func collect(t *testing.T, targets []netip.AddrPort) map[netip.AddrPort]time.Duration {
 	t.Helper()
 	instances := make([]any, len(targets))
@@ -100,23 +100,28 @@ func collect(t *testing.T, targets []netip.AddrPort) map[netip.AddrPort]time.Dur
 		instances[i] = map[string]any{"name": fmt.Sprint(i), "endpoint": target.String(), "collect_response_time": true, "min_collection_interval": "1h"}
 	}
 	config := confmap.NewFromStringMap(map[string]any{"initial_delay": 0, "instances": instances})
-	collected := make(chan pmetric.Metrics, 1)
+	payloads := make(chan pmetric.Metrics, 1000)
 	receiver := harness.StartReceiver(t, config, zap.NewNop(), func(_ context.Context, metrics pmetric.Metrics) error {
-		collected <- metrics
+		payloads <- metrics
 		return nil
 	})
 	defer func() { require.NoError(t, receiver.Shutdown(context.Background())) }()
 	times := make(map[netip.AddrPort]time.Duration)
-	select {
-	case metrics := <-collected:
-		for _, point := range harness.Points(metrics, "network.tcp.response_time") {
-			address, _ := point.Attributes().Get("network.peer.address")
-			port, _ := point.Attributes().Get("server.port")
-			target := netip.AddrPortFrom(netip.MustParseAddr(address.Str()), uint16(port.Int()))
-			times[target] = time.Duration(point.DoubleValue() * float64(time.Second))
+	for checked := 0; checked < len(targets); {
+		select {
+		case metrics := <-payloads:
+			for range harness.Points(metrics, "network.tcp.can_connect") {
+				checked++
+			}
+			for _, point := range harness.Points(metrics, "network.tcp.response_time") {
+				address, _ := point.Attributes().Get("network.peer.address")
+				port, _ := point.Attributes().Get("server.port")
+				target := netip.AddrPortFrom(netip.MustParseAddr(address.Str()), uint16(port.Int()))
+				times[target] = time.Duration(point.DoubleValue() * float64(time.Second))
+			}
+		case <-time.After(harness.Patience):
+			require.FailNow(t, "not all are checked", "%d of %d", checked, len(targets))
 		}
-	case <-time.After(harness.Patience):
-		require.FailNow(t, "no collection")
 	}
 	return times
 }

@@ -38,21 +38,34 @@ func (r row) run(w *world, a addresses) {
 	w.t.Helper()
 	r.set(w, a)
 	fill := func(text string) string { return strings.ReplaceAll(a.fill(text), "$port", fmt.Sprint(w.port)) }
-	at := 0
-	logs := make(chan []string, 1000)
-	config := fmt.Sprintf("%s\ninitial_delay: 0\ninstances:\n  - {name: x, %s}", r.receiver, fill(r.options))
-	received := start(w.t, config, func(c *running) {
-		logs <- c.logged()
-		if at++; at < len(r.steps) && r.steps[at].change != nil {
-			r.steps[at].change(w, a)
-		}
-	})
+	c := start(w.t, fmt.Sprintf("%s\ninstances:\n  - {name: x, %s}", r.receiver, fill(r.options)))
 	for _, step := range r.steps {
-		assert.Equal(w.t, each(step.points, fill), points(received.collection()), step.then)
-		assert.ElementsMatch(w.t, each(step.log, fill), <-logs, step.then)
+		c.awaitDue()
+		if step.change != nil {
+			step.change(w, a)
+		}
+		c.check()
+		found := []string{}
+		if len(step.points) > 0 {
+			found = points(c.payload())
+		}
+		assert.Equal(w.t, each(step.points, fill), found, step.then)
+		assert.ElementsMatch(w.t, each(step.log, fill), c.awaitLogged(len(step.log)), step.then)
 	}
-	require.NoError(w.t, received.receiver.Shutdown(w.t.Context()))
+	if last := r.steps[len(r.steps)-1]; len(last.points)+len(last.log) == 0 {
+		c.awaitDue() // the check has ended
+	}
+	if r.group == own {
+		<-time.After(reviewed) // a line more may come of the last check until then
+	}
+	require.NoError(w.t, c.receiver.Shutdown(w.t.Context()))
+	assert.Empty(w.t, c.payloads, "a payload too many")
+	assert.Empty(w.t, c.awaitLogged(0), "a line too many")
 }
+
+// reviewed is how long it takes until the receiver has said what it has to say of its
+// machine: it looks once a second, and where a family is left out, twice.
+const reviewed = 2200 * time.Millisecond
 
 // each returns what f makes of texts, sorted.
 func each(texts []string, f func(string) string) []string {
@@ -82,7 +95,7 @@ Every row is a real situation, made in a network namespace, in which a test comp
 with what stands here. ` + "`e2e/faults`" + ` has the test, and writes this page.
 
 A line per address or family: its ` + "`can_connect`" + `, and the ` + "`error.type`" + ` that is counted. ADDRESS is the address that was
-dialled, NAME a host name. A row with several lines has a collection for each. "-" stands for an attribute, a point or a log
+dialled, NAME a host name. A row with several lines has a check for each. "-" stands for an attribute, a point or a log
 line that there is not. A hint in the log is in brackets, shortened.
 `)
 	group := ""
@@ -166,14 +179,16 @@ func TestResponseTime(t *testing.T) {
 }
 
 // measureOnce returns the response time and the number of SYNs sent again of one
-// collection.
+// check.
 func measureOnce(t *testing.T, address netip.AddrPort) (seconds float64, retransmits int64) {
 	t.Helper()
-	metrics := start(t, fmt.Sprintf(`
-initial_delay: 0
+	c := start(t, fmt.Sprintf(`
 instances: [{name: x, endpoint: %q, collect_response_time: true}]
 metrics: {tcpcheck.syn_retransmits: {enabled: true}}
-`, address), func(*running) {}).collection()
+`, address))
+	c.awaitDue()
+	c.check()
+	metrics := c.payload()
 	for _, point := range harness.Points(metrics, "network.tcp.response_time") {
 		seconds = point.DoubleValue()
 	}

@@ -20,9 +20,9 @@ import (
 
 const own = "Faults of this machine"
 
-// unchecked is what is logged of an address that this machine was unable to check.
-func unchecked(addresses int, reason string) string {
-	return fmt.Sprintf("Error scraping metrics: a fault of this machine, and not of its targets, left addresses unchecked (%d): %s", addresses, reason)
+// unchecked is what is logged when this machine begins to be unable to check, for a reason.
+func unchecked(reason string) string {
+	return "this machine is unable to check some instances, which says nothing about them: " + reason
 }
 
 // What is logged of this machine's faults.
@@ -31,27 +31,29 @@ const (
 	conntrackFull = "the connection tracking table of this machine is full (nf_conntrack_max)"
 	full          = "the connection tracking table of this machine is full, so it drops what the checks send, " +
 		"and targets that do not answer are left unchecked: ENTRIES"
+	able     = "this machine is able to check all of its instances again"
+	filling  = "the connection tracking table of this machine is filling: ENTRIES"
 	notOver6 = "1 of 1 instances are not checked over ipv6: this machine has no ipv6 address from which it could reach theirs"
 )
 
 var ownFaultRows = []row{
 	situation(own, "no descriptor is free", nothing, dial4+often,
 		now("ipv4 $4 1"),
-		then("all are in use", descriptors(none)).logs(unchecked(1, "too many open files")),
-		then("some are free again", descriptors(some), "ipv4 $4 1")),
+		then("all are in use", descriptors(none)).logs(unchecked("too many open files")),
+		then("some are free again", descriptors(some), "ipv4 $4 1").logs(able)),
 	situation(own, "no descriptor is free for name resolution", resolve(both), named+always,
 		now("ipv4 $4 1", "ipv6 $6 1"),
-		then("all are in use", descriptors(none)).logs(unchecked(2, "too many open files")),
-		then("some are free again", descriptors(some), "ipv4 $4 1", "ipv6 $6 1")),
+		then("all are in use", descriptors(none)).logs(unchecked("too many open files")),
+		then("some are free again", descriptors(some), "ipv4 $4 1", "ipv6 $6 1").logs(able)),
 	situation(own, "no ephemeral port is free", all(sysctl("net.ipv4.ip_local_port_range", "50000 50001"), func(w *world, a addresses) {
 		for range 2 {
 			conn, err := net.Dial("tcp", a.port4().String())
 			require.NoError(w.t, err)
 			w.t.Cleanup(func() { _ = conn.Close() })
 		}
-	}), dial4, now().logs(unchecked(1, "cannot assign requested address"))),
+	}), dial4, now().logs(unchecked("cannot assign requested address"))),
 	situation(own, "the zone of a link-local address is no interface", nothing, `endpoint: "[fe80::1%nosuchif]:80"`,
-		now().logs(unchecked(1, "no such network interface"))),
+		now().logs(unchecked("no such network interface"))),
 }
 
 // The limits of descriptors: those of standard input, output and error are taken, and
@@ -77,22 +79,24 @@ var fewSYNs = all(sysctl("net.ipv4.tcp_syn_retries", "1"), sysctl("net.ipv4.tcp_
 var tableRows = []row{
 	situation(own, "the connection tracking table is full, and the peer accepts", trackConnections, dial4+often,
 		now("ipv4 $4 1"),
-		then("it is full", fillConntrack(1)).logs(unchecked(1, conntrackFull), full),
-		then("it still is", nothing).logs(unchecked(1, conntrackFull)),
-		then("it has room again", flushConntrack, "ipv4 $4 1").logs("the connection tracking table of this machine has room again: ENTRIES"),
+		then("it is nearly full", fillConntrack(0, 0.95), "ipv4 $4 1").logs(filling),
+		then("it is full", fillConntrack(0.95, 1)).logs(unchecked(conntrackFull), full),
+		then("it still is", nothing),
+		then("it has room again", flushConntrack, "ipv4 $4 1").
+			logs("the connection tracking table of this machine has room again: ENTRIES", able),
 		then("the peer is silent", behave(silence), "ipv4 $4 0", "ipv4 timeout 1").logs(down4+"timeout")),
 	situation(own, "the connection tracking table is full, and the kernel gives up before the timeout (tcp_syn_retries)",
-		all(fewSYNs, trackConnections, fillConntrack(1)), dial4, now().logs(unchecked(1, conntrackFull), full)),
+		all(fewSYNs, trackConnections, fillConntrack(0, 1)), dial4, now().logs(filling, unchecked(conntrackFull), full)),
 	situation(own, "the peer is silent, and the kernel gives up before the timeout (tcp_syn_retries)",
 		all(fewSYNs, behave(silence)), dial4, fails("ipv4", "timeout")),
 	situation(own, "connections are tracked, and the peer is silent", all(trackConnections, behave(silence)), dial6+brief, fails("ipv6", "timeout")),
 	situation(own, "the connection tracking table is nearly full, and the peer is silent",
-		all(trackConnections, fillConntrack(0.95), behave(silence)), dial4+often,
-		now("ipv4 $4 0", "ipv4 timeout 1").logs(down4+"timeout", "the connection tracking table of this machine is filling: ENTRIES"),
+		all(trackConnections, fillConntrack(0, 0.95), behave(silence)), dial4+often,
+		now("ipv4 $4 0", "ipv4 timeout 1").logs(down4+"timeout", filling),
 		then("it still is", nothing, "ipv4 $4 0", "ipv4 timeout 2")),
 	situation(own, "the neighbour table is full, with time for a second SYN",
 		all(command(cable+"ip address add 198.19.0.1/16 dev v0; ip link set v0 up", "ip link del v0"), fillNeighbours),
-		`endpoint: "198.19.250.1:80", timeout: 1500ms`, now().logs(unchecked(1, unsent))),
+		`endpoint: "198.19.250.1:80", timeout: 1500ms`, now().logs(unchecked(unsent))),
 }
 
 // trackConnections has the kernel track the connections of this namespace, in which it
@@ -110,26 +114,25 @@ func flushConntrack(w *world, _ addresses) {
 	assert.NoError(w.t, conn.Close())
 }
 
-// fillConntrack fills a share of the connection tracking table with connections that
+// fillConntrack fills the connection tracking table from one share to another, with connections that
 // the kernel does not give up for others, as it would those of earlier checks. It takes
 // a few seconds for the usual 262,144 entries: only root of the machine itself could
 // make the table small.
-func fillConntrack(share float64) change {
-	return func(w *world, a addresses) {
-		flushConntrack(w, a)
+func fillConntrack(from, to float64) change {
+	return func(w *world, _ addresses) {
 		conn, err := conntrack.Dial(nil)
 		require.NoError(w.t, err)
 		defer func() { assert.NoError(w.t, conn.Close()) }()
 		room, err := strconv.Atoi(strings.TrimSpace(harness.Read(w.t, "/proc/sys/net/netfilter/nf_conntrack_max")))
 		require.NoError(w.t, err)
-		entries := int(share * float64(room))
+		entries := int(to * float64(room))
 		require.LessOrEqual(w.t, entries, 1<<21, "so large a table takes too long to fill")
-		for n := range entries {
-			from := netip.AddrFrom4([4]byte{203, 0, 113, byte(n >> 16)})
+		for n := int(from * float64(room)); n < entries; n++ {
+			source := netip.AddrFrom4([4]byte{203, 0, 113, byte(n >> 16)})
 			flow := conntrack.NewFlow(unix.IPPROTO_UDP, conntrack.StatusAssured|conntrack.StatusSeenReply|conntrack.StatusConfirmed,
-				from, netip.MustParseAddr("203.0.113.255"), uint16(n), 9, 300, 0)
+				source, netip.MustParseAddr("203.0.113.255"), uint16(n), 9, 300, 0)
 			err := conn.Create(flow)
-			if share == 1 && errors.Is(err, unix.ENOMEM) {
+			if to == 1 && errors.Is(err, unix.ENOMEM) {
 				return // it is full: a connection that was just ending has an entry as well
 			}
 			require.NoError(w.t, err, "entry %d", n)
@@ -158,20 +161,25 @@ func fillNeighbours(w *world, _ addresses) {
 // These come last: the hosts' IPv6 address does not come back.
 var withoutIPv6Rows = []row{
 	situation(own, "IPv6 is disabled, and an IPv6 address is to be checked", disableIPv6, `endpoint: "[::1]:80"`,
-		now().logs(unchecked(1, "this machine has no ipv6 address from which it could reach them"))),
+		now().logs(unchecked("this machine has no ipv6 address from which it could reach them"))),
 	situation(own, "IPv6 is disabled, and a name has both families", all(disableIPv6, loopbackName, listen("tcp4", "127.0.0.1:0")), ofLoopback,
 		now("ipv4 127.0.0.1 1").logs(notOver6)),
 	situation(own, "this machine loses its IPv6 addresses", all(loopbackName, listen("tcp", "[::]:0")), ofLoopback+often,
 		now("ipv4 127.0.0.1 1", "ipv6 ::1 1"),
-		then("it has none", disableIPv6, "ipv4 127.0.0.1 1").logs(notOver6),
+		then("it has none", all(disableIPv6, addressesRead), "ipv4 127.0.0.1 1").logs(notOver6),
 		then("it still has none", nothing, "ipv4 127.0.0.1 1"),
-		then("they are back", shell("sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.lo.disable_ipv6=0"), "ipv4 127.0.0.1 1", "ipv6 ::1 1").
+		then("they are back", all(shell("sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.lo.disable_ipv6=0"), addressesRead),
+			"ipv4 127.0.0.1 1", "ipv6 ::1 1").
 			logs("all instances that have an ipv6 address are checked over ipv6 again")),
 	situation(own, "IPv6 is disabled, and the name server fails for IPv4", all(disableIPv6, resolve(in6(servFail))), named+always,
 		now("- - 0", "- dns_failure 1").logs(unresolved+"dns failure", notOver6),
 		then("it answers", resolve(both), "ipv4 $4 1", "- dns_failure 1").logs(`"x" ($name:80) resolves again, or has no such address`),
 		then("it fails for IPv6", resolve(in4(servFail)), "ipv4 $4 1", "- dns_failure 1")),
 }
+
+// addressesRead waits until the receiver reads the addresses of this machine again, which
+// it does where that was a second ago.
+func addressesRead(*world, addresses) { <-time.After(time.Second) }
 
 var disableIPv6 = sysctl("net.ipv6.conf.all.disable_ipv6", "1")
 

@@ -25,13 +25,13 @@ type row struct {
 	receiver  string // options of the receiver
 	set       change // makes the situation
 	options   string // of the instance
-	steps     []step // what follows, a collection each
+	steps     []step // what follows, a check each
 }
 
 // change is something that happens.
 type change func(w *world, a addresses)
 
-// step is a collection, and what happens before it.
+// step is a check, and what happens before it.
 type step struct {
 	then   string
 	change change
@@ -270,9 +270,9 @@ var localRows = []row{
 		all(sysctl("net.ipv4.ip_local_port_range", "40000 40000"), func(w *world, _ addresses) { w.port = 40000 }), `endpoint: "127.0.0.1:$port"`,
 		now("ipv4 127.0.0.1 0", "ipv4 connection_refused 1").logs(`cannot connect to "x" (127.0.0.1:$port) over ipv4: connection refused`)),
 	situation(firewall, "drop on output, with time for a second SYN", nft(onOutput+"ip daddr $4 drop"), dial4+", timeout: 1500ms",
-		now().logs(unchecked(1, unsent))),
+		now().logs(unchecked(unsent))),
 	situation(firewall, "drop on output, over IPv6", nft(onOutput+"ip6 daddr $6 drop"), dial6+", timeout: 1500ms",
-		now().logs(unchecked(1, unsent))),
+		now().logs(unchecked(unsent))),
 	situation(firewall, "drop on output, and the timeout is shorter than the second SYN takes (1 s): it cannot be told",
 		nft(onOutput+"ip daddr $4 drop"), dial4+brief, fails("ipv4", "timeout")),
 	filtered("drop on input", "type filter hook input priority 0; ip saddr $4 drop", "timeout"),
@@ -281,7 +281,7 @@ var localRows = []row{
 	filtered("reject with prohibited", onOutput+"ip daddr $4 reject with icmp admin-prohibited", "permission_denied"),
 }
 
-const changing = "Changes from one collection to the next"
+const changing = "Changes from one check to the next"
 
 var changingRows = []row{
 	situation(changing, "the peer goes down and up", nothing, dial4+often,

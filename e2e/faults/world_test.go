@@ -78,46 +78,73 @@ func (w *world) in(t *testing.T) *world {
 	return &world{t: t, hosts: w.hosts, dns: w.dns}
 }
 
-// running is a receiver under test.
+// running is a receiver under test, with one instance, whose checks begin when the test
+// says so.
 type running struct {
-	t           *testing.T
-	receiver    collector.Metrics
-	collections chan pmetric.Metrics
-	logs        *observer.ObservedLogs
+	t        *testing.T
+	receiver collector.Metrics
+	due      chan struct{} // a check is to begin
+	begin    chan struct{} // and may
+	payloads chan pmetric.Metrics
+	logs     *observer.ObservedLogs
 }
 
-// start starts a receiver with a configuration in YAML. After each collection, next is
-// called before another one begins.
-func start(t *testing.T, config string, next func(*running)) *running {
+// start starts a receiver with a configuration in YAML. What a check finds is handed over
+// before the next one begins, in a payload of its own.
+func start(t *testing.T, config string) *running {
 	t.Helper()
-	retrieved, err := confmap.NewRetrievedFromYAML([]byte(config))
+	retrieved, err := confmap.NewRetrievedFromYAML([]byte("initial_delay: 0\nflush_interval: 1ms\n" + config))
 	require.NoError(t, err)
 	conf, err := retrieved.AsConf()
 	require.NoError(t, err)
 	core, logs := observer.New(zapcore.InfoLevel)
-	r := &running{t: t, collections: make(chan pmetric.Metrics, 1000), logs: logs}
-	r.receiver = harness.StartReceiver(t, conf, zap.New(core), func(_ context.Context, metrics pmetric.Metrics) error {
-		next(r)
-		r.collections <- metrics
+	r := &running{t: t, due: make(chan struct{}), begin: make(chan struct{}), payloads: make(chan pmetric.Metrics, 1000), logs: logs}
+	r.receiver = harness.StartReceiverGated(t, conf, zap.New(core), r.gate, func(_ context.Context, metrics pmetric.Metrics) error {
+		if len(points(metrics)) > 0 {
+			r.payloads <- metrics
+		}
 		return nil
 	})
 	t.Cleanup(func() { assert.NoError(t, r.receiver.Shutdown(context.Background())) })
 	return r
 }
 
-// collection returns the next collection.
-func (r *running) collection() pmetric.Metrics {
+// gate holds a check until the test lets it begin.
+func (r *running) gate(ctx context.Context) {
+	for _, step := range []chan struct{}{r.due, r.begin} {
+		select {
+		case step <- struct{}{}:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// awaitDue returns once a check is about to begin: the one before has ended then.
+func (r *running) awaitDue() {
 	r.t.Helper()
 	select {
-	case metrics := <-r.collections:
+	case <-r.due:
+	case <-time.After(harness.Patience):
+		require.FailNow(r.t, "no check is due")
+	}
+}
+
+// check lets the check begin that is due.
+func (r *running) check() { <-r.begin }
+
+// payload returns the next one.
+func (r *running) payload() pmetric.Metrics {
+	r.t.Helper()
+	select {
+	case metrics := <-r.payloads:
 		return metrics
 	case <-time.After(harness.Patience):
-		require.FailNow(r.t, "no collection")
+		require.FailNow(r.t, "no payload")
 		return pmetric.Metrics{}
 	}
 }
 
-// points returns a line for each point of a collection: "ipv4 192.0.2.1 1" for
+// points returns a line for each point of a payload: "ipv4 192.0.2.1 1" for
 // can_connect, "ipv4 timeout 1" for errors, and "-" for what there is not. They are
 // sorted.
 func points(metrics pmetric.Metrics) []string {
@@ -135,16 +162,16 @@ func points(metrics pmetric.Metrics) []string {
 // entries is how full the connection tracking table is, and what is said of that.
 var entries = regexp.MustCompile(`: \d+ of \d+ entries \(nf_conntrack_max\)\. A check that connects leaves an entry for 2m0s, so there is room for \d+ checks a second .+`)
 
-// logged returns the messages that were logged since the last call, but for the
-// text of a hint.
-func (r *running) logged() []string {
-	var messages []string
+// awaitLogged returns the messages that are logged once there are so many that were not
+// returned before, but for the text of a hint.
+func (r *running) awaitLogged(n int) []string {
+	r.t.Helper()
+	for began, poll := time.Now(), time.Tick(time.Millisecond); r.logs.Len() < n && time.Since(began) < harness.Patience; {
+		<-poll
+	}
+	messages := []string{}
 	for _, entry := range r.logs.TakeAll() {
-		message := entry.Message
-		if err, ok := entry.ContextMap()["error"]; ok && message == "Error scraping metrics" {
-			message += fmt.Sprintf(": %v", err)
-		}
-		message = entries.ReplaceAllString(message, ": ENTRIES")
+		message := entries.ReplaceAllString(entry.Message, ": ENTRIES")
 		if hint, ok := entry.ContextMap()["hint"].(string); ok {
 			sentence, _, _ := strings.Cut(hint, ".")
 			message += " (" + sentence + ")"

@@ -107,7 +107,8 @@ func Text(attributes pcommon.Map, name string) string {
 // Page is what a Prometheus page has.
 type Page []Sample
 
-// Sample is a value of a gauge or a counter.
+// Sample is a value of a gauge or a counter, or the count or the sum of a histogram, whose
+// name ends in _count or _sum then.
 type Sample struct {
 	Name   string
 	Labels map[string]string
@@ -141,8 +142,13 @@ func readPage(client *http.Client, address string) (Page, error) {
 			for _, label := range metric.GetLabel() {
 				labels[label.GetName()] = label.GetValue()
 			}
+			at := time.UnixMilli(metric.GetTimestampMs())
+			if histogram := metric.GetHistogram(); histogram != nil {
+				page = append(page, Sample{name + "_count", labels, float64(histogram.GetSampleCount()), at}, Sample{name + "_sum", labels, histogram.GetSampleSum(), at})
+				continue
+			}
 			value := metric.GetGauge().GetValue() + metric.GetCounter().GetValue() + metric.GetUntyped().GetValue() // all but one are nil
-			page = append(page, Sample{name, labels, value, time.UnixMilli(metric.GetTimestampMs())})
+			page = append(page, Sample{name, labels, value, at})
 		}
 	}
 	return page, nil

@@ -133,7 +133,7 @@ func (r *run) samplePages(at time.Duration) error {
 	}
 	results := page.Of("network_tcp_can_connect")
 	if len(results) == 0 {
-		return nil // no collection has been made since the collector was reloaded
+		return nil // no check has been made since the collector was reloaded
 	}
 	r.figures.resultSeries.add(at, float64(len(results)))
 	r.figures.errorMap.add(at, float64(len(page.Of("tcpcheck_errors_total"))))
@@ -260,56 +260,78 @@ func TestJudge(t *testing.T) {
 	require.False(t, judge(&figure{slack: 5}, p).flat)
 }
 
-// results are the points of network.tcp.can_connect of a collection, by instance and
+// results are the points of network.tcp.can_connect of targets, by instance and
 // address: whether it connected.
 type results map[string]map[netip.Addr]bool
 
-// history is the results of all collections, by their time. It is safe for concurrent use.
+// history is the results of all checks, by their instance and time. It is safe for
+// concurrent use.
 type history struct {
-	mu          sync.Mutex
-	collections map[int64]results // by nanoseconds
+	mu     sync.Mutex
+	checks map[string]map[int64]map[netip.Addr]bool // the times in nanoseconds
 }
 
 // add adds a result, of an address that is invalid where there is none.
 func (h *history) add(at time.Time, instance, address string, connected bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.collections == nil {
-		h.collections = make(map[int64]results)
+	if h.checks == nil {
+		h.checks = make(map[string]map[int64]map[netip.Addr]bool)
 	}
-	collection := h.collections[at.UnixNano()]
-	if collection == nil {
-		collection = make(results)
-		h.collections[at.UnixNano()] = collection
+	checks := h.checks[instance]
+	if checks == nil {
+		checks = make(map[int64]map[netip.Addr]bool)
+		h.checks[instance] = checks
 	}
-	if collection[instance] == nil {
-		collection[instance] = make(map[netip.Addr]bool)
+	if checks[at.UnixNano()] == nil {
+		checks[at.UnixNano()] = make(map[netip.Addr]bool)
 	}
 	addr, _ := netip.ParseAddr(address)
-	collection[instance][addr] = connected
+	checks[at.UnixNano()][addr] = connected
 }
 
-// between returns when the collections began that began in a time.
-func (h *history) between(from, until time.Time) []time.Time {
+// between returns how many checks ended in a time.
+func (h *history) between(from, until time.Time) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var found []time.Time
-	for _, nanoseconds := range slices.Sorted(maps.Keys(h.collections)) {
-		if at := time.Unix(0, nanoseconds); at.After(from) && at.Before(until) {
-			found = append(found, at)
+	count := 0
+	for _, checks := range h.checks {
+		for nanoseconds := range checks {
+			if nanoseconds > from.UnixNano() && nanoseconds < until.UnixNano() {
+				count++
+			}
+		}
+	}
+	return count
+}
+
+// second returns the results of the second check of each instance that ended after a time,
+// if there has been a third one: then the second one began after it as well, and is complete.
+func (h *history) second(after time.Time) results {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	found := make(results)
+	for instance, checks := range h.checks {
+		var times []int64
+		for nanoseconds := range checks {
+			if nanoseconds > after.UnixNano() {
+				times = append(times, nanoseconds)
+			}
+		}
+		if len(times) > 2 {
+			slices.Sort(times)
+			found[instance] = checks[times[1]]
 		}
 	}
 	return found
 }
 
-// compare compares the collection that began at a time with the real state of targets.
-func (h *history) compare(began time.Time, targets []*target) comparison {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return compare(targets, h.collections[began.UnixNano()])
+// has reports whether there are results of all of targets.
+func (r results) has(targets []*target) bool {
+	return !slices.ContainsFunc(targets, func(t *target) bool { _, ok := r[t.instance]; return !ok })
 }
 
-// comparison says of how many targets a collection has the truth: a point for
+// comparison says of how many targets the results are the truth: a point for
 // each address that was to be checked, with the right value, and no other point.
 type comparison struct {
 	right, wrong int // targets
@@ -319,7 +341,7 @@ type comparison struct {
 
 const maxExamples = 10
 
-// compare compares a collection with the real state of the targets that are
+// compare compares results with the real state of the targets that are
 // configured. A target that is reported without being configured is wrong.
 func compare(targets []*target, found results) comparison {
 	var c comparison
@@ -355,6 +377,20 @@ func (c *comparison) count(instance string, truth, reported map[netip.Addr]bool)
 
 func (c comparison) String() string {
 	return fmt.Sprintf("%d right, %d wrong (%d addresses connect, %d do not)", c.right, c.wrong, c.up, c.down)
+}
+
+// The second of three results of a target counts, of those after a time.
+func TestSecond(t *testing.T) {
+	var h history
+	began, x := time.Now(), &target{instance: "x"}
+	for n := range 4 {
+		assert.False(t, h.second(began).has([]*target{x}), n)
+		h.add(began.Add(time.Duration(n)*time.Second), "x", "127.0.0.1", n == 2)
+		h.add(began.Add(time.Duration(n)*time.Second), "x", "::1", false)
+	}
+	assert.Equal(t, results{"x": {netip.MustParseAddr("127.0.0.1"): true, netip.IPv6Loopback(): false}}, h.second(began))
+	assert.True(t, h.second(began).has([]*target{x}))
+	assert.Equal(t, 2, h.between(began, began.Add(3*time.Second)))
 }
 
 // A target is wrong if an address is missing, has the wrong value or is one too

@@ -25,7 +25,7 @@ import (
 type report struct {
 	run      *run
 	verdicts []verdict
-	errors   map[string]int // lines of level error, by message
+	errors   map[string]int // lines of level error, or of this machine's faults, by message
 	panics   []string
 	lines    int // of log
 }
@@ -41,7 +41,7 @@ func newReport(r *run) *report {
 			report.panics = append(report.panics, line)
 		}
 		// Time, level, caller, message and fields.
-		if fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t"); len(fields) > 3 && fields[1] == "error" {
+		if fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t"); len(fields) > 3 && (fields[1] == "error" || strings.Contains(fields[3], "unable to check some instances")) {
 			report.errors[fields[3]]++
 		}
 	}
@@ -65,9 +65,9 @@ func (r *report) facts() [][2]string {
 			len(run.world.configured(run.number)), len(run.world.targets), interval, timeout)},
 		{"changes of targets", fmt.Sprint(run.world.changes)},
 		{"reloads", reloads},
-		{"collections on the Prometheus page", fmt.Sprint(len(page.between(run.start, now)))},
-		{"collections that came by OTLP", fmt.Sprintf("%d, with %d points", len(otlp.between(run.start, now)), run.delivered.Load())},
-		{"of those made during the cut-off", fmt.Sprintf("%d of %d came by OTLP, after it", len(otlp.between(cut, restored)), len(page.between(cut, restored)))},
+		{"checks whose results were seen on the Prometheus page", fmt.Sprint(page.between(run.start, now))},
+		{"checks whose results came by OTLP", fmt.Sprintf("%d, with %d points", otlp.between(run.start, now), run.delivered.Load())},
+		{"of those made during the cut-off", fmt.Sprintf("%d came by OTLP, after it; %d were seen on the page", otlp.between(cut, restored), page.between(cut, restored))},
 		{"samples without a page, during reloads", fmt.Sprint(run.missing)},
 		{"lines of log", fmt.Sprint(r.lines)},
 	}
@@ -77,8 +77,8 @@ func (r *report) facts() [][2]string {
 	return append(found,
 		[2]string{"panics", fmt.Sprint(len(r.panics))},
 		[2]string{"time to end after SIGTERM", run.stopping.Round(time.Millisecond).String()},
-		[2]string{"targets in the last collection on the Prometheus page", run.page.last.String()},
-		[2]string{"targets in the last collection by OTLP", run.otlp.last.String()},
+		[2]string{"targets in the last results on the Prometheus page", run.page.last.String()},
+		[2]string{"targets in the last results by OTLP", run.otlp.last.String()},
 	)
 }
 
@@ -101,7 +101,7 @@ func (r *report) problems() []string {
 	}
 	for _, c := range []comparison{r.run.page.last, r.run.otlp.last} {
 		if c.wrong > 0 || c.right == 0 {
-			found = append(found, fmt.Sprintf("targets in the last collection: %v", c))
+			found = append(found, fmt.Sprintf("targets in the last results: %v", c))
 		}
 		found = append(found, c.examples...)
 	}

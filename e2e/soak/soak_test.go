@@ -39,8 +39,8 @@ func TestMain(m *testing.M) {
 	os.Exit(harness.InNamespace("nameserver 127.0.0.1\noptions timeout:1\n", m.Run))
 }
 
-// The collector's interval and timeout. The checks of a collection take little
-// more than the timeout, so that most samples fall between two collections.
+// The collector's interval and timeout. The checks are spread over the interval, so that
+// samples are all alike.
 const (
 	interval = 5 * time.Second
 	timeout  = time.Second
@@ -89,7 +89,7 @@ func newPlan(duration time.Duration, reloads int) plan {
 }
 
 // trace is the time between two counts of the goroutines. They come at all
-// phases of a collection, since it divides no interval.
+// moments of the interval, since it divides none.
 func (p plan) trace() time.Duration { return 3 * p.sample }
 
 // The windows hold the same number of reloads, and end with the run.
@@ -293,17 +293,17 @@ func (r *run) reload() {
 	r.say("The collector has its configuration number %d, %v after the signal.", r.number, took.Round(time.Millisecond))
 }
 
-// compare waits for collections that began after the last change, and compares the
-// second one with what is, on both ways out of the collector.
+// compare waits for results of each target that are of checks after the last change, and
+// compares them with what is, on both ways out of the collector.
 func (r *run) compare() {
-	stopped := time.Now()
+	stopped, targets := time.Now(), r.world.configured(r.number)
 	for _, w := range []*way{&r.page, &r.otlp} {
-		var found []time.Time
+		var found results
 		require.Eventually(r.t, func() bool {
-			found = w.history.between(stopped, time.Now())
-			return len(found) > 2 // and the second one is complete
+			found = w.history.second(stopped)
+			return found.has(targets)
 		}, harness.Patience, 100*time.Millisecond)
-		w.last = w.history.compare(found[1], r.world.configured(r.number))
+		w.last = compare(targets, found)
 	}
 }
 

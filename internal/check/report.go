@@ -2,6 +2,7 @@ package check
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"slices"
@@ -42,6 +43,14 @@ type Result struct {
 	HandshakeTime time.Duration
 	// SYNRetransmits is how many SYNs were sent again, or UnknownRetransmits.
 	SYNRetransmits int
+}
+
+// LacksFamilyError is why an address could not be checked where this machine has none from
+// which it could reach that one.
+type LacksFamilyError struct{ Family Family }
+
+func (e LacksFamilyError) Error() string {
+	return fmt.Sprintf("this machine has no %s address from which it could reach them", e.Family)
 }
 
 // UnknownRetransmits is the SYNRetransmits of a Result if nothing was dialled, or this

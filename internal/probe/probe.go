@@ -4,7 +4,6 @@ package probe
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -121,7 +120,7 @@ func (p *Probe) explain(host *HostAddresses) {
 			continue
 		}
 		if errno := errnoOf(r.Err); errno == syscall.EADDRNOTAVAIL || errno == syscall.EAFNOSUPPORT {
-			r.Err = fmt.Errorf("this machine has no %s address from which it could reach them", r.Family)
+			r.Err = check.LacksFamilyError{Family: r.Family}
 		}
 	}
 }

@@ -302,6 +302,7 @@ func TestExplain(t *testing.T) {
 			if test.want == "" {
 				assert.Equal(t, test.result.Err, p.results[0].Err)
 			} else {
+				assert.Equal(t, check.LacksFamilyError{Family: check.IPv6}, p.results[0].Err)
 				assert.EqualError(t, p.results[0].Err, test.want)
 			}
 		})

@@ -50,7 +50,7 @@ type metricsReceiver struct {
 	settings  Settings
 	logger    *zap.Logger
 	telemetry *metadata.TelemetryBuilder
-	named     metric.MeasurementOption // on each count
+	id        metric.MeasurementOption
 	points    *report.Points
 	delivery  *report.Delivery
 	machine   *report.Machine
@@ -74,16 +74,16 @@ func New(set collector.Settings, settings Settings, next consumer.Metrics) (coll
 	// The stack trace that the collector adds to an error is of no use to the one who
 	// reads that the next consumer refuses metrics.
 	set.Logger = set.Logger.WithOptions(zap.AddStacktrace(zapcore.FatalLevel))
-	r := &metricsReceiver{settings: settings, logger: set.Logger, system: probe.NewSystem(), ended: make(chan struct{})}
+	r := &metricsReceiver{settings: settings, logger: set.Logger, id: report.OfReceiver(set.ID), system: probe.NewSystem(), ended: make(chan struct{})}
 	var err error
-	if r.telemetry, r.named, err = newTelemetry(set.TelemetrySettings, set.ID); err != nil {
+	if r.telemetry, err = metadata.NewTelemetryBuilder(set.TelemetrySettings); err != nil {
 		return nil, err
 	}
 	r.points = report.NewPoints(set, settings.Metrics)
 	if r.delivery, err = report.NewDelivery(set, r.points, settings.FlushInterval, r.telemetry, next); err != nil {
 		return nil, err
 	}
-	r.machine = report.NewMachine(set.Logger, r.telemetry, probe.ReadConntrack, r.reportStatus)
+	r.machine = report.NewMachine(set, r.telemetry, probe.ReadConntrack, r.reportStatus)
 	r.schedule = schedule.New(schedule.Settings{Clock: schedule.SystemClock(), Seed: settings.seed(set.ID), Slots: settings.slots()}, r.check)
 	r.running, r.cancel = context.WithCancel(context.Background())
 	r.consuming, r.giveUp = context.WithCancel(context.Background())
@@ -146,7 +146,7 @@ func (r *metricsReceiver) Start(_ context.Context, host component.Host) error {
 func (r *metricsReceiver) observeSchedule() error {
 	of := func(value func(schedule.Stats) int64) metric.Int64Callback {
 		return func(_ context.Context, o metric.Int64Observer) error {
-			o.Observe(value(r.schedule.Stats()), r.named)
+			o.Observe(value(r.schedule.Stats()), r.id)
 			return nil
 		}
 	}

@@ -18,6 +18,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	collector "go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receivertest"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/goleak"
 
 	"example.com/tcpcheckreceiver/internal/check"
@@ -87,7 +89,7 @@ func TestIntervals(t *testing.T) {
 }
 
 // Shutdown does not wait for a target that never answers: the test would take
-// that target's timeout of a minute otherwise. What was found is delivered.
+// that target's timeout of a minute otherwise.
 func TestShutdownWithASilentTarget(t *testing.T) {
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -100,12 +102,11 @@ func TestShutdownWithASilentTarget(t *testing.T) {
 	conn, err := listener.Accept()
 	require.NoError(t, err)
 	require.NoError(t, conn.Close())
-	// A collection is under way now, and cannot end by itself.
+	assert.NotContains(t, <-payloads, "silent") // whose check is under way, and cannot end by itself
 
 	began := time.Now()
 	require.NoError(t, r.Shutdown(context.Background()))
 	t.Logf("shutdown took %v", time.Since(began))
-	assert.NotContains(t, <-payloads, "silent")
 	require.NoError(t, r.Shutdown(context.Background()), "a second time")
 }
 
@@ -218,6 +219,57 @@ func TestSeed(t *testing.T) {
 	id := component.MustNewIDWithName("tcpcheck", "dns")
 	assert.Equal(t, name+"/tcpcheck/dns", (&Settings{}).seed(id))
 	assert.Equal(t, "mine", (&Settings{PhaseSeed: "mine"}).seed(id))
+}
+
+// Several receivers in a collector have each their own self-telemetry.
+func TestSelfTelemetryOfSeveralReceivers(t *testing.T) {
+	telemetry := componenttest.NewTelemetry()
+	defer func() { require.NoError(t, telemetry.Shutdown(context.Background())) }()
+	targets := []check.Target{newTarget("x", testnet.ClosedPort(t, "127.0.0.1"), time.Minute), newTarget("y", testnet.ClosedPort(t, "127.0.0.1"), time.Minute)}
+	for n, name := range []string{"a", "b"} {
+		set := receivertest.NewNopSettings(metadata.Type)
+		set.ID, set.TelemetrySettings = component.MustNewIDWithName("tcpcheck", name), telemetry.NewTelemetrySettings()
+		next := make(instances, len(targets))
+		r, err := New(set, Settings{Targets: targets[:n+1], FlushInterval: time.Millisecond, Metrics: metadata.NewDefaultMetricsBuilderConfig()}, next)
+		require.NoError(t, err)
+		require.NoError(t, r.Start(context.Background(), componenttest.NewNopHost()))
+		defer func() { require.NoError(t, r.Shutdown(context.Background())) }()
+		for checked := 0; checked < n+1; {
+			checked += len(<-next)
+		}
+	}
+	for name, count := range map[string]func(metricdata.Aggregation) map[string]int64{
+		"targets": func(a metricdata.Aggregation) map[string]int64 {
+			return byReceiver(a.(metricdata.Gauge[int64]).DataPoints, gauged)
+		},
+		"lateness": func(a metricdata.Aggregation) map[string]int64 {
+			return byReceiver(a.(metricdata.Histogram[float64]).DataPoints, counted)
+		},
+		"delivery_age": func(a metricdata.Aggregation) map[string]int64 {
+			return byReceiver(a.(metricdata.Histogram[float64]).DataPoints, counted)
+		},
+	} {
+		got, err := telemetry.GetMetric("otelcol_receiver_tcpcheck_" + name)
+		require.NoError(t, err)
+		assert.Equal(t, map[string]int64{"tcpcheck/a": 1, "tcpcheck/b": 2}, count(got.Data), name)
+	}
+}
+
+// byReceiver returns the points of a metric, by the receiver that they are of.
+func byReceiver[P any](points []P, of func(P) (attribute.Set, int64)) map[string]int64 {
+	found := make(map[string]int64)
+	for _, p := range points {
+		attributes, value := of(p)
+		receiver, _ := attributes.Value("receiver")
+		found[receiver.AsString()] = value
+	}
+	return found
+}
+
+func gauged(p metricdata.DataPoint[int64]) (attribute.Set, int64) { return p.Attributes, p.Value }
+
+func counted(p metricdata.HistogramDataPoint[float64]) (attribute.Set, int64) {
+	return p.Attributes, int64(p.Count)
 }
 
 func TestSlots(t *testing.T) {

@@ -40,7 +40,7 @@ func (t *target) now() time.Time {
 
 // check checks the target once, so much later than it was due, and has its report told.
 func (r *metricsReceiver) check(ctx context.Context, t *target, late time.Duration, handOff func()) schedule.Outcome {
-	r.telemetry.ReceiverTcpcheckLateness.Record(ctx, late.Seconds())
+	r.telemetry.ReceiverTcpcheckLateness.Record(ctx, late.Seconds(), r.id)
 	began := time.Now()
 	found := t.probe.Check(ctx, t.now, r.addresses.get(), handOff)
 	if ctx.Err() != nil && len(found.Results) == 0 {

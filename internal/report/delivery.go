@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	collector "go.opentelemetry.io/collector/receiver"
@@ -30,6 +31,12 @@ const (
 	compactFrom = 1024
 )
 
+// OfReceiver is what tells the self-telemetry of a receiver from that of the others in the
+// same collector.
+func OfReceiver(id component.ID) otelmetric.MeasurementOption {
+	return otelmetric.WithAttributeSet(attribute.NewSet(attribute.String("receiver", id.String())))
+}
+
 // Delivery hands the points of reports over to the next consumer: what is new of the state
 // of a target within a second, all else once in an interval. A consumer that blocks or
 // refuses is given the newest point of each series once it no longer does.
@@ -40,6 +47,7 @@ type Delivery struct {
 	logger    *zap.Logger
 	observed  *receiverhelper.ObsReport
 	telemetry *metadata.TelemetryBuilder
+	receiver  otelmetric.MeasurementOption
 	wake      chan struct{} // the next flush may be due earlier
 
 	mu      sync.Mutex
@@ -64,7 +72,7 @@ func NewDelivery(set collector.Settings, points *Points, interval time.Duration,
 		return nil, err
 	}
 	return &Delivery{
-		points: points, next: next, interval: interval, logger: set.Logger, observed: observed, telemetry: telemetry,
+		points: points, next: next, interval: interval, logger: set.Logger, observed: observed, telemetry: telemetry, receiver: OfReceiver(set.ID),
 		wake: make(chan struct{}, 1), compact: compactFrom,
 	}, nil
 }
@@ -128,7 +136,7 @@ func newest(points []point) []point {
 
 func (d *Delivery) drop(points int, cause metadata.AttributeCause) {
 	if points > 0 {
-		d.telemetry.ReceiverTcpcheckPointsDropped.Add(context.Background(), int64(points), otelmetric.WithAttributes(attribute.String("cause", cause.String())))
+		d.telemetry.ReceiverTcpcheckPointsDropped.Add(context.Background(), int64(points), d.receiver, otelmetric.WithAttributes(attribute.String("cause", cause.String())))
 	}
 }
 
@@ -348,7 +356,7 @@ func (d *Delivery) observeAge(points []point) {
 	ctx, now := context.Background(), time.Now()
 	for i := range points {
 		if p := &points[i]; i == 0 || p.series != points[i-1].series || p.time != points[i-1].time {
-			d.telemetry.ReceiverTcpcheckDeliveryAge.Record(ctx, max(0, now.Sub(p.time.AsTime()).Seconds()))
+			d.telemetry.ReceiverTcpcheckDeliveryAge.Record(ctx, max(0, now.Sub(p.time.AsTime()).Seconds()), d.receiver)
 		}
 	}
 }

@@ -302,7 +302,10 @@ func TestChurnBesideAConsumerThatBlocks(t *testing.T) {
 		for n := range 5000 {
 			d.add(s, false, up(netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)})))
 			time.Sleep(100 * time.Millisecond)
-			require.LessOrEqual(t, len(d.writer.points), compactFrom+3)
+			d.mu.Lock()
+			waiting := len(d.writer.points)
+			d.mu.Unlock()
+			require.LessOrEqual(t, waiting, compactFrom+3)
 		}
 		close(release)
 		d.end()

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	collector "go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/otel/attribute"
 	otelmetric "go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
@@ -47,6 +48,7 @@ const (
 type Machine struct {
 	logger        *zap.Logger
 	telemetry     *metadata.TelemetryBuilder
+	receiver      otelmetric.MeasurementOption
 	readConntrack func() check.Conntrack
 	status        func(error)
 
@@ -78,9 +80,9 @@ type Watch struct {
 // NewMachine returns a Machine that knows of no ailment. The connection tracking of the
 // machine is what readConntrack returns. The status is called with what ails the machine
 // when that changes, and with nil when nothing does any more.
-func NewMachine(logger *zap.Logger, telemetry *metadata.TelemetryBuilder, readConntrack func() check.Conntrack, status func(error)) *Machine {
+func NewMachine(set collector.Settings, telemetry *metadata.TelemetryBuilder, readConntrack func() check.Conntrack, status func(error)) *Machine {
 	return &Machine{
-		logger: logger, telemetry: telemetry, readConntrack: readConntrack, status: status,
+		logger: set.Logger, telemetry: telemetry, receiver: OfReceiver(set.ID), readConntrack: readConntrack, status: status,
 		unchecked: make(map[string]int), seen: make(map[string]bool),
 	}
 }
@@ -107,7 +109,7 @@ func (m *Machine) Observe(w *Watch, r *check.Report, stopped bool, late time.Dur
 		if result := &r.Results[i]; result.Status == check.Unchecked {
 			now.unchecked = rootCause(result.Err).Error()
 			lost = lost || errors.Is(result.Err, check.ErrConntrackFull)
-			m.telemetry.ReceiverTcpcheckResultsUnchecked.Add(context.Background(), 1, otelmetric.WithAttributes(attribute.String("reason", reasonOf(result.Err).String())))
+			m.telemetry.ReceiverTcpcheckResultsUnchecked.Add(context.Background(), 1, m.receiver, otelmetric.WithAttributes(attribute.String("reason", reasonOf(result.Err).String())))
 		}
 	}
 	if len(r.Results) == 0 || now == *w && now.unchecked == "" && !stopped && late < lateAfter {
@@ -291,6 +293,7 @@ func (m *Machine) fields(table check.Conntrack) []zap.Field {
 func reasonOf(err error) metadata.AttributeReason {
 	var errno syscall.Errno
 	errors.As(err, &errno)
+	var lacksFamily check.LacksFamilyError
 	switch {
 	case errors.Is(err, check.ErrConntrackFull):
 		return metadata.AttributeReasonConnectionTracking
@@ -300,7 +303,7 @@ func reasonOf(err error) metadata.AttributeReason {
 		return metadata.AttributeReasonMemory
 	case errno == syscall.EADDRNOTAVAIL || errno == syscall.EADDRINUSE || errno == syscall.EAGAIN:
 		return metadata.AttributeReasonPorts
-	case errno == syscall.EAFNOSUPPORT:
+	case errno == syscall.EAFNOSUPPORT || errors.As(err, &lacksFamily):
 		return metadata.AttributeReasonAddressFamily
 	}
 	return metadata.AttributeReasonOther

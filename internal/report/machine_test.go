@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -36,7 +37,9 @@ func newMachine(t *testing.T, readConntrack func() check.Conntrack, targets int)
 	m := &machine{logs: logs, now: start}
 	telemetry, err := metadata.NewTelemetryBuilder(componenttest.NewNopTelemetrySettings())
 	require.NoError(t, err)
-	m.Machine = NewMachine(zap.New(core), telemetry, readConntrack, func(err error) {
+	set := receivertest.NewNopSettings(metadata.Type)
+	set.Logger = zap.New(core)
+	m.Machine = NewMachine(set, telemetry, readConntrack, func(err error) {
 		text := "OK"
 		if err != nil {
 			text = err.Error()
@@ -283,6 +286,7 @@ func TestReasonOf(t *testing.T) {
 		syscall.EADDRNOTAVAIL:    metadata.AttributeReasonPorts,
 		syscall.EADDRINUSE:       metadata.AttributeReasonPorts,
 		syscall.EAFNOSUPPORT:     metadata.AttributeReasonAddressFamily,
+		check.LacksFamilyError{}: metadata.AttributeReasonAddressFamily,
 		check.ErrConntrackFull:   metadata.AttributeReasonConnectionTracking,
 		errors.New("an unknown"): metadata.AttributeReasonOther,
 	} {
