@@ -134,3 +134,6 @@ func (t *table) printGoals() {
 		fmt.Printf("%-62s %8.2f, goal at most %7.2f: %s\n", g.what, g.value, g.limit, outcome)
 	}
 }
+
+// pause lets time pass: what is measured is what happens in it.
+func pause(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // there is nothing to wait for

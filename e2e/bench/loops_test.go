@@ -30,7 +30,7 @@ func (b *bench) measureLoop(targets []netip.AddrPort, rate float64, tick time.Du
 				dials.Wait()
 				return checks
 			}
-			time.Sleep(tick - elapsed%tick)
+			pause(tick - elapsed%tick)
 		}
 	})
 }

@@ -144,7 +144,7 @@ func (r *running) leftOut() int64 {
 
 func (r *running) awaitChecks(n int) {
 	for r.lateness().Count < uint64(n) {
-		time.Sleep(100 * time.Millisecond)
+		pause(100 * time.Millisecond)
 	}
 }
 
@@ -152,7 +152,7 @@ func (r *running) awaitChecks(n int) {
 // do.
 func (r *running) awaitSteady(n int) {
 	r.awaitChecks(n)
-	time.Sleep(interval / 2)
+	pause(interval / 2)
 }
 
 // measure measures what the checks of a round cost.
@@ -167,7 +167,7 @@ func (r *running) measure() cost {
 	}
 	before := r.lateness().Count
 	return measureCost(func() int {
-		time.Sleep(*window)
+		pause(*window)
 		return int(r.lateness().Count - before)
 	})
 }
@@ -199,7 +199,7 @@ func (b *bench) measurePayloads() {
 		r.mu.Lock()
 		before := r.payloads
 		r.mu.Unlock()
-		time.Sleep(interval)
+		pause(interval)
 		r.mu.Lock()
 		fmt.Printf("%d targets every %v, nothing new: %d payloads a minute\n", n, interval, int(float64(r.payloads-before)*time.Minute.Seconds()/interval.Seconds()))
 		r.mu.Unlock()
@@ -214,7 +214,7 @@ func (b *bench) measureNews(n int) {
 	r.awaitSteady(n)
 	before := r.taken()
 	b.server.Stop()
-	time.Sleep(interval + interval/2)
+	pause(interval + interval/2)
 	var ages []time.Duration
 	for name, results := range r.taken() {
 		up := len(before[name]) > 0 && before[name][len(before[name])-1].up
@@ -239,9 +239,9 @@ func (b *bench) measureNews(n int) {
 func (b *bench) measureEvenness(n int) {
 	r := b.run(b.server.Targets(n), options{record: true})
 	r.awaitSteady(n)
-	time.Sleep(interval)
+	pause(interval)
 	r.taken()
-	time.Sleep(interval + 6*time.Second)
+	pause(interval + 6*time.Second)
 	windows, from := make(map[int64]int), time.Now().Add(-interval-5*time.Second)
 	total := 0
 	for _, results := range r.taken() {
@@ -268,9 +268,9 @@ func (b *bench) measureEvenness(n int) {
 func (b *bench) measureSlots() {
 	const n = 1000
 	r := b.run(b.mixed(n, 3), options{record: true, slots: 128})
-	time.Sleep(3 * interval) // each is known by then
+	pause(3 * interval) // each is known by then
 	r.taken()
-	time.Sleep(2*interval + 6*time.Second)
+	pause(2*interval + 6*time.Second)
 	var late []time.Duration
 	down := 0
 	for _, results := range r.taken() {
@@ -306,7 +306,7 @@ func (b *bench) measureMillion(lasts time.Duration) {
 	const n = 1_000_000
 	r := b.run(b.server.Targets(n), options{interval: time.Minute})
 	before, leftOut, used, began := r.lateness(), r.leftOut(), cpuTime(), time.Now()
-	time.Sleep(lasts)
+	pause(lasts)
 	after, took, wall := r.lateness(), cpuTime()-used, time.Since(began)
 	cores, late := took.Seconds()/wall.Seconds(), lateP99(before, after)
 	fmt.Printf("\n1,000,000 targets every minute for %v: %d checks, %d left out, 99 of 100 late by less than %gs, %d B held per target, %.2f cores\n",

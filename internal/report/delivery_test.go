@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -35,11 +36,25 @@ import (
 
 const flushInterval = 5 * time.Second
 
+// pass lets time pass on the clock of testing/synctest, which takes none.
+func pass(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // it is not waited for anything
+
 // sink is a consumer that does as it is told. It is a fake, since no real one refuses, drops
 // or blocks at a given moment.
 type sink struct {
-	answer  func() error // may block
-	payload []payload
+	answer func() error // may block
+
+	mu    sync.Mutex
+	taken []payload
+}
+
+// payloads returns what was taken since the last call of it.
+func (s *sink) payloads() []payload {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	taken := s.taken
+	s.taken = nil
+	return taken
 }
 
 type payload struct {
@@ -55,7 +70,9 @@ func (s *sink) ConsumeMetrics(_ context.Context, m pmetric.Metrics) error {
 			return err
 		}
 	}
-	s.payload = append(s.payload, payload{time.Now(), m})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taken = append(s.taken, payload{time.Now(), m})
 	return nil
 }
 
@@ -162,18 +179,18 @@ func TestWhenPayloadsCome(t *testing.T) {
 				d := deliver(t, nil)
 				s := d.target("a")
 				d.add(s, false, up(v4))
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				synctest.Wait()
-				d.sink.payload = nil
+				d.sink.payloads()
 				begin := time.Now()
 				for _, a := range test.adds {
-					time.Sleep(time.Until(begin.Add(a.at)))
+					pass(time.Until(begin.Add(a.at)))
 					d.add(s, a.news, up(v4))
 				}
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				d.end()
 				var got []time.Duration
-				for _, p := range d.sink.payload {
+				for _, p := range d.sink.payloads() {
 					assert.Positive(t, p.metrics.DataPointCount())
 					got = append(got, p.at.Sub(begin))
 				}
@@ -195,12 +212,16 @@ func TestRefusals(t *testing.T) {
 		dropped map[string]int64
 	}{
 		{
-			"for now", errRefused, []string{"the next consumer refuses metrics; the newest of each series are kept, and handed over again in 5s"},
-			[]string{"can_connect 0", "errors 2", "response_time ends"}, map[string]int64{"replaced": 2},
+			"for now", errRefused,
+			[]string{"the next consumer refuses metrics; the newest of each series are kept, and handed over again in 5s"},
+			[]string{"can_connect 0", "errors 2", "response_time ends"},
+			map[string]int64{"replaced": 2},
 		},
 		{
-			"for good", consumererror.NewPermanent(errRefused), []string{"the next consumer refuses metrics for good, so they are dropped"},
-			[]string{"response_time ends"}, map[string]int64{"refused": 4},
+			"for good", consumererror.NewPermanent(errRefused),
+			[]string{"the next consumer refuses metrics for good, so they are dropped"},
+			[]string{"response_time ends"},
+			map[string]int64{"refused": 4},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -214,21 +235,22 @@ func TestRefusals(t *testing.T) {
 				})
 				s := d.target("a")
 				d.add(s, false, up(v4))
-				time.Sleep(2 * flushInterval)
+				pass(2 * flushInterval)
 				answer.Store(&test.err)
 				for range 2 {
 					d.add(s, false, down(v4))
-					time.Sleep(flushInterval - time.Second)
+					pass(flushInterval - time.Second)
 				}
-				time.Sleep(2 * flushInterval)
+				pass(2 * flushInterval)
 				assert.Equal(t, test.lines, d.messages(), "once")
 				answer.Store(nil)
-				time.Sleep(2 * flushInterval)
+				pass(2 * flushInterval)
 				assert.Equal(t, []string{"the next consumer takes metrics again"}, d.messages())
 				d.end()
-				require.Len(t, d.sink.payload, 2)
+				payloads := d.sink.payloads()
+				require.Len(t, payloads, 2)
 				var got []string
-				for _, point := range series(d.sink.payload[1].metrics) {
+				for _, point := range series(payloads[1].metrics) {
 					got = append(got, point.text())
 				}
 				slices.Sort(got)
@@ -249,15 +271,21 @@ func TestSeriesAreNews(t *testing.T) {
 			results []check.Result
 			news    bool
 		}{
-			{[]check.Result{unchecked}, false}, {[]check.Result{up(v4)}, true}, {[]check.Result{up(v4)}, false}, {[]check.Result{up(v4), up(v6)}, true},
-			{[]check.Result{up(v6), up(v4)}, false}, {[]check.Result{up(v6)}, true}, {[]check.Result{unchecked}, false}, {[]check.Result{up(v6)}, false},
+			{[]check.Result{unchecked}, false},
+			{[]check.Result{up(v4)}, true},
+			{[]check.Result{up(v4)}, false},
+			{[]check.Result{up(v4), up(v6)}, true},
+			{[]check.Result{up(v6), up(v4)}, false},
+			{[]check.Result{up(v6)}, true},
+			{[]check.Result{unchecked}, false},
+			{[]check.Result{up(v6)}, false},
 		} {
-			before := len(d.sink.payload)
+			d.sink.payloads()
 			d.add(s, false, step.results...)
-			time.Sleep(time.Second)
+			pass(time.Second)
 			synctest.Wait()
-			assert.Equal(t, step.news, len(d.sink.payload) > before, "step %d", n)
-			time.Sleep(time.Minute)
+			assert.Equal(t, step.news, len(d.sink.payloads()) > 0, "step %d", n)
+			pass(time.Minute)
 			synctest.Wait()
 		}
 		d.end()
@@ -279,14 +307,14 @@ func TestEndThatIsNeverTaken(t *testing.T) {
 		})
 		s := d.target("a")
 		d.add(s, false, up(v4))
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		for range 20 {
 			d.add(s, false, down(v4))
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 		}
 		d.end()
 		assert.Equal(t, 1+mostRefusals, calls)
-		assert.Len(t, sink.payload, 1+20-1, "but for that of the first refusal")
+		assert.Len(t, sink.payloads(), 1+20-1, "but for that of the first refusal")
 	})
 }
 
@@ -301,7 +329,7 @@ func TestChurnBesideAConsumerThatBlocks(t *testing.T) {
 		s := d.target("a")
 		for n := range 5000 {
 			d.add(s, false, up(netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)})))
-			time.Sleep(100 * time.Millisecond)
+			pass(100 * time.Millisecond)
 			d.mu.Lock()
 			waiting := len(d.writer.points)
 			d.mu.Unlock()
@@ -323,7 +351,7 @@ func TestAbandon(t *testing.T) {
 		})
 		s := d.target("a")
 		d.add(s, true, up(v4))
-		time.Sleep(time.Second)
+		pass(time.Second)
 		d.add(s, true, up(v4))
 		ended := make(chan struct{})
 		go func() { d.end(); close(ended) }()
@@ -343,7 +371,7 @@ func TestEndOfDelivery(t *testing.T) {
 			d.add(d.target("a"), false, up(v4))
 			d.end()
 			if err == nil {
-				assert.Len(t, d.sink.payload, 1)
+				assert.Len(t, d.sink.payloads(), 1)
 				assert.Empty(t, d.dropped(t))
 			} else {
 				assert.Equal(t, map[string]int64{"refused": 2}, d.dropped(t))
@@ -408,7 +436,7 @@ func TestDeliveryModel(t *testing.T) {
 					case n < 5:
 						return consumererror.NewPermanent(errors.New("dropped"))
 					case n < 7:
-						time.Sleep(time.Duration(moods.IntN(100)) * time.Second)
+						pass(time.Duration(moods.IntN(100)) * time.Second)
 					}
 					return nil
 				})
@@ -433,7 +461,7 @@ func TestDeliveryModel(t *testing.T) {
 					return results
 				}
 				for range 500 {
-					time.Sleep(time.Duration(1+random.IntN(400)) * time.Millisecond)
+					pass(time.Duration(1+random.IntN(400)) * time.Millisecond)
 					report(all[random.IntN(len(all))])
 					d.mu.Lock()
 					waiting := len(d.writer.points)
@@ -441,16 +469,15 @@ func TestDeliveryModel(t *testing.T) {
 					require.LessOrEqual(t, waiting, max(compactFrom, 2*len(all)*30)+200)
 				}
 				healthy.Store(true)
-				time.Sleep(5 * time.Minute)
+				pass(5 * time.Minute)
 				// The truth: what a payload of a last complete report of each target says.
-				final := make(map[string]seriesPoint)
 				for _, s := range all {
 					d.add(s, false, up(v4), down(v6))
 				}
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				d.end()
 				last := make(map[string]seriesPoint)
-				for _, p := range d.sink.payload {
+				for _, p := range d.sink.payloads() {
 					for _, point := range series(p.metrics) {
 						before, known := last[point.key]
 						if known {
@@ -461,9 +488,8 @@ func TestDeliveryModel(t *testing.T) {
 						last[point.key] = point
 					}
 				}
-				final = last
 				live := 0
-				for key, point := range final {
+				for key, point := range last {
 					switch {
 					case point.sum:
 					case strings.HasPrefix(key, "can_connect") && strings.Contains(key, v4.String()+" "):
@@ -483,7 +509,7 @@ func TestDeliveryModel(t *testing.T) {
 				for _, s := range all {
 					for _, f := range s.failures {
 						key := fmt.Sprintf("errors{error.type=%s network.type=%s server.address=h server.port=1 tcpcheck.instance=%s }", f.errorType, f.family, s.target.Labels.Name)
-						assert.InDelta(t, f.count, final[key].value, 0, key)
+						assert.InDelta(t, f.count, last[key].value, 0, key)
 					}
 				}
 			})

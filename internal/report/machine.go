@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	collector "go.opentelemetry.io/collector/receiver"
@@ -109,7 +108,7 @@ func (m *Machine) Observe(w *Watch, r *check.Report, stopped bool, late time.Dur
 		if result := &r.Results[i]; result.Status == check.Unchecked {
 			now.unchecked = rootCause(result.Err).Error()
 			lost = lost || errors.Is(result.Err, check.ErrConntrackFull)
-			m.telemetry.ReceiverTcpcheckResultsUnchecked.Add(context.Background(), 1, m.receiver, otelmetric.WithAttributes(attribute.String("reason", reasonOf(result.Err).String())))
+			m.telemetry.ReceiverTcpcheckResultsUnchecked.Add(context.Background(), 1, m.receiver, otelmetric.WithAttributes(attribute.String("reason", string(check.LackOf(result.Err)))))
 		}
 	}
 	if len(r.Results) == 0 || now == *w && now.unchecked == "" && !stopped && late < lateAfter {
@@ -166,13 +165,14 @@ func (m *Machine) observeStopped(now time.Time) {
 // Review says what is new about the machine. It is to be called every ReviewEvery.
 func (m *Machine) Review(now time.Time) {
 	table := m.readConntrack()
-	if err, changed := m.review(table, now); changed {
-		m.status(err)
+	if changed, ailment := m.review(table, now); changed {
+		m.status(ailment)
 	}
 }
 
-// review returns what ails the machine, and whether that is something else than before.
-func (m *Machine) review(table check.Conntrack, now time.Time) (ailment error, changed bool) {
+// review reports whether what ails the machine is something else than before, and what it
+// is.
+func (m *Machine) review(table check.Conntrack, now time.Time) (changed bool, ailment error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.reviewConntrack(table, m.lost)
@@ -182,7 +182,7 @@ func (m *Machine) review(table check.Conntrack, now time.Time) (ailment error, c
 	m.reviewUnchecked()
 	m.reviewLate(now)
 	if slices.Equal(ailed, m.ails) && wasLate == !m.late.IsZero() {
-		return nil, false
+		return false, nil
 	}
 	var errs []error
 	if len(m.ails) > 0 {
@@ -191,7 +191,7 @@ func (m *Machine) review(table check.Conntrack, now time.Time) (ailment error, c
 	if !m.late.IsZero() {
 		errs = append(errs, errors.New("checks begin late"))
 	}
-	return errors.Join(errs...), true
+	return true, errors.Join(errs...)
 }
 
 const cannotCheck = "this machine is unable to check some instances, which says nothing about them"
@@ -287,24 +287,4 @@ func (m *Machine) size(table check.Conntrack) string {
 
 func (m *Machine) fields(table check.Conntrack) []zap.Field {
 	return []zap.Field{zap.Int("nf_conntrack_count", table.Count), zap.Int("nf_conntrack_max", table.Max), zap.Int("checks_per_second", table.Rate())}
-}
-
-// reasonOf returns what this machine lacked for a check.
-func reasonOf(err error) metadata.AttributeReason {
-	var errno syscall.Errno
-	errors.As(err, &errno)
-	var lacksFamily check.LacksFamilyError
-	switch {
-	case errors.Is(err, check.ErrConntrackFull):
-		return metadata.AttributeReasonConnectionTracking
-	case errno == syscall.EMFILE || errno == syscall.ENFILE:
-		return metadata.AttributeReasonFileDescriptors
-	case errno == syscall.ENOBUFS || errno == syscall.ENOMEM:
-		return metadata.AttributeReasonMemory
-	case errno == syscall.EADDRNOTAVAIL || errno == syscall.EADDRINUSE || errno == syscall.EAGAIN:
-		return metadata.AttributeReasonPorts
-	case errno == syscall.EAFNOSUPPORT || errors.As(err, &lacksFamily):
-		return metadata.AttributeReasonAddressFamily
-	}
-	return metadata.AttributeReasonOther
 }

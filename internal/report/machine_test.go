@@ -277,7 +277,8 @@ func TestLate(t *testing.T) {
 	assert.Equal(t, []string{"checks begin late", "OK"}, m.statuses)
 }
 
-func TestReasonOf(t *testing.T) {
+// The reasons of the metric are those that there are.
+func TestReasons(t *testing.T) {
 	for err, want := range map[error]metadata.AttributeReason{
 		syscall.EMFILE:           metadata.AttributeReasonFileDescriptors,
 		syscall.ENFILE:           metadata.AttributeReasonFileDescriptors,
@@ -290,6 +291,6 @@ func TestReasonOf(t *testing.T) {
 		check.ErrConntrackFull:   metadata.AttributeReasonConnectionTracking,
 		errors.New("an unknown"): metadata.AttributeReasonOther,
 	} {
-		assert.Equal(t, want, reasonOf(fmt.Errorf("dial: %w", err)), err.Error())
+		assert.Equal(t, want.String(), string(check.LackOf(fmt.Errorf("dial: %w", err))), err.Error())
 	}
 }
