@@ -1,4 +1,5 @@
-package e2e
+// Package configs tests every configuration of a collector that is shipped.
+package configs
 
 import (
 	"bytes"
@@ -139,10 +140,10 @@ func wanted(text string) []string {
 func configurations(t *testing.T) map[string]string {
 	t.Helper()
 	found := make(map[string]string)
-	for _, file := range files(t, "../examples", ".yaml") {
+	for _, file := range files(t, "../../examples", ".yaml") {
 		found[name(file)] = harness.Read(t, file)
 	}
-	for _, file := range files(t, "../deploy", ".yaml") {
+	for _, file := range files(t, "../../deploy", ".yaml") {
 		for _, object := range objects(t, file) {
 			if config, ok := object.(*corev1.ConfigMap); ok {
 				for key, text := range config.Data {
@@ -151,7 +152,7 @@ func configurations(t *testing.T) map[string]string {
 			}
 		}
 	}
-	for _, file := range append(files(t, "../docs", ".md"), "../README.md") {
+	for _, file := range append(files(t, "../../docs", ".md"), "../../README.md") {
 		number := 0
 		for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(harness.Read(t, file), -1) {
 			if _, ok := whole(block[1]); ok {
@@ -166,7 +167,7 @@ func configurations(t *testing.T) map[string]string {
 // The manifests are what Kubernetes knows, without an unknown field, and a
 // container has what its collector's configuration takes from the environment.
 func TestManifests(t *testing.T) {
-	manifests := files(t, "../deploy/kubernetes", ".yaml")
+	manifests := files(t, "../../deploy/kubernetes", ".yaml")
 	require.NotEmpty(t, manifests)
 	for _, file := range manifests {
 		given := make(map[string]bool)
@@ -230,4 +231,4 @@ func files(t *testing.T, folder, suffix string) []string {
 }
 
 // name returns the path of a file as seen from the root of the repository.
-func name(file string) string { return strings.TrimPrefix(filepath.ToSlash(file), "../") }
+func name(file string) string { return strings.TrimPrefix(filepath.ToSlash(file), "../../") }
