@@ -35,8 +35,8 @@ type Options struct {
 	// the receiver.
 	PhaseSeed string `mapstructure:"phase_seed"`
 	// MaxConcurrentChecks is how many addresses are dialled at the same time: 1 or
-	// more. By default they are as many as half of the process's limit of open
-	// files allows, which holds in any case.
+	// more. By default they are as many as three eighths of the process's limit of open
+	// files, which hold in any case.
 	MaxConcurrentChecks *Integer `mapstructure:"max_concurrent_checks"`
 	// MaxIPCacheDuration bounds how long the addresses of a name are used by the
 	// instances without an ip_cache_duration, and is how long it may take until a
