@@ -267,7 +267,7 @@ func (b *bench) measureEvenness(n int) {
 // open files leaves.
 func (b *bench) measureSlots() {
 	const n = 1000
-	r := b.run(b.mixed(n, 3), options{record: true, slots: 128})
+	r := b.run(b.mixed(n, 3), options{record: true, slots: 96})
 	pause(3 * interval) // each is known by then
 	r.taken()
 	pause(2*interval + 6*time.Second)
@@ -296,8 +296,8 @@ func (b *bench) measureSlots() {
 	}
 	r.stop()
 	slices.Sort(late)
-	fmt.Printf("128 slots, %d targets of which 300 are silent: %d healthy ones down, late p99 %v\n", n, down, ms(quantile(late, 0.99)))
-	b.table.addGoal("healthy targets that are down beside 300 silent ones, 128 slots", float64(down), 0)
+	fmt.Printf("96 slots, %d targets of which 300 are silent: %d healthy ones down, late p99 %v\n", n, down, ms(quantile(late, 0.99)))
+	b.table.addGoal("healthy targets that are down beside 300 silent ones, 96 slots", float64(down), 0)
 	b.table.addGoal("milliseconds, p99 of their lateness", float64(quantile(late, 0.99).Milliseconds()), 100)
 }
 
