@@ -60,7 +60,7 @@ func (b *bench) measureShutdown(n int) {
 		"initial_delay": 0, "instances": instancesOf(peers.Targets(n, b.silentPort), nil),
 	}), zap.NewNop(), func(context.Context, pmetric.Metrics) error { return nil })
 	began := time.Now()
-	for poll := time.NewTicker(time.Millisecond); runtime.NumGoroutine() < n && time.Since(began) < harness.Patience; { // one awaits each answer
+	for poll := time.NewTicker(time.Millisecond); runtime.NumGoroutine() < n && time.Since(began) < interval; { // one awaits each answer
 		<-poll.C
 	}
 	waiting, sent := runtime.NumGoroutine(), time.Since(began)
