@@ -5,10 +5,8 @@ package peers
 
 import (
 	"bufio"
-	"encoding/gob"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -44,12 +42,9 @@ func Accept(t testing.TB, address string) net.Listener {
 // Server is a process that accepts and closes connections to all of 127.0.0.0/8,
 // on one port.
 type Server struct {
-	t        testing.TB
-	port     uint16
-	requests io.Writer
-	answers  *bufio.Reader
-	process  *exec.Cmd
-	stop     sync.Once
+	port    uint16
+	process *exec.Cmd
+	stop    sync.Once
 }
 
 // StartServer executes this program anew with arguments that make it call Serve, or
@@ -60,17 +55,14 @@ func StartServer(t testing.TB, arguments ...string) *Server {
 	process.Stderr = os.Stderr
 	output, err := process.StdoutPipe()
 	require.NoError(t, err)
-	requests, err := process.StdinPipe()
-	require.NoError(t, err)
 	require.NoError(t, process.Start())
-	s := &Server{t: t, requests: requests, process: process}
+	s := &Server{process: process}
 	t.Cleanup(s.Stop)
-	answers := bufio.NewReader(output)
-	line, err := answers.ReadString('\n')
+	line, err := bufio.NewReader(output).ReadString('\n')
 	require.NoError(t, err, "the server ended")
 	address, err := netip.ParseAddrPort(strings.TrimSpace(line))
 	require.NoError(t, err)
-	s.port, s.answers = address.Port(), answers
+	s.port = address.Port()
 	return s
 }
 
@@ -94,22 +86,10 @@ func Targets(n int, port uint16) []netip.AddrPort {
 	return targets
 }
 
-// Accepted returns when the server last accepted a connection, by the address that
-// was dialled, of those since the last call.
-func (s *Server) Accepted() map[netip.Addr]time.Time {
-	s.t.Helper()
-	_, err := fmt.Fprintln(s.requests)
-	require.NoError(s.t, err)
-	var accepted map[netip.Addr]time.Time
-	require.NoError(s.t, gob.NewDecoder(s.answers).Decode(&accepted))
-	return accepted
-}
-
 // Serve accepts and closes connections to an IPv4 address until the process is
-// ended. It prints the address and port that it really has, and for each line that
-// it reads, when it accepted which connections. The queue of those that wait to be
-// accepted is as long as the system allows; as root, Serve has it allow more, in the
-// network namespace of the process.
+// ended. It prints the address and port that it really has. The queue of those that wait
+// to be accepted is as long as the system allows; as root, Serve has it allow more, in
+// the network namespace of the process.
 func Serve(address string) error {
 	_ = os.WriteFile("/proc/sys/net/core/somaxconn", []byte("65535"), 0o600)
 	listener, err := net.Listen("tcp4", address)
@@ -117,42 +97,14 @@ func Serve(address string) error {
 		return err
 	}
 	fmt.Println(listener.Addr())
-	l := log{accepted: make(map[netip.Addr]time.Time)}
-	go l.answer()
 	for {
 		conn, err := listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return err
 		}
 		if err == nil {
-			l.add(conn.LocalAddr())
 			_ = conn.Close()
 		}
-	}
-}
-
-// log says when connections were accepted.
-type log struct {
-	mu       sync.Mutex
-	accepted map[netip.Addr]time.Time
-}
-
-func (l *log) add(local net.Addr) {
-	now := time.Now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.accepted[local.(*net.TCPAddr).AddrPort().Addr().Unmap()] = now
-}
-
-// answer prints the log, and begins a new one, for each line of the standard input.
-func (l *log) answer() {
-	requests := bufio.NewScanner(os.Stdin)
-	for requests.Scan() {
-		l.mu.Lock()
-		accepted := l.accepted
-		l.accepted = make(map[netip.Addr]time.Time)
-		l.mu.Unlock()
-		_ = gob.NewEncoder(os.Stdout).Encode(accepted) // to a measuring process that may be gone
 	}
 }
 
