@@ -121,11 +121,10 @@ func newest(points []point) []point {
 	}
 	for i := range slices.Backward(points) {
 		p := &points[i]
-		k := seriesKey{p.metric, p.identity}
-		if slices.Contains(p.series.waiting, k) {
+		if slices.Contains(p.series.waiting, p.seriesKey) {
 			continue
 		}
-		p.series.waiting = append(p.series.waiting, k)
+		p.series.waiting = append(p.series.waiting, p.seriesKey)
 		if !p.ends || slices.Contains(p.series.given[p.metric], p.identity) {
 			kept = append(kept, *p)
 		}

@@ -44,7 +44,7 @@ type Series struct {
 
 // seriesKey is what tells the series of a target apart.
 type seriesKey struct {
-	metric int
+	metric int // of Points
 	identity
 }
 
@@ -111,8 +111,7 @@ type point struct {
 // key is what tells a series from all others.
 type key struct {
 	series *Series
-	metric int // of Points
-	identity
+	seriesKey
 }
 
 // writer makes points of reports.
@@ -150,11 +149,11 @@ func (w *writer) add(p *Points, s *Series, r *check.Report) (changed bool) {
 			if w.metric.strategy == metadata.AggregationStrategyAvg {
 				v.number /= float64(v.count)
 			}
-			w.points = append(w.points, point{key: key{s, i, v.identity}, number: v.number, time: now})
+			w.points = append(w.points, point{key: key{s, seriesKey{i, v.identity}}, number: v.number, time: now})
 		}
 		if w.metric.staleWhenGone {
 			before := len(w.points)
-			live := w.endGone(key{series: s, metric: i}, now, s.live[i], complete)
+			live := w.endGone(key{s, seriesKey{metric: i}}, now, s.live[i], complete)
 			begins := slices.ContainsFunc(live, func(id identity) bool { return !slices.Contains(s.live[i], id) })
 			changed = changed || begins || len(w.points) > before
 			s.live[i] = live
