@@ -119,7 +119,7 @@ type Entry[T any] struct {
 	weight   int  // the slots it takes
 	checked  bool // once at least
 	held     held
-	heldDue  time.Duration
+	heldDue  time.Duration // when the check was due that is overdue
 }
 
 // entryState is what an Entry does.
@@ -210,7 +210,7 @@ func (s *Schedule[T]) CheckNow(e *Entry[T]) {
 	switch {
 	case e.next == gone || e.state == waiting:
 	case e.state == running:
-		e.held, e.heldDue = ordered, s.clock.Now()
+		e.held = ordered
 	default:
 		s.line(e, s.clock.Now())
 		s.notify()
