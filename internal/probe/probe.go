@@ -84,19 +84,19 @@ func (s *System) Probe(target *check.Target) *Probe {
 }
 
 // Check resolves the target's host where that is due and dials its addresses,
-// all at the same time. The time of the report is what now says at the end, and host
-// is what is known of this machine. The report is empty where ctx ended before every
-// result was there: nothing is known about the target then.
+// all at the same time. The time of the report is what now says at the end. Host returns
+// what is known of this machine; a literal seldom asks. The report is empty where ctx
+// ended before every result was there: nothing is known about the target then.
 //
 // Check calls handOff before it waits, for an answer or for a descriptor to become free,
 // perhaps more than once. Until then it has only made system calls that do not block.
-func (p *Probe) Check(ctx context.Context, now func() time.Time, host *HostAddresses, handOff func()) check.Report {
+func (p *Probe) Check(ctx context.Context, now func() time.Time, host func() *HostAddresses, handOff func()) check.Report {
 	report := check.Report{Target: p.target, Time: now()}
 	p.results = make([]check.Result, 0, max(1, len(p.dials)))
 	if p.literal.IsValid() {
 		p.results = append(p.results, check.Result{Family: check.FamilyOf(p.literal), Address: p.literal})
 	} else {
-		p.resolve(ctx, host, handOff, &report)
+		p.resolve(ctx, host(), handOff, &report)
 	}
 	p.connect(ctx, handOff)
 	if ctx.Err() != nil {
@@ -113,10 +113,10 @@ func (p *Probe) Check(ctx context.Context, now func() time.Time, host *HostAddre
 
 // explain says of the addresses that were not checked since this machine has no address
 // for them just that. The kernel's words for it are those for want of a port as well.
-func (p *Probe) explain(host *HostAddresses) {
+func (p *Probe) explain(host func() *HostAddresses) {
 	for i := range p.results {
 		r := &p.results[i]
-		if r.Status != check.Unchecked || !r.Address.IsValid() || host.fits(r.Address) {
+		if r.Status != check.Unchecked || !r.Address.IsValid() || host().fits(r.Address) {
 			continue
 		}
 		if errno := errnoOf(r.Err); errno == syscall.EADDRNOTAVAIL || errno == syscall.EAFNOSUPPORT {

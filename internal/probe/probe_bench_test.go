@@ -24,7 +24,7 @@ func BenchmarkCheck(b *testing.B) {
 			b.ReportAllocs()
 			p := newProbe(literal(address))
 			for b.Loop() {
-				report := p.Check(context.Background(), time.Now, nil, noHandOff)
+				report := p.Check(context.Background(), time.Now, unknownHost, noHandOff)
 				if len(report.Results) != 1 || (report.Results[0].Status == check.Up) != (name == "up") {
 					b.Fatal(report)
 				}

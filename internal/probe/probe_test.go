@@ -27,6 +27,8 @@ func literal(address netip.AddrPort) check.Target {
 
 func noHandOff() {}
 
+func unknownHost() *HostAddresses { return nil }
+
 func newProbe(checked check.Target) *Probe { return NewSystem().Probe(&checked) }
 
 // What a check of an IP literal finds.
@@ -90,7 +92,7 @@ func TestCheckLiteral(t *testing.T) {
 			if test.timeout > 0 {
 				checked.Timeout = test.timeout
 			}
-			report := newProbe(checked).Check(context.Background(), time.Now, nil, noHandOff)
+			report := newProbe(checked).Check(context.Background(), time.Now, unknownHost, noHandOff)
 			assert.Empty(t, report.Lookups)
 			require.Len(t, report.Results, 1)
 			result := report.Results[0]
@@ -109,7 +111,7 @@ func TestCheckMappedAddress(t *testing.T) {
 	address := testnet.Listen(t, "tcp4", "127.0.0.1:0")
 	checked := literal(address)
 	checked.Host = "::ffff:127.0.0.1"
-	report := newProbe(checked).Check(context.Background(), time.Now, nil, noHandOff)
+	report := newProbe(checked).Check(context.Background(), time.Now, unknownHost, noHandOff)
 	require.Len(t, report.Results, 1)
 	assert.Equal(t, check.Up, report.Results[0].Status)
 	assert.Equal(t, check.IPv4, report.Results[0].Family)
@@ -118,7 +120,7 @@ func TestCheckMappedAddress(t *testing.T) {
 
 func TestCheckUnknownZone(t *testing.T) {
 	checked := literal(netip.MustParseAddrPort("[fe80::1%nosuchif]:80"))
-	report := newProbe(checked).Check(context.Background(), time.Now, nil, noHandOff)
+	report := newProbe(checked).Check(context.Background(), time.Now, unknownHost, noHandOff)
 	require.Len(t, report.Results, 1)
 	assert.Equal(t, check.Unchecked, report.Results[0].Status)
 	assert.Empty(t, report.Results[0].ErrorType)
@@ -139,7 +141,7 @@ func TestFewDescriptors(t *testing.T) {
 		p := newProbe(check.Target{Host: "name.test", Port: silent.Port(), Timeout: 10 * time.Millisecond, CacheDuration: time.Hour, MaxCacheDuration: time.Hour})
 		p.names.store(resolution{answers: []answer{found(check.IPv4, silent.Addr(), silent.Addr(), silent.Addr()), notFound(check.IPv6)}, complete: true}, time.Now())
 		checks.Go(func() {
-			report := p.Check(context.Background(), time.Now, nil, noHandOff)
+			report := p.Check(context.Background(), time.Now, unknownHost, noHandOff)
 			assert.Len(t, report.Results, 3)
 			for _, result := range report.Results {
 				assert.Equal(t, check.Timeout, result.ErrorType)
@@ -164,7 +166,7 @@ func TestCheckHandsOff(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			waited := false
-			report := newProbe(test.checked).Check(ctx, time.Now, nil, func() {
+			report := newProbe(test.checked).Check(ctx, time.Now, unknownHost, func() {
 				waited = true
 				cancel() // the silent one would take its time
 			})
@@ -180,7 +182,7 @@ func TestRefusedThenUp(t *testing.T) {
 	closed := testnet.ClosedPort(t, "127.0.0.1")
 	p := newProbe(literal(closed))
 	dial := func() check.Result {
-		report := p.Check(context.Background(), time.Now, nil, noHandOff)
+		report := p.Check(context.Background(), time.Now, unknownHost, noHandOff)
 		return report.Results[0]
 	}
 	for range 3 {
@@ -202,7 +204,7 @@ func TestCheckEnded(t *testing.T) {
 	silent := testnet.BlackHole(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	reports := make(chan check.Report)
-	go func() { reports <- newProbe(literal(silent)).Check(ctx, time.Now, nil, noHandOff) }()
+	go func() { reports <- newProbe(literal(silent)).Check(ctx, time.Now, unknownHost, noHandOff) }()
 	cancel()
 	assert.Empty(t, (<-reports).Results)
 }
@@ -298,7 +300,7 @@ func TestExplain(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := &Probe{results: []check.Result{test.result}}
-			p.explain(test.host)
+			p.explain(func() *HostAddresses { return test.host })
 			if test.want == "" {
 				assert.Equal(t, test.result.Err, p.results[0].Err)
 			} else {

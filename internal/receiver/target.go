@@ -42,7 +42,7 @@ func (t *target) now() time.Time {
 func (r *metricsReceiver) check(ctx context.Context, t *target, late time.Duration, handOff func()) schedule.Outcome {
 	r.telemetry.ReceiverTcpcheckLateness.Record(ctx, late.Seconds(), r.id)
 	began := time.Now()
-	found := t.probe.Check(ctx, t.now, r.addresses.get(), handOff)
+	found := t.probe.Check(ctx, t.now, r.addresses.get, handOff)
 	if ctx.Err() != nil && len(found.Results) == 0 {
 		return schedule.Outcome{}
 	}
