@@ -37,6 +37,8 @@ type Result struct {
 	// ErrorType is the reason for Err if the status is Down or Unconfirmed, and
 	// empty otherwise.
 	ErrorType ErrorType
+	// Lack is what this machine lacked if the status is Unchecked, and empty otherwise.
+	Lack Lack
 	// HandshakeTime is how long the TCP handshake took, if it was made: from the
 	// SYN to the SYN-ACK as the kernel measured it where it tells (Linux), by the
 	// clock around the dial elsewhere.

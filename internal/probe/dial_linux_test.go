@@ -301,7 +301,7 @@ func TestPollFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			err := fails()
 			require.Error(t, err)
-			assert.True(t, isLocalFault(err), "%v", err)
+			assert.Equal(t, check.LacksOther, lackOf(err), "%v", err)
 		})
 	}
 }
@@ -313,7 +313,7 @@ func TestFailsAtOnce(t *testing.T) {
 	_, err := d.begin()
 	require.EqualError(t, err, "dial tcp "+group+": connect: network is unreachable")
 	assert.Equal(t, check.NetworkUnreachable, connectErrorType(err))
-	assert.False(t, isLocalFault(err))
+	assert.Empty(t, lackOf(err))
 
 	d = newLinuxDialer(t, netip.MustParseAddrPort("[fe80::1%nosuchif]:9"), time.Minute)
 	_, err = d.begin()
@@ -462,17 +462,17 @@ func TestLostOnThisMachine(t *testing.T) {
 		shake handshake
 		errno unix.Errno
 		want  error
-		local bool
+		lack  check.Lack
 	}{
-		{"no answer", handshake{retransmits: 1}, unix.ETIMEDOUT, os.ErrDeadlineExceeded, false},
-		{"no SYN left", handshake{retransmits: 1, unsent: true}, unix.ETIMEDOUT, errUnsent, true},
-		{"an answer", handshake{retransmits: 1, unsent: true}, unix.EHOSTUNREACH, unix.EHOSTUNREACH, false},
+		{"no answer", handshake{retransmits: 1}, unix.ETIMEDOUT, os.ErrDeadlineExceeded, ""},
+		{"no SYN left", handshake{retransmits: 1, unsent: true}, unix.ETIMEDOUT, errUnsent, check.LacksOther},
+		{"an answer", handshake{retransmits: 1, unsent: true}, unix.EHOSTUNREACH, unix.EHOSTUNREACH, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := &linuxDialer{timeout: time.Minute, tables: &tables{proc: p.folder}, before: &tableState{}}
 			err := d.ended(-1, test.errno, test.shake)
 			require.ErrorIs(t, err, test.want)
-			assert.Equal(t, test.local, isLocalFault(err))
+			assert.Equal(t, test.lack, lackOf(err))
 		})
 	}
 }

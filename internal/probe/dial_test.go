@@ -85,7 +85,7 @@ func TestConnect(t *testing.T) {
 				}
 				require.Error(t, err)
 				assert.Equal(t, test.errorType, connectErrorType(err))
-				assert.False(t, isLocalFault(err))
+				assert.Empty(t, lackOf(err))
 				assert.Zero(t, handshake.time)
 				assert.Contains(t, []string{"dial tcp " + address.String() + ": connect: connection refused", "dial tcp " + address.String() + ": i/o timeout"}, err.Error())
 			})
@@ -122,7 +122,7 @@ func TestZoneIndex(t *testing.T) {
 	}
 	for _, zone := range []string{"nosuchif", "0", "2147483648", "-1"} {
 		_, err = zoneIndex(netip.MustParseAddr("fe80::1").WithZone(zone))
-		assert.True(t, isLocalFault(err), "%q", zone)
+		assert.Equal(t, check.LacksOther, lackOf(err), "%q", zone)
 		var noInterface *net.OpError
 		assert.ErrorAs(t, err, &noInterface, "%q: the reason is kept", zone)
 	}

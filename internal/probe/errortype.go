@@ -137,20 +137,26 @@ func (e *icmpError) String() string {
 // one is that of Windows.
 var connectCalls = []string{"connect", "connectex"}
 
-// isLocalFault reports whether a connection attempt failed for a want of this
-// machine, which says nothing about the target: connect(2) gave one of the
-// errors in localFaults, or another call than connect failed at all.
-func isLocalFault(err error) bool {
-	if localFaults[errnoOf(err)] {
-		return true
+// lackOf returns what this machine lacked where a connection attempt failed for that, which
+// says nothing about the target; empty where it failed for something else. Another call
+// than connect fails for nothing else.
+func lackOf(err error) check.Lack {
+	if lack := lacks[errnoOf(err)]; lack != "" {
+		return lack
 	}
 	if failed, ok := err.(*dialError); ok { //nolint:errorlint // as a rule; errors.As takes an allocation
-		return failed.local || failed.call != "" && !slices.Contains(connectCalls, failed.call)
+		switch {
+		case failed.err == check.ErrConntrackFull: //nolint:errorlint // it is never wrapped
+			return check.LacksConnectionTracking
+		case failed.local || failed.call != "" && !slices.Contains(connectCalls, failed.call):
+			return check.LacksOther
+		}
+		return ""
 	}
 	var call *os.SyscallError
-	if errors.As(err, &call) && !slices.Contains(connectCalls, call.Syscall) {
-		return true
-	}
 	var zoneError *unknownZoneError
-	return errors.As(err, &zoneError)
+	if errors.As(err, &call) && !slices.Contains(connectCalls, call.Syscall) || errors.As(err, &zoneError) {
+		return check.LacksOther
+	}
+	return ""
 }

@@ -40,10 +40,10 @@ func inBothForms(err error) map[string]error {
 
 func TestConnectErrorType(t *testing.T) {
 	for _, test := range []struct {
-		name  string
-		err   error
-		want  check.ErrorType
-		local bool
+		name string
+		err  error
+		want check.ErrorType
+		lack check.Lack
 	}{
 		{name: "refused", err: opError("connect", syscall.ECONNREFUSED), want: check.ConnectionRefused},
 		{name: "protocol unreachable", err: opError("connect", syscall.ENOPROTOOPT), want: check.ConnectionRefused},
@@ -62,19 +62,21 @@ func TestConnectErrorType(t *testing.T) {
 		{name: "anything else", err: opError("connect", syscall.EIO), want: check.Other},
 		{name: "no error of the system", err: errors.New("strange"), want: check.Other},
 
-		{name: "no descriptor", err: opError("socket", syscall.EMFILE), local: true},
-		{name: "no descriptor in the system", err: opError("socket", syscall.ENFILE), local: true},
-		{name: "no memory", err: opError("socket", syscall.ENOMEM), local: true},
-		{name: "no buffers", err: opError("connect", syscall.ENOBUFS), local: true},
-		{name: "no ephemeral port", err: opError("connect", syscall.EADDRNOTAVAIL), local: true},
-		{name: "no family", err: opError("socket", syscall.EAFNOSUPPORT), local: true},
-		{name: "sockets are forbidden", err: opError("socket", syscall.EPERM), local: true},
-		{name: "no zone", err: &unknownZoneError{address: netip.MustParseAddr("fe80::1%none"), err: errors.New("no such interface")}, local: true},
+		{name: "no descriptor", err: opError("socket", syscall.EMFILE), lack: check.LacksFileDescriptors},
+		{name: "no descriptor in the system", err: opError("socket", syscall.ENFILE), lack: check.LacksFileDescriptors},
+		{name: "no memory", err: opError("socket", syscall.ENOMEM), lack: check.LacksMemory},
+		{name: "no buffers", err: opError("connect", syscall.ENOBUFS), lack: check.LacksMemory},
+		{name: "no ephemeral port", err: opError("connect", syscall.EADDRNOTAVAIL), lack: check.LacksPorts},
+		{name: "no family", err: opError("socket", syscall.EAFNOSUPPORT), lack: check.LacksAddressFamily},
+		{name: "sockets are forbidden", err: opError("socket", syscall.EPERM), lack: check.LacksOther},
+		{name: "no zone", err: &unknownZoneError{address: netip.MustParseAddr("fe80::1%none"), err: errors.New("no such interface")}, lack: check.LacksOther},
+		{name: "the connection tracking table is full", err: &dialError{err: check.ErrConntrackFull, local: true}, lack: check.LacksConnectionTracking},
+		{name: "the SYN has not left", err: &dialError{err: errUnsent, local: true}, lack: check.LacksOther},
 	} {
 		for kind, err := range inBothForms(test.err) {
 			t.Run(test.name+", "+kind, func(t *testing.T) {
-				assert.Equal(t, test.local, isLocalFault(err))
-				if !test.local {
+				assert.Equal(t, test.lack, lackOf(err))
+				if test.lack == "" {
 					assert.Equal(t, test.want, connectErrorType(err))
 				}
 			})
@@ -113,8 +115,8 @@ func FuzzErrorType(f *testing.F) {
 		if joined {
 			err = errors.Join(errors.New("and more"), err)
 		}
-		require.True(t, isLocalFault(err) || slices.Contains(check.ErrorTypes, connectErrorType(err)))
-		require.Equal(t, call != "connect" || localFaults[syscall.Errno(errno)], isLocalFault(err))
+		require.True(t, lackOf(err) != "" || slices.Contains(check.ErrorTypes, connectErrorType(err)))
+		require.Equal(t, call != "connect" || lacks[syscall.Errno(errno)] != "", lackOf(err) != "")
 		require.Contains(t, []check.ErrorType{check.DNSNotFound, check.DNSTimeout, check.DNSFailure}, lookupErrorType(err))
 	})
 }

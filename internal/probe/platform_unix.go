@@ -27,18 +27,17 @@ var errnoTypes = map[syscall.Errno]check.ErrorType{
 	syscall.EPERM:        check.PermissionDenied,
 }
 
-// localFaults are the errors of connect(2) that are this machine's own: no
-// descriptor, memory or ephemeral port left, or no address of the family.
-var localFaults = map[syscall.Errno]bool{
-	syscall.EMFILE:          true,
-	syscall.ENFILE:          true,
-	syscall.ENOBUFS:         true,
-	syscall.ENOMEM:          true,
-	syscall.EAGAIN:          true,
-	syscall.EADDRINUSE:      true,
-	syscall.EADDRNOTAVAIL:   true,
-	syscall.EAFNOSUPPORT:    true,
-	syscall.EPROTONOSUPPORT: true,
+// lacks names the errors of socket(2) and connect(2) that are this machine's own.
+var lacks = map[syscall.Errno]check.Lack{
+	syscall.EMFILE:          check.LacksFileDescriptors,
+	syscall.ENFILE:          check.LacksFileDescriptors,
+	syscall.ENOBUFS:         check.LacksMemory,
+	syscall.ENOMEM:          check.LacksMemory,
+	syscall.EAGAIN:          check.LacksPorts,
+	syscall.EADDRINUSE:      check.LacksPorts,
+	syscall.EADDRNOTAVAIL:   check.LacksPorts,
+	syscall.EAFNOSUPPORT:    check.LacksAddressFamily,
+	syscall.EPROTONOSUPPORT: check.LacksAddressFamily,
 }
 
 // descriptorLimit returns how many descriptors the process may have open: its

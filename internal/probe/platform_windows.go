@@ -27,15 +27,14 @@ var errnoTypes = map[syscall.Errno]check.ErrorType{
 	windows.ERROR_ACCESS_DENIED:       check.PermissionDenied,
 }
 
-// localFaults are the errors that are this machine's own: no socket, memory or
-// ephemeral port left, or no address of the family.
-var localFaults = map[syscall.Errno]bool{
-	windows.WSAEMFILE:          true,
-	windows.WSAENOBUFS:         true,
-	windows.WSAEADDRINUSE:      true,
-	windows.WSAEADDRNOTAVAIL:   true,
-	windows.WSAEAFNOSUPPORT:    true,
-	windows.WSAEPROTONOSUPPORT: true,
+// lacks names the errors that are this machine's own.
+var lacks = map[syscall.Errno]check.Lack{
+	windows.WSAEMFILE:          check.LacksFileDescriptors,
+	windows.WSAENOBUFS:         check.LacksMemory,
+	windows.WSAEADDRINUSE:      check.LacksPorts,
+	windows.WSAEADDRNOTAVAIL:   check.LacksPorts,
+	windows.WSAEAFNOSUPPORT:    check.LacksAddressFamily,
+	windows.WSAEPROTONOSUPPORT: check.LacksAddressFamily,
 }
 
 // descriptorLimit returns how many sockets the process may have open. Windows has

@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -119,8 +118,8 @@ func (p *Probe) explain(host func() *HostAddresses) {
 		if r.Status != check.Unchecked || !r.Address.IsValid() || host().fits(r.Address) {
 			continue
 		}
-		if errno := errnoOf(r.Err); errno == syscall.EADDRNOTAVAIL || errno == syscall.EAFNOSUPPORT {
-			r.Err = check.LacksFamilyError{Family: r.Family}
+		if r.Lack == check.LacksPorts || r.Lack == check.LacksAddressFamily {
+			r.Lack, r.Err = check.LacksAddressFamily, check.LacksFamilyError{Family: r.Family}
 		}
 	}
 }
@@ -195,12 +194,13 @@ func (p *Probe) dialer(i int) dialer {
 // complete says how the dial of the result's address ended.
 func complete(r *check.Result, shake handshake, err error) {
 	r.Err, r.HandshakeTime, r.SYNRetransmits = err, shake.time, shake.retransmits
-	switch {
-	case err == nil:
+	if err == nil {
 		r.Status = check.Up
-	case isLocalFault(err):
-		r.Status, r.SYNRetransmits = check.Unchecked, check.UnknownRetransmits
-	default:
-		r.Status, r.ErrorType = check.Down, connectErrorType(err)
+		return
 	}
+	if r.Lack = lackOf(err); r.Lack != "" {
+		r.Status, r.SYNRetransmits = check.Unchecked, check.UnknownRetransmits
+		return
+	}
+	r.Status, r.ErrorType = check.Down, connectErrorType(err)
 }

@@ -40,7 +40,7 @@ func BenchmarkErrorType(b *testing.B) {
 	require.Error(b, err)
 	b.ReportAllocs()
 	for b.Loop() {
-		if isLocalFault(err) || connectErrorType(err) != check.ConnectionRefused {
+		if lackOf(err) != "" || connectErrorType(err) != check.ConnectionRefused {
 			b.Fatal(err)
 		}
 	}

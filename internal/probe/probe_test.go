@@ -290,12 +290,12 @@ func TestExplain(t *testing.T) {
 		host   *HostAddresses
 		want   string
 	}{
-		{"no address", check.Result{Family: check.IPv6, Address: v6, Status: check.Unchecked, Err: failedBy(syscall.EADDRNOTAVAIL)}, ipv4Only, lacks},
-		{"no family", check.Result{Family: check.IPv6, Address: v6, Status: check.Unchecked, Err: failedBy(syscall.EAFNOSUPPORT)}, ipv4Only, lacks},
-		{"no descriptor", check.Result{Family: check.IPv6, Address: v6, Status: check.Unchecked, Err: failedBy(syscall.EMFILE)}, ipv4Only, ""},
-		{"no port", check.Result{Family: check.IPv4, Address: v4, Status: check.Unchecked, Err: failedBy(syscall.EADDRNOTAVAIL)}, ipv4Only, ""},
-		{"nothing is known of this machine", check.Result{Family: check.IPv6, Address: v6, Status: check.Unchecked, Err: failedBy(syscall.EADDRNOTAVAIL)}, nil, ""},
-		{"no address is known", check.Result{Family: check.IPv6, Status: check.Unchecked, Err: failedBy(syscall.EADDRNOTAVAIL)}, ipv4Only, ""},
+		{"no address", check.Result{Family: check.IPv6, Address: v6, Status: check.Unchecked, Lack: check.LacksPorts, Err: failedBy(syscall.EADDRNOTAVAIL)}, ipv4Only, lacks},
+		{"no family", check.Result{Family: check.IPv6, Address: v6, Status: check.Unchecked, Lack: check.LacksAddressFamily, Err: failedBy(syscall.EAFNOSUPPORT)}, ipv4Only, lacks},
+		{"no descriptor", check.Result{Family: check.IPv6, Address: v6, Status: check.Unchecked, Lack: check.LacksFileDescriptors, Err: failedBy(syscall.EMFILE)}, ipv4Only, ""},
+		{"no port", check.Result{Family: check.IPv4, Address: v4, Status: check.Unchecked, Lack: check.LacksPorts, Err: failedBy(syscall.EADDRNOTAVAIL)}, ipv4Only, ""},
+		{"nothing is known of this machine", check.Result{Family: check.IPv6, Address: v6, Status: check.Unchecked, Lack: check.LacksPorts, Err: failedBy(syscall.EADDRNOTAVAIL)}, nil, ""},
+		{"no address is known", check.Result{Family: check.IPv6, Status: check.Unchecked, Lack: check.LacksPorts, Err: failedBy(syscall.EADDRNOTAVAIL)}, ipv4Only, ""},
 		{"it is down", check.Result{Family: check.IPv6, Address: v6, Status: check.Down, Err: failedBy(syscall.EADDRNOTAVAIL)}, ipv4Only, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -305,6 +305,7 @@ func TestExplain(t *testing.T) {
 				assert.Equal(t, test.result.Err, p.results[0].Err)
 			} else {
 				assert.Equal(t, check.LacksFamilyError{Family: check.IPv6}, p.results[0].Err)
+				assert.Equal(t, check.LacksAddressFamily, p.results[0].Lack)
 				assert.EqualError(t, p.results[0].Err, test.want)
 			}
 		})

@@ -21,7 +21,7 @@ type answer struct {
 	unspecified bool
 	err         error // nil if and only if there are addresses
 	errorType   check.ErrorType
-	localFault  bool          // this machine was unable to ask, and err says why
+	lack        check.Lack    // of this machine, which was unable to ask
 	time        time.Duration // that it took; 0 if this family was not asked for
 }
 
@@ -30,9 +30,9 @@ func (a answer) found() bool { return a.err == nil }
 // result returns the result of an address that the answer has, to be dialled, or of its
 // failure.
 func (a answer) result(address netip.Addr) check.Result {
-	r := check.Result{Family: a.family, Address: address, Err: a.err, ErrorType: a.errorType}
+	r := check.Result{Family: a.family, Address: address, Err: a.err, ErrorType: a.errorType, Lack: a.lack}
 	switch {
-	case a.localFault:
+	case a.lack != "":
 		r.Status = check.Unchecked
 	case !a.found():
 		r.Status = check.Down

@@ -108,7 +108,7 @@ func (r *resolver) walk(ctx context.Context, names []string, families []check.Fa
 		// not where none answers. A family that was not asked for stops nothing.
 		asked := func(a answer) bool { return slices.Contains(families, a.family) }
 		failed := slices.ContainsFunc(answers, func(a answer) bool { return asked(a) && !a.notFound() })
-		silent := slices.ContainsFunc(answers, func(a answer) bool { return asked(a) && (a.localFault || a.errorType == check.DNSTimeout) })
+		silent := slices.ContainsFunc(answers, func(a answer) bool { return asked(a) && (a.lack != "" || a.errorType == check.DNSTimeout) })
 		switch {
 		case slices.ContainsFunc(answers, answer.exists), failed && name == settled:
 			result.name = name
@@ -147,7 +147,7 @@ func (r *resolution) stop() {
 	k := slices.IndexFunc(r.answers, func(a answer) bool { return !a.notFound() })
 	for i := range r.answers {
 		if a := &r.answers[i]; a.notFound() {
-			a.err, a.errorType, a.localFault = r.answers[k].err, r.answers[k].errorType, r.answers[k].localFault
+			a.err, a.errorType, a.lack = r.answers[k].err, r.answers[k].errorType, r.answers[k].lack
 		}
 	}
 }
@@ -182,7 +182,7 @@ func (r *resolver) lookUp(ctx context.Context, name string, family check.Family)
 	case err == nil:
 		a.set(name, found)
 	case fault != nil && lookupErrorType(err) != check.DNSNotFound:
-		a.err, a.localFault = fmt.Errorf("lookup %s: %w", name, fault), true
+		a.err, a.lack = fmt.Errorf("lookup %s: %w", name, fault), lackOf(fault)
 	default:
 		a.err, a.errorType = err, lookupErrorType(err)
 	}
@@ -242,7 +242,7 @@ func (l *serverLog) note(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case err == nil || !isLocalFault(err):
+	case err == nil || lackOf(err) == "":
 		l.other = true
 	case l.failure == nil:
 		l.failure = err
@@ -279,8 +279,9 @@ func split(host string, addresses []netip.Addr, asked []check.Family, took time.
 // unable returns the answers where this machine was unable to ask.
 func unable(families []check.Family, err error) []answer {
 	answers := make([]answer, len(families))
+	lack := cmp.Or(lacks[errnoOf(err)], check.LacksOther)
 	for i, family := range families {
-		answers[i] = answer{family: family, err: err, localFault: true}
+		answers[i] = answer{family: family, err: err, lack: lack}
 	}
 	return answers
 }

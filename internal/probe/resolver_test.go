@@ -45,7 +45,7 @@ func FuzzDNSAnswer(f *testing.F) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		a := r.lookUp(ctx, "name.test.", family)
-		assert.False(t, a.localFault)
+		assert.Empty(t, a.lack)
 		if a.found() {
 			require.NotEmpty(t, a.addresses)
 			require.Empty(t, a.errorType)
@@ -330,12 +330,12 @@ func TestAddAnswers(t *testing.T) {
 
 // After a search that ended early, no family is known to have no address.
 func TestStop(t *testing.T) {
-	fault := answer{family: check.IPv6, err: errTimeout, localFault: true}
+	fault := answer{family: check.IPv6, err: errTimeout, lack: check.LacksOther}
 	for _, test := range []struct{ answers, want []answer }{
 		{[]answer{notFound(check.IPv4), timedOut(check.IPv6)}, []answer{timedOut(check.IPv4), timedOut(check.IPv6)}},
 		{[]answer{timedOut(check.IPv4), notFound(check.IPv6)}, []answer{timedOut(check.IPv4), timedOut(check.IPv6)}},
 		{[]answer{timedOut(check.IPv4), fault}, []answer{timedOut(check.IPv4), fault}},
-		{[]answer{notFound(check.IPv4), fault}, []answer{{family: check.IPv4, err: errTimeout, localFault: true}, fault}},
+		{[]answer{notFound(check.IPv4), fault}, []answer{{family: check.IPv4, err: errTimeout, lack: check.LacksOther}, fault}},
 	} {
 		r := resolution{answers: test.answers}
 		r.stop()
@@ -435,7 +435,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 			got := r.resolve(t.Context(), "web.test", check.Families, time.Minute, "")
 			require.Len(t, got.answers, 2)
 			for _, a := range got.answers {
-				assert.True(t, a.localFault)
+				assert.Equal(t, check.LacksOther, a.lack)
 				require.ErrorContains(t, a.err, "lookup web.test: read "+file(r.files))
 			}
 			assert.False(t, got.complete)
@@ -468,9 +468,10 @@ func TestLookupFault(t *testing.T) {
 	for name, test := range map[string]struct {
 		err  error
 		want error
+		lack check.Lack
 	}{
-		"of this machine": {local, syscall.EMFILE},
-		"of the server":   {refused, nil},
+		"of this machine": {local, syscall.EMFILE, check.LacksFileDescriptors},
+		"of the server":   {refused, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newResolver(&net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, test.err }}, nil)
@@ -478,7 +479,7 @@ func TestLookupFault(t *testing.T) {
 			require.Error(t, a.err)
 			assert.Equal(t, check.IPv4, a.family)
 			assert.Positive(t, a.time)
-			assert.Equal(t, test.want != nil, a.localFault)
+			assert.Equal(t, test.lack, a.lack)
 			if test.want != nil {
 				require.ErrorIs(t, a.err, test.want)
 				require.ErrorContains(t, a.err, "lookup name.test.: ")

@@ -107,8 +107,8 @@ func (m *Machine) Observe(w *Watch, r *check.Report, stopped bool, late time.Dur
 	for i := range r.Results {
 		if result := &r.Results[i]; result.Status == check.Unchecked {
 			now.unchecked = rootCause(result.Err).Error()
-			lost = lost || errors.Is(result.Err, check.ErrConntrackFull)
-			m.telemetry.ReceiverTcpcheckResultsUnchecked.Add(context.Background(), 1, m.receiver, otelmetric.WithAttributes(attribute.String("reason", string(check.LackOf(result.Err)))))
+			lost = lost || result.Lack == check.LacksConnectionTracking
+			m.telemetry.ReceiverTcpcheckResultsUnchecked.Add(context.Background(), 1, m.receiver, otelmetric.WithAttributes(attribute.String("reason", string(result.Lack))))
 		}
 	}
 	if len(r.Results) == 0 || now == *w && now.unchecked == "" && !stopped && late < lateAfter {

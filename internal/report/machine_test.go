@@ -1,7 +1,6 @@
 package report
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -79,7 +78,7 @@ func TestMachine(t *testing.T) {
 			"if nothing else uses the table: check less often, raise nf_conntrack_max, or exempt the checks from tracking", message, count)
 	}
 	fine := check.Report{Results: []check.Result{connected(v4)}}
-	lost := check.Report{Results: []check.Result{connected(v4), {Family: check.IPv4, Address: other, Status: check.Unchecked, Err: fmt.Errorf("dial: %w", check.ErrConntrackFull)}}}
+	lost := check.Report{Results: []check.Result{connected(v4), {Family: check.IPv4, Address: other, Status: check.Unchecked, Lack: check.LacksConnectionTracking, Err: fmt.Errorf("dial: %w", check.ErrConntrackFull)}}}
 	type collection struct {
 		report check.Report
 		count  int
@@ -279,18 +278,14 @@ func TestLate(t *testing.T) {
 
 // The reasons of the metric are those that there are.
 func TestReasons(t *testing.T) {
-	for err, want := range map[error]metadata.AttributeReason{
-		syscall.EMFILE:           metadata.AttributeReasonFileDescriptors,
-		syscall.ENFILE:           metadata.AttributeReasonFileDescriptors,
-		syscall.ENOMEM:           metadata.AttributeReasonMemory,
-		syscall.ENOBUFS:          metadata.AttributeReasonMemory,
-		syscall.EADDRNOTAVAIL:    metadata.AttributeReasonPorts,
-		syscall.EADDRINUSE:       metadata.AttributeReasonPorts,
-		syscall.EAFNOSUPPORT:     metadata.AttributeReasonAddressFamily,
-		check.LacksFamilyError{}: metadata.AttributeReasonAddressFamily,
-		check.ErrConntrackFull:   metadata.AttributeReasonConnectionTracking,
-		errors.New("an unknown"): metadata.AttributeReasonOther,
+	for lack, reason := range map[check.Lack]metadata.AttributeReason{
+		check.LacksFileDescriptors:    metadata.AttributeReasonFileDescriptors,
+		check.LacksPorts:              metadata.AttributeReasonPorts,
+		check.LacksMemory:             metadata.AttributeReasonMemory,
+		check.LacksAddressFamily:      metadata.AttributeReasonAddressFamily,
+		check.LacksConnectionTracking: metadata.AttributeReasonConnectionTracking,
+		check.LacksOther:              metadata.AttributeReasonOther,
 	} {
-		assert.Equal(t, want.String(), string(check.LackOf(fmt.Errorf("dial: %w", err))), err.Error())
+		assert.Equal(t, reason.String(), string(lack))
 	}
 }
