@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -84,7 +85,9 @@ func New(set collector.Settings, settings Settings, next consumer.Metrics) (coll
 		return nil, err
 	}
 	r.machine = report.NewMachine(set, r.telemetry, probe.ReadConntrack, r.reportStatus)
-	r.schedule = schedule.New(schedule.Settings{Clock: schedule.SystemClock(), Seed: settings.seed(set.ID), Slots: settings.slots()}, r.check)
+	r.schedule = schedule.New(schedule.Settings{
+		Clock: schedule.SystemClock(), Seed: settings.seed(set.ID), Slots: settings.slots(), Workers: runtime.GOMAXPROCS(0),
+	}, r.check)
 	r.running, r.cancel = context.WithCancel(context.Background())
 	r.consuming, r.giveUp = context.WithCancel(context.Background())
 	return r, nil

@@ -30,6 +30,8 @@ const (
 	// one before is under way. One that ends by a timeout as long as the interval ends just
 	// after the next is due.
 	grace = 8
+	// helpAfter is how late a check starts where the workers do not keep up.
+	helpAfter = 2 * Tick
 )
 
 // Clock is the time as a Schedule sees it.
@@ -56,6 +58,9 @@ type Settings struct {
 	// Slots is how many addresses are dialled at the same time at most; from 1. A quarter
 	// is kept for targets that answered the last time.
 	Slots int
+	// Workers is how many goroutines start checks at the same time at most, where one does not
+	// keep up; from 1.
+	Workers int
 }
 
 // Outcome is what a Schedule has to know of a check that is done.
@@ -89,15 +94,17 @@ type Schedule[T any] struct {
 	workers sync.WaitGroup
 	wake    chan struct{} // what is due may have changed
 
-	mu     sync.Mutex
-	queue  queue[T]
-	void   int // items of queue, at least, that do not hold
-	ready  [2]line[T]
-	pace   pace
-	stats  Stats
-	rate   float64       // checks in a second, by the intervals
-	fresh  int           // targets that were never checked
-	firsts time.Duration // when the next target is checked for the first time
+	mu       sync.Mutex
+	starting int // workers that start checks, and do not wait for an answer
+	most     int // of them
+	queue    queue[T]
+	void     int // items of queue, at least, that do not hold
+	ready    [2]line[T]
+	pace     pace
+	stats    Stats
+	rate     float64       // checks in a second, by the intervals
+	fresh    int           // targets that were never checked
+	firsts   time.Duration // when the next target is checked for the first time
 }
 
 // The lines of a Schedule: targets that answered the last time are the first to start.
@@ -106,48 +113,11 @@ const (
 	others
 )
 
-// Entry is a target on a Schedule.
-type Entry[T any] struct {
-	target   T
-	interval time.Duration
-	phase    time.Duration
-	next     time.Duration // when it is due; void if the entry was removed
-	behind   *Entry[T]     // the next one of the line it is in
-	due      time.Duration // when the check was due that waits or is under way
-	state    entryState
-	line     int  // by its last check
-	weight   int  // the slots it takes
-	checked  bool // once at least
-	held     held
-	heldDue  time.Duration // when the check was due that is overdue
-}
-
-// entryState is what an Entry does.
-type entryState uint8
-
-const (
-	idle entryState = iota
-	waiting
-	running
-)
-
-// held says of an Entry whose check is under way whether another one is to follow.
-type held uint8
-
-const (
-	nothing held = iota
-	overdue      // unless it would be too late
-	ordered      // by CheckNow
-)
-
-// gone is when an Entry is due that was removed.
-const gone time.Duration = -1
-
 // New returns a Schedule without targets.
 func New[T any](settings Settings, check Checker[T]) *Schedule[T] {
 	return &Schedule[T]{
 		clock: settings.Clock, seed: settings.Seed, check: check,
-		slots: slots{all: max(1, settings.Slots)}, wake: make(chan struct{}, 1),
+		slots: slots{all: max(1, settings.Slots)}, most: max(1, settings.Workers), wake: make(chan struct{}, 1),
 	}
 }
 
@@ -230,13 +200,35 @@ func (s *Schedule[T]) Stats() Stats {
 // has to wait for its answer, it hands off to another worker: there are as many goroutines
 // as answers are awaited. One for each target took 3 µs more per check, and a worker for
 // each core a tenth more for the same system calls, which then compete for the kernel's
-// locks.
+// locks. So more than one start checks only while one does not keep up.
 func (s *Schedule[T]) Run(ctx context.Context) {
-	s.workers.Go(func() { s.work(ctx) })
+	s.help(ctx)
 	s.workers.Wait()
 }
 
-// work makes checks until ctx ends, or until it has handed off.
+// help has one more worker start checks, unless there are as many as there may be.
+func (s *Schedule[T]) help(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.starting < s.most {
+		s.starting++
+		s.workers.Go(func() { s.work(ctx) })
+	}
+}
+
+// spare reports whether a worker that finds nothing to start is to end, as there is another
+// one, and takes note that it does.
+func (s *Schedule[T]) spare() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.starting == 1 {
+		return false
+	}
+	s.starting--
+	return true
+}
+
+// work makes checks until ctx ends, or until it has handed off or is not needed.
 func (s *Schedule[T]) work(ctx context.Context) {
 	handedOff := false
 	handOff := func() {
@@ -250,17 +242,23 @@ func (s *Schedule[T]) work(ctx context.Context) {
 		if e == nil {
 			return
 		}
+		if late > helpAfter {
+			s.help(ctx)
+		}
 		s.done(e, s.check(ctx, target, late, handOff))
 	}
 }
 
 // await returns the entry whose check is to start, its target, and how late it is, or nil
-// if ctx ended.
+// if ctx ended or another worker awaits it.
 func (s *Schedule[T]) await(ctx context.Context) (*Entry[T], T, time.Duration) {
 	for ctx.Err() == nil {
 		e, target, wait := s.take()
 		if e != nil {
 			return e, target, wait
+		}
+		if s.spare() {
+			break
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -338,7 +336,7 @@ func (s *Schedule[T]) collect(now time.Duration) {
 		s.stats.LeftOut += int64((due - e.next) / e.interval)
 		e.next = due + e.interval
 		if !e.checked {
-			e.next = s.nextPhase(e, due+e.interval/2)
+			e.next = s.second(e, due)
 		}
 		s.queue[0].at = e.next
 		heap.Fix(&s.queue, 0)
@@ -387,7 +385,7 @@ func (s *Schedule[T]) start(e *Entry[T], now time.Duration) {
 		s.fresh--
 		if e.next < now+e.interval/2 { // it started late, or by CheckNow
 			s.void++
-			s.push(e, s.nextPhase(e, now+e.interval/2))
+			s.push(e, s.second(e, now))
 		}
 	}
 }
@@ -415,6 +413,12 @@ func (s *Schedule[T]) done(e *Entry[T], o Outcome) {
 	if s.stats.Waiting > 0 {
 		s.notify()
 	}
+}
+
+// second returns when an entry is due for the second time, where its first check is at a
+// time.
+func (s *Schedule[T]) second(e *Entry[T], first time.Duration) time.Duration {
+	return s.nextPhase(e, first+e.interval/2)
 }
 
 // nextPhase returns when an entry is due first, from a time on.

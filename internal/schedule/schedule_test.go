@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -14,11 +15,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// pass lets time pass, in a bubble of synctest.
+func pass(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // it is not waited for anything
+
 // run runs a Schedule of targets with a check on this machine's clock, until end is called,
 // which waits for its checks.
-func run(t *testing.T, slots, targets int, check Checker[int]) (s *Schedule[int], end func()) {
+func run(t *testing.T, settings Settings, targets int, check Checker[int]) (s *Schedule[int], end func()) {
 	t.Helper()
-	s = New(Settings{Clock: SystemClock(), Slots: slots}, check)
+	settings.Clock = SystemClock()
+	s = New(settings, check)
 	for n := range targets {
 		s.Add(n, fmt.Sprint(n), time.Hour)
 	}
@@ -35,7 +40,7 @@ func TestHandOff(t *testing.T) {
 	var waiting sync.WaitGroup
 	waiting.Add(targets)
 	var checks [targets]atomic.Int64
-	_, end := run(t, targets*2, targets, func(_ context.Context, target int, late time.Duration, handOff func()) Outcome {
+	_, end := run(t, Settings{Slots: targets * 2}, targets, func(_ context.Context, target int, late time.Duration, handOff func()) Outcome {
 		assert.GreaterOrEqual(t, late, time.Duration(0))
 		handOff()
 		handOff()
@@ -56,7 +61,7 @@ func TestSlots(t *testing.T) {
 	var underWay, most atomic.Int64
 	var done sync.WaitGroup
 	done.Add(50)
-	_, end := run(t, 4, 50, func(_ context.Context, _ int, _ time.Duration, handOff func()) Outcome {
+	_, end := run(t, Settings{Slots: 4}, 50, func(_ context.Context, _ int, _ time.Duration, handOff func()) Outcome {
 		now := underWay.Add(1)
 		for old := most.Load(); now > old && !most.CompareAndSwap(old, now); old = most.Load() {
 		}
@@ -73,7 +78,7 @@ func TestSlots(t *testing.T) {
 // A Schedule that is ended starts no more checks, and waits for those under way.
 func TestRunEnds(t *testing.T) {
 	begun := make(chan struct{}, 10)
-	s, end := run(t, 1, 10, func(ctx context.Context, _ int, _ time.Duration, handOff func()) Outcome {
+	s, end := run(t, Settings{Slots: 1}, 10, func(ctx context.Context, _ int, _ time.Duration, handOff func()) Outcome {
 		begun <- struct{}{}
 		handOff()
 		<-ctx.Done()
@@ -88,7 +93,7 @@ func TestRunEnds(t *testing.T) {
 // What is done to a Schedule that has nothing to do takes effect at once.
 func TestChangesWake(t *testing.T) {
 	checked := make(chan int)
-	s, end := run(t, 10, 0, func(_ context.Context, target int, _ time.Duration, _ func()) Outcome {
+	s, end := run(t, Settings{Slots: 10}, 0, func(_ context.Context, target int, _ time.Duration, _ func()) Outcome {
 		checked <- target
 		return Outcome{}
 	})
@@ -100,4 +105,48 @@ func TestChangesWake(t *testing.T) {
 	assert.Equal(t, 2, <-checked)
 	s.Remove(e)
 	end()
+}
+
+// One worker starts checks as long as it keeps up, and as many as there may be while it does
+// not.
+func TestWorkers(t *testing.T) {
+	for _, test := range []struct {
+		name             string
+		targets, workers int // a check takes 7 ms, and one worker has 5 s for all
+		most             int64
+		leavesOut        bool
+	}{
+		{"one keeps up", 100, 2, 1, false},
+		{"one does not", 1000, 1, 1, true},
+		{"two do", 1000, 2, 2, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var underWay, most atomic.Int64
+				s, end := run(t, Settings{Slots: 10, Workers: test.workers}, 0, func(context.Context, int, time.Duration, func()) Outcome {
+					n := underWay.Add(1)
+					most.Store(max(most.Load(), n))
+					pass(7 * time.Millisecond)
+					underWay.Add(-1)
+					return Outcome{Dials: 1}
+				})
+				entries := make([]*Entry[int], test.targets)
+				for n := range entries {
+					entries[n] = s.Add(n, fmt.Sprint(n), 5*time.Second)
+				}
+				pass(5 * time.Second) // the first checks come faster than that
+				most.Store(0)
+				before := s.Stats().LeftOut
+				pass(time.Minute)
+				assert.Equal(t, test.most, most.Load())
+				assert.Equal(t, test.leavesOut, s.Stats().LeftOut > before)
+				for _, e := range entries {
+					s.Remove(e)
+				}
+				pass(time.Second)
+				assert.Equal(t, 1, s.starting, "the others have ended")
+				end()
+			})
+		})
+	}
 }
