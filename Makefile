@@ -103,15 +103,16 @@ soak: $(COLLECTOR) ## ten minutes in which targets, names and configuration keep
 		-duration $(SOAKTIME) -reloads $(RELOADS) $(if $(filter 10m-9,$(SOAKTIME)-$(RELOADS)),-update)
 
 # What a check costs, beside the bare system calls and net.Dialer. Needs root.
-bench: $(COLLECTOR) ## what a check costs, beside the bare system calls and net.Dialer (root)
-	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) test -count=1 -v -timeout 0 ./bench -targets 10000,100000 -million 3m
+bench: $(COLLECTOR) $(DATADOG) ## what a check costs, beside the bare system calls and net.Dialer (root)
+	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) COLLECTOR_DATADOG=$(addprefix $(CURDIR)/,$(DATADOG)) $(GO) test -count=1 -v -timeout 0 ./bench \
+		-targets 10000,100000 -waits -million 3m
 
 # Where the receiver's time goes, with 10,000 targets that are up. Needs root.
 profile: ## where the receiver's time goes (root)
 	mkdir -p build
 	rm -f build/cpu.*
 	cd e2e && $(GO) test -c -o ../build/bench ./bench
-	build/bench -targets 10000 -states up -rounds 3 -waits=false -cpuprofile build/cpu
+	build/bench -targets 10000 -states up -rounds 3 -cpuprofile build/cpu
 	$(GO) tool pprof -top -nodecount=15 build/bench build/cpu.*
 
 # The benchmarks of the hot functions, six times each, with their spread. To compare

@@ -21,13 +21,13 @@ import (
 )
 
 var (
-	sizes   = flag.String("targets", "", "numbers of targets, separated by commas; empty is not to run")
+	sizes   = flag.String("targets", "", "numbers of targets whose costs to measure, separated by commas")
 	rounds  = flag.Int("rounds", 3, "rounds of each contender, of which the median counts")
 	states  = flag.String("states", "up,refused", "states of the targets, separated by commas")
 	window  = flag.Duration("window", 5*time.Second, "how long a round is")
 	million = flag.Duration("million", 0, "how long to check a million targets; 0 is not to")
 	profile = flag.String("cpuprofile", "", "write CPU profiles of the receiver's rounds to this file, with .1, .2 and so on")
-	waits   = flag.Bool("waits", true, "measure what a user waits for: the start, news, the shutdown")
+	waits   = flag.Bool("waits", false, "measure what a user waits for: the start, news, the shutdown")
 	serve   = flag.String("serve", "", "serve connections to this address, for the measuring process")
 )
 
@@ -52,17 +52,22 @@ type bench struct {
 	table      table
 }
 
+// newBench returns one whose server has an address of all of this machine.
+func newBench(t *testing.T, server string) *bench {
+	silent, end := peers.KeepSilent(t, netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
+	t.Cleanup(func() { require.NoError(t, end()) })
+	return &bench{T: t, server: peers.StartServer(t, "-serve", server), silentPort: silent.Port()}
+}
+
 // All that docs/performance.md tells.
 func TestBench(t *testing.T) {
-	if *sizes == "" {
+	if *sizes == "" && !*waits && *million == 0 {
 		t.Skip("takes minutes; run it by make bench")
 	}
-	silent, end := peers.KeepSilent(t, netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
-	defer func() { require.NoError(t, end()) }()
-	b := &bench{T: t, server: peers.StartServer(t, "-serve", "0.0.0.0:20000"), silentPort: silent.Port()}
+	b := newBench(t, "0.0.0.0:20000")
 	b.table.printHeader()
-	for _, state := range strings.Split(*states, ",") {
-		for _, size := range strings.Split(*sizes, ",") {
+	for state := range strings.SplitSeq(*states, ",") {
+		for _, size := range strings.FieldsFunc(*sizes, func(r rune) bool { return r == ',' }) {
 			n, err := strconv.Atoi(size)
 			require.NoError(t, err)
 			b.measureCosts(state, n)
@@ -70,16 +75,18 @@ func TestBench(t *testing.T) {
 	}
 	if *waits {
 		b.measureTicks()
-		b.measurePayloads()
+		b.measureRequests()
 		b.measureNews(10_000)
 		b.measureEvenness(10_000)
-		b.measureSlots()
+		b.measureLimited()
 		b.measureConfig()
 		b.measureShutdown(10_000)
 		b.measureStart(10_000)
 	}
 	if *million > 0 {
-		b.measureMillion(*million)
+		for state := range strings.SplitSeq(*states, ",") {
+			b.measureMillion(state, *million)
+		}
 	}
 	b.table.printGoals()
 }
@@ -119,7 +126,7 @@ func (b *bench) measureCosts(state string, n int) {
 		r := b.run(targets, options{})
 		r.awaitSteady(n)
 		runs[2] = append(runs[2], r.measure())
-		held = r.held
+		held = r.held()
 		r.stop()
 	}
 	b.table.printLines(state, n, []string{"bare calls", "net.Dialer", "receiver"}, runs[:], held)

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/netip"
 	"os"
 	"runtime"
@@ -25,12 +26,12 @@ import (
 	"example.com/tcpcheckreceiver/internal/check"
 	"example.com/tcpcheckreceiver/internal/metadata"
 	"example.com/tcpcheckreceiver/internal/receiver"
+	"example.com/tcpcheckreceiver/internal/schedule"
 )
 
 // options are those of the targets that are not the same in all measurements.
 type options struct {
 	interval, timeout time.Duration // 15 s and 10 s if they are 0
-	slots             int           // as many as the limit of open files allows if it is 0
 	record            bool          // the results
 }
 
@@ -40,13 +41,13 @@ type running struct {
 	*bench
 	collector.Metrics
 	telemetry *componenttest.Telemetry
-	held      uint64 // bytes of memory held, per target
+	targets   int
+	before    uint64 // bytes of memory held before there was a receiver
 	profiled  int
 
-	mu       sync.Mutex
-	record   bool
-	payloads int
-	results  map[string][]result // of each target, if they are recorded
+	mu      sync.Mutex
+	record  bool
+	results map[string][]result // of each target, if they are recorded
 }
 
 // result is a point of network.tcp.can_connect.
@@ -58,11 +59,10 @@ type result struct {
 
 // run starts a receiver of targets.
 func (b *bench) run(targets []netip.AddrPort, o options) *running {
-	before := heap()
-	r := &running{bench: b, telemetry: componenttest.NewTelemetry(), record: o.record, results: make(map[string][]result)}
+	r := &running{bench: b, telemetry: componenttest.NewTelemetry(), targets: len(targets), before: heap(), record: o.record, results: make(map[string][]result)}
 	config := tcpcheckreceiver.NewFactory().CreateDefaultConfig().(*tcpcheckreceiver.Config)
 	settings := receiver.Settings{
-		FlushInterval: 5 * time.Second, PhaseSeed: "bench", MaxConcurrentChecks: o.slots,
+		FlushInterval: 5 * time.Second, PhaseSeed: "bench",
 		Metrics: metadata.MetricsBuilderConfig{Metrics: config.Metrics, ResourceAttributes: config.ResourceAttributes},
 	}
 	for i, target := range targets {
@@ -80,9 +80,6 @@ func (b *bench) run(targets []netip.AddrPort, o options) *running {
 	require.NoError(b, r.Start(context.Background(), componenttest.NewNopHost()))
 	b.Cleanup(func() { _ = r.Shutdown(context.Background()) })
 	r.awaitChecks(len(targets))
-	if after := heap(); after > before {
-		r.held = (after - before) / uint64(len(targets))
-	}
 	return r
 }
 
@@ -92,6 +89,9 @@ func orElse(d, other time.Duration) time.Duration {
 	}
 	return d
 }
+
+// held returns the bytes of memory held, per target.
+func (r *running) held() uint64 { return (max(heap(), r.before) - r.before) / uint64(r.targets) }
 
 // heap returns the bytes of live objects and of stacks.
 func heap() uint64 {
@@ -103,12 +103,11 @@ func heap() uint64 {
 }
 
 func (r *running) consume(_ context.Context, metrics pmetric.Metrics) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.payloads++
 	if !r.record {
 		return nil
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	now := time.Now()
 	for _, point := range harness.Points(metrics, "network.tcp.can_connect") {
 		name := harness.Text(point.Attributes(), "tcpcheck.instance")
@@ -190,23 +189,6 @@ func lateP99(before, after metricdata.HistogramDataPoint[float64]) float64 {
 	return after.Bounds[len(after.Bounds)-1] * 2
 }
 
-// measurePayloads prints how many payloads a minute leave with so many targets that stay up.
-func (b *bench) measurePayloads() {
-	fmt.Println()
-	for _, n := range []int{3, 50, 10_000} {
-		r := b.run(b.server.Targets(n), options{})
-		r.awaitSteady(n)
-		r.mu.Lock()
-		before := r.payloads
-		r.mu.Unlock()
-		pause(interval)
-		r.mu.Lock()
-		fmt.Printf("%d targets every %v, nothing new: %d payloads a minute\n", n, interval, int(float64(r.payloads-before)*time.Minute.Seconds()/interval.Seconds()))
-		r.mu.Unlock()
-		r.stop()
-	}
-}
-
 // measureNews measures how old a change of state is at its delivery, beside targets of
 // which a tenth never answers: all others go down, as their server is ended.
 func (b *bench) measureNews(n int) {
@@ -262,58 +244,49 @@ func (b *bench) measureEvenness(n int) {
 	b.table.addGoal(fmt.Sprintf("busiest tenth of a second to the mean, %d targets", n), float64(most)/mean, 1.6)
 }
 
-// measureSlots measures how late targets that answer are checked beside others that do
-// not, where these would take more slots than there are: as many as a limit of 256
-// open files leaves.
-func (b *bench) measureSlots() {
-	const n = 1000
-	r := b.run(b.mixed(n, 3), options{record: true, slots: 96})
-	pause(3 * interval) // each is known by then
-	r.taken()
-	pause(2*interval + 6*time.Second)
-	var late []time.Duration
-	down := 0
-	for _, results := range r.taken() {
-		// A target is checked at the same moment of each interval, but for lateness.
-		first := time.Duration(-1)
-		for _, result := range results {
-			into := time.Duration(result.known.UnixNano() % int64(interval))
-			if len(results) > 0 && !results[0].up {
-				break // it is silent
-			}
-			if !result.up {
-				down++
-			}
-			if first < 0 || into < first {
-				first = into
-			}
+// lateOf returns how late the targets were that answer, by the time of their results, and how
+// often they were down. Of results of mixed targets, it leaves out those that never answer.
+func lateOf(results map[string][]result) (late []time.Duration, down int) {
+	for name, results := range results {
+		var n, first = 0, time.Duration(math.MaxInt64)
+		if _, err := fmt.Sscanf(name, "target %d", &n); err != nil || n%10 < silentTenths {
+			continue
 		}
-		for _, result := range results {
-			if result.up {
-				late = append(late, time.Duration(result.known.UnixNano()%int64(interval))-first)
+		// A target is checked at the same moment of each interval, but for lateness.
+		into := func(r result) time.Duration { return time.Duration(r.known.UnixNano() % int64(interval)) }
+		for _, r := range results {
+			first = min(first, into(r))
+		}
+		for _, r := range results {
+			late = append(late, into(r)-first)
+			if !r.up {
+				down++
 			}
 		}
 	}
-	r.stop()
-	slices.Sort(late)
-	fmt.Printf("96 slots, %d targets of which 300 are silent: %d healthy ones down, late p99 %v\n", n, down, ms(quantile(late, 0.99)))
-	b.table.addGoal("healthy targets that are down beside 300 silent ones, 96 slots", float64(down), 0)
-	b.table.addGoal("milliseconds, p99 of their lateness", float64(quantile(late, 0.99).Milliseconds()), 100)
+	return late, down
 }
 
-// measureMillion checks a million targets every minute.
-func (b *bench) measureMillion(lasts time.Duration) {
+// measureMillion checks a million targets of a state every minute, and makes the bare calls to
+// them at the same rate afterwards.
+func (b *bench) measureMillion(state string, lasts time.Duration) {
 	const n = 1_000_000
-	r := b.run(b.server.Targets(n), options{interval: time.Minute})
+	targets := b.targetsIn(state, n)
+	r := b.run(targets, options{interval: time.Minute})
 	before, leftOut, used, began := r.lateness(), r.leftOut(), cpuTime(), time.Now()
 	pause(lasts)
 	after, took, wall := r.lateness(), cpuTime()-used, time.Since(began)
+	leftOut, held := r.leftOut()-leftOut, r.held()
 	cores, late := took.Seconds()/wall.Seconds(), lateP99(before, after)
-	fmt.Printf("\n1,000,000 targets every minute for %v: %d checks, %d left out, 99 of 100 late by less than %gs, %d B held per target, %.2f cores\n",
-		lasts, after.Count-before.Count, r.leftOut()-leftOut, late, r.held, cores)
-	b.table.addGoal("checks left out, 1,000,000 every minute", float64(r.leftOut()-leftOut), 0)
-	b.table.addGoal("seconds, p99 of the lateness, 1,000,000 every minute", late, 1)
-	b.table.addGoal("bytes held per target, 1,000,000", float64(r.held), 2048)
-	b.table.addGoal("cores, 1,000,000 every minute", cores, 0.8)
 	r.stop()
+	alone := b.measureLoop(targets, n/time.Minute.Seconds(), schedule.Tick, bare)
+	what := "1,000,000 " + state
+	fmt.Printf("\n%s every minute for %v: %d checks, %d left out, 99 of 100 late by less than %gs, %d B held per target, %.2f cores\n"+
+		"the bare calls at that rate: %.2f cores for %.0f a second\n",
+		what, lasts, after.Count-before.Count, leftOut, late, held, cores, alone.core, alone.core/alone.cpu.Seconds())
+	b.table.addGoal("checks left out, "+what, float64(leftOut), 0)
+	b.table.addGoal("seconds, p99 of the lateness, "+what, late, 1)
+	b.table.addGoal("bytes held per target, "+what, float64(held), 2048)
+	b.table.addGoal("cores, "+what, cores, 0.8)
+	b.table.addGoal("cores, "+what+", to those of the bare calls", cores/alone.core, 1.35)
 }
