@@ -154,16 +154,24 @@ func (r *running) awaitSteady(n int) {
 	pause(interval / 2)
 }
 
+// startProfile starts a CPU profile, if one is wanted, that ends when end is called.
+func (r *running) startProfile() (end func()) {
+	if *profile == "" {
+		return func() {}
+	}
+	r.profiled++
+	file, err := os.Create(fmt.Sprint(*profile, ".", r.profiled))
+	require.NoError(r, err)
+	require.NoError(r, pprof.StartCPUProfile(file))
+	return func() {
+		pprof.StopCPUProfile()
+		_ = file.Close()
+	}
+}
+
 // measure measures what the checks of a round cost.
 func (r *running) measure() cost {
-	if *profile != "" {
-		r.profiled++
-		file, err := os.Create(fmt.Sprint(*profile, ".", r.profiled))
-		require.NoError(r, err)
-		defer func() { _ = file.Close() }()
-		require.NoError(r, pprof.StartCPUProfile(file))
-		defer pprof.StopCPUProfile()
-	}
+	defer r.startProfile()()
 	before := r.lateness().Count
 	return measureCost(func() int {
 		pause(*window)
@@ -274,7 +282,9 @@ func (b *bench) measureMillion(state string, lasts time.Duration) {
 	targets := b.targetsIn(state, n)
 	r := b.run(targets, options{interval: time.Minute})
 	before, leftOut, used, began := r.lateness(), r.leftOut(), cpuTime(), time.Now()
+	end := r.startProfile()
 	pause(lasts)
+	end()
 	after, took, wall := r.lateness(), cpuTime()-used, time.Since(began)
 	leftOut, held := r.leftOut()-leftOut, r.held()
 	cores, late := took.Seconds()/wall.Seconds(), lateP99(before, after)
