@@ -2,7 +2,7 @@ package schedule
 
 import "time"
 
-// Entry is a target on a Schedule.
+// Entry is a target on a Schedule. Its fields are in an order that takes little memory.
 type Entry[T any] struct {
 	target   T
 	interval time.Duration
@@ -10,12 +10,12 @@ type Entry[T any] struct {
 	next     time.Duration // when it is due; void if the entry was removed
 	behind   *Entry[T]     // the next one of the line it is in
 	due      time.Duration // when the check was due that waits or is under way
-	state    entryState
-	line     int  // by its last check
-	weight   int  // the slots it takes
-	checked  bool // once at least
-	held     held
 	heldDue  time.Duration // when the check was due that is overdue
+	weight   int32         // the slots it takes
+	line     uint8         // by its last check
+	state    entryState
+	held     held
+	checked  bool // once at least
 }
 
 // entryState is what an Entry does.

@@ -402,7 +402,7 @@ func TestModel(t *testing.T) {
 				stats := m.schedule.Stats()
 				require.Equal(t, len(targets), stats.Targets)
 				require.LessOrEqual(t, len(m.schedule.queue), 2*len(targets)+2, "what is gone is kept")
-				require.LessOrEqual(t, m.most, m.schedule.slots.all)
+				require.LessOrEqual(t, m.most, int(m.schedule.slots.all))
 			}
 			// Each of those that are left is made or left out, once in its interval.
 			m.run(m.now + time.Minute)
@@ -421,7 +421,7 @@ func TestModel(t *testing.T) {
 			m.run(m.now + time.Hour)
 			assert.Equal(t, Stats{LeftOut: m.schedule.Stats().LeftOut}, m.schedule.Stats())
 			assert.Empty(t, m.schedule.queue)
-			assert.Equal(t, [2]int{}, m.schedule.slots.taken)
+			assert.Equal(t, [2]int32{}, m.schedule.slots.taken)
 			assert.Zero(t, m.schedule.fresh)
 		})
 	}

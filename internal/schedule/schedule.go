@@ -5,6 +5,7 @@ package schedule
 import (
 	"container/heap"
 	"context"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -109,7 +110,7 @@ type Schedule[T any] struct {
 
 // The lines of a Schedule: targets that answered the last time are the first to start.
 const (
-	answered = iota
+	answered uint8 = iota
 	others
 )
 
@@ -117,7 +118,7 @@ const (
 func New[T any](settings Settings, check Checker[T]) *Schedule[T] {
 	return &Schedule[T]{
 		clock: settings.Clock, seed: settings.Seed, check: check,
-		slots: slots{all: max(1, settings.Slots)}, most: max(1, settings.Workers), wake: make(chan struct{}, 1),
+		slots: slots{all: int32(min(max(1, settings.Slots), math.MaxInt32))}, most: max(1, settings.Workers), wake: make(chan struct{}, 1),
 	}
 }
 
@@ -283,7 +284,7 @@ func (s *Schedule[T]) take() (*Entry[T], T, time.Duration) {
 	now := s.clock.Now()
 	s.collect(now)
 	waits := false
-	for n := range s.ready {
+	for _, n := range []uint8{answered, others} {
 		e := s.first(n)
 		if e == nil {
 			continue
@@ -367,7 +368,7 @@ func (s *Schedule[T]) line(e *Entry[T], due time.Duration) {
 }
 
 // first returns the first entry in a line, or nil.
-func (s *Schedule[T]) first(n int) *Entry[T] {
+func (s *Schedule[T]) first(n uint8) *Entry[T] {
 	for s.ready[n].first != nil && s.ready[n].first.next == gone {
 		s.ready[n].drop()
 		s.stats.Waiting--
