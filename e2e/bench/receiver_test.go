@@ -256,7 +256,7 @@ func (b *bench) measureEvenness(n int) {
 // often they were down. Of results of mixed targets, it leaves out those that never answer.
 func lateOf(results map[string][]result) (late []time.Duration, down int) {
 	for name, results := range results {
-		var n, first = 0, time.Duration(math.MaxInt64)
+		n, first := 0, time.Duration(math.MaxInt64)
 		if _, err := fmt.Sscanf(name, "target %d", &n); err != nil || n%10 < silentTenths {
 			continue
 		}
