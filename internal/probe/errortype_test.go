@@ -71,7 +71,7 @@ func TestConnectErrorType(t *testing.T) {
 		{name: "sockets are forbidden", err: opError("socket", syscall.EPERM), lack: check.LacksOther},
 		{name: "no zone", err: &unknownZoneError{address: netip.MustParseAddr("fe80::1%none"), err: errors.New("no such interface")}, lack: check.LacksOther},
 		{name: "the connection tracking table is full", err: &dialError{err: check.ErrConntrackFull, local: true}, lack: check.LacksConnectionTracking},
-		{name: "the SYN has not left", err: &dialError{err: errUnsent, local: true}, lack: check.LacksOther},
+		{name: "the SYN was lost on this machine", err: &dialError{err: os.ErrDeadlineExceeded, local: true}, lack: check.LacksOther},
 	} {
 		for kind, err := range inBothForms(test.err) {
 			t.Run(test.name+", "+kind, func(t *testing.T) {
