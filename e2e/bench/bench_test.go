@@ -124,7 +124,7 @@ func (b *bench) measureCosts(state string, n int) {
 		runs[0] = append(runs[0], b.measureLoop(targets, rate, schedule.Tick, bare))
 		runs[1] = append(runs[1], b.measureLoop(targets, rate, schedule.Tick, dial))
 		r := b.run(targets, options{})
-		r.awaitSteady(n)
+		r.awaitSteady()
 		runs[2] = append(runs[2], r.measure())
 		held = r.held()
 		r.stop()

@@ -17,8 +17,14 @@ import (
 
 var limited = flag.Bool("limited", false, "measure what a receiver does that has few open files, for the measuring process")
 
-// fewFiles is the limit of open files of a process that has few.
-const fewFiles = 256
+const (
+	// fewFiles is the limit of open files of a process that has few.
+	fewFiles = 256
+	// fewFilesTargets is how many targets it has, and silentTenths how many tenths of them do
+	// not answer.
+	fewFilesTargets = 1000
+	silentTenths    = 3
+)
 
 // measureLimited measures how late targets that answer are checked beside others that do not,
 // where these would take more open files than there are. The limit is that of a process, so
@@ -33,13 +39,11 @@ func (b *bench) measureLimited() {
 	var late time.Duration
 	_, err = fmt.Sscan(string(figures), &slots, &down, (*int64)(&late))
 	require.NoError(b, err, "%s", output)
-	fmt.Printf("%d open files, %d slots, 1000 targets of which %d are silent: %d healthy ones down, late p99 %v\n", fewFiles, slots, 1000*silentTenths/10, down, ms(late))
-	b.table.addGoal(fmt.Sprintf("healthy targets that are down beside 300 silent ones, %d open files", fewFiles), float64(down), 0)
+	silent := fewFilesTargets * silentTenths / 10
+	fmt.Printf("%d open files, %d slots, %d targets of which %d are silent: %d healthy ones down, late p99 %v\n", fewFiles, slots, fewFilesTargets, silent, down, ms(late))
+	b.table.addGoal(fmt.Sprintf("healthy targets that are down beside %d silent ones, %d open files", silent, fewFiles), float64(down), 0)
 	b.table.addGoal("milliseconds, p99 of their lateness", float64(late.Milliseconds()), 100)
 }
-
-// silentTenths is how many tenths of the targets do not answer.
-const silentTenths = 3
 
 // limitedFigures is what the figures come after that TestLimited prints.
 const limitedFigures = "slots, down and late: "
@@ -50,7 +54,7 @@ func TestLimited(t *testing.T) {
 		t.Skip("it is what make bench runs with few open files")
 	}
 	b := newBench(t, "0.0.0.0:20001")
-	r := b.run(b.mixed(1000, silentTenths), options{record: true})
+	r := b.run(b.mixed(fewFilesTargets, silentTenths), options{record: true})
 	pause(3 * interval) // each is known by then
 	r.taken()
 	pause(2*interval + 6*time.Second)

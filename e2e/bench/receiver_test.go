@@ -147,12 +147,8 @@ func (r *running) awaitChecks(n int) {
 	}
 }
 
-// awaitSteady waits until the first checks of n targets are no longer what there is to
-// do.
-func (r *running) awaitSteady(n int) {
-	r.awaitChecks(n)
-	pause(interval / 2)
-}
+// awaitSteady waits until the first checks, which run awaits, are no longer what is new.
+func (r *running) awaitSteady() { pause(interval / 2) }
 
 // startProfile starts a CPU profile, if one is wanted, that ends when end is called.
 func (r *running) startProfile() (end func()) {
@@ -201,7 +197,7 @@ func lateP99(before, after metricdata.HistogramDataPoint[float64]) float64 {
 // which a tenth never answers: all others go down, as their server is ended.
 func (b *bench) measureNews(n int) {
 	r := b.run(b.mixed(n, 1), options{record: true})
-	r.awaitSteady(n)
+	r.awaitSteady()
 	before := r.taken()
 	b.server.Stop()
 	pause(interval + interval/2)
@@ -228,7 +224,7 @@ func (b *bench) measureNews(n int) {
 // has, to the mean.
 func (b *bench) measureEvenness(n int) {
 	r := b.run(b.server.Targets(n), options{record: true})
-	r.awaitSteady(n)
+	r.awaitSteady()
 	pause(interval)
 	r.taken()
 	pause(interval + 6*time.Second)

@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -149,15 +150,8 @@ service:
   pipelines:
     metrics: {receivers: [tcpcheck], exporters: [otlp_http]}
 `, harness.Indent(instances, "    "), listener.Addr()))
-	process := exec.Command(harness.Binary(b, "COLLECTOR", "bench"), "--config", config)
-	process.Stderr = os.Stderr
-	process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	began := time.Now()
-	require.NoError(b, process.Start())
-	defer func() {
-		_ = process.Process.Kill()
-		_ = process.Wait()
-	}()
+	defer b.startCollector("COLLECTOR", config)()
 	select {
 	case at := <-done:
 		mu.Lock()
@@ -174,7 +168,7 @@ service:
 func (b *bench) measureRequests() {
 	fmt.Println()
 	for _, n := range []int{3, 50, 10_000} {
-		otlp, datadog := b.countRequests(), b.countRequests()
+		otlp, datadog := b.countRequests("/v1/metrics"), b.countRequests("/api/v2/series")
 		config := filepath.Join(b.TempDir(), "collector.yaml")
 		harness.Write(b, config, fmt.Sprintf(`
 receivers:
@@ -195,40 +189,30 @@ service:
   pipelines:
     metrics: {receivers: [tcpcheck], exporters: [otlp_http, datadog, prometheus]}
 `, harness.Indent(instancesYAML(b.server.Targets(n)), "    "), otlp.address, datadog.address))
-		process := exec.Command(harness.Binary(b, "COLLECTOR_DATADOG", "bench"), "--config", config)
-		process.Stderr = os.Stderr
-		process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		require.NoError(b, process.Start())
-		otlp.await("/v1/metrics")
+		end := b.startCollector("COLLECTOR_DATADOG", config)
+		<-otlp.came
 		pause(2 * interval) // what is new has been told
-		before, beforeDatadog := otlp.of("/v1/metrics"), datadog.of("/api/v2/series")
+		before, beforeDatadog := otlp.count.Load(), datadog.count.Load()
 		pause(time.Minute)
 		fmt.Printf("%d targets every %v, nothing new: requests a minute of the otlp_http exporter %d, of the Datadog exporter %d\n",
-			n, interval, otlp.of("/v1/metrics")-before, datadog.of("/api/v2/series")-beforeDatadog)
-		require.NoError(b, process.Process.Kill())
-		_ = process.Wait()
+			n, interval, otlp.count.Load()-before, datadog.count.Load()-beforeDatadog)
+		end()
 	}
 }
 
-// requests counts those to an address, and answers each with an empty message.
+// requests counts those to a path of an address.
 type requests struct {
 	address string
-
-	mu     sync.Mutex
-	counts map[string]int // by path
-	came   chan struct{}
+	count   atomic.Int64
+	came    chan struct{} // closed once there is one
 }
 
-func (b *bench) countRequests() *requests {
-	r := &requests{counts: make(map[string]int), came: make(chan struct{}, 1)}
+func (b *bench) countRequests(path string) *requests {
+	r := &requests{came: make(chan struct{})}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		_, _ = io.Copy(io.Discard, request.Body) // the sender's concern
-		r.mu.Lock()
-		r.counts[request.URL.Path]++
-		r.mu.Unlock()
-		select {
-		case r.came <- struct{}{}:
-		default: // it is known
+		if request.URL.Path == path && r.count.Add(1) == 1 {
+			close(r.came)
 		}
 		w.WriteHeader(http.StatusAccepted)
 	}))
@@ -237,17 +221,16 @@ func (b *bench) countRequests() *requests {
 	return r
 }
 
-// of returns how many came to a path.
-func (r *requests) of(path string) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.counts[path]
-}
-
-// await waits until one came to a path.
-func (r *requests) await(path string) {
-	for r.of(path) == 0 {
-		<-r.came
+// startCollector starts the collector that a variable of the environment names, until end is
+// called.
+func (b *bench) startCollector(variable, config string) (end func()) {
+	process := exec.Command(harness.Binary(b, variable, "bench"), "--config", config)
+	process.Stderr = os.Stderr
+	process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	require.NoError(b, process.Start())
+	return func() {
+		_ = process.Process.Kill()
+		_ = process.Wait()
 	}
 }
 
