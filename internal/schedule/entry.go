@@ -11,11 +11,13 @@ type Entry[T any] struct {
 	behind   *Entry[T]     // the next one of the line it is in
 	due      time.Duration // when the check was due that waits or is under way
 	heldDue  time.Duration // when the check was due that is overdue
+	again    time.Duration // when it is to be checked besides; 0 is not to
 	weight   int32         // the slots it takes
 	line     uint8         // by its last check
 	state    entryState
 	held     held
 	checked  bool // once at least
+	besides  bool // the check that is under way is not a regular one
 }
 
 // entryState is what an Entry does.

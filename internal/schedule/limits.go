@@ -37,15 +37,13 @@ type pace struct {
 	at     time.Duration
 }
 
-// allows reports whether one may start now, and counts it, where so many may start in a
-// second.
+// allows reports whether one may start now, where so many may start in a second.
 func (p *pace) allows(now time.Duration, rate float64) bool {
 	most := max(burst, rate*savedUp.Seconds())
 	p.credit = min(most, p.credit+rate*(now-p.at).Seconds())
 	p.at = now
-	if p.credit < 1 {
-		return false
-	}
-	p.credit--
-	return true
+	return p.credit >= 1
 }
+
+// count counts one that starts.
+func (p *pace) count() { p.credit-- }

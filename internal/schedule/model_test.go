@@ -19,10 +19,12 @@ type model struct {
 	now      time.Duration
 	wall     time.Time
 	schedule *Schedule[*modelTarget]
+	targets  []*modelTarget
 	underWay []*modelTarget // by their end
 	most     int            // that were under way at the same time
 	starts   []time.Duration
 	lateness []time.Duration // of those that answer
+	besides  []time.Duration // when checks started that are not regular, of which all the others tell nothing
 }
 
 type modelTarget struct {
@@ -31,6 +33,8 @@ type modelTarget struct {
 	takes    func() time.Duration
 	silent   bool
 	dials    int
+	again    func() (after time.Duration, urgent bool) // nil for not to be checked again
+	besides  []time.Duration
 	entry    *Entry[*modelTarget]
 	running  bool
 	removed  bool
@@ -50,6 +54,7 @@ func (m *model) add(t *modelTarget) *modelTarget {
 		t.takes = func() time.Duration { return 0 }
 	}
 	t.entry = m.schedule.Add(t, t.name, t.interval)
+	m.targets = append(m.targets, t)
 	return t
 }
 
@@ -86,10 +91,15 @@ func (m *model) start(e *Entry[*modelTarget], t *modelTarget, late time.Duration
 	if t.entry != e || t.running || t.removed || late < 0 {
 		require.Fail(m.t, "a wrong check", "%s: two at the same time (%v), after its removal (%v), or too early (%v)", t.name, t.running, t.removed, late)
 	}
-	t.starts = append(t.starts, m.now)
-	m.starts = append(m.starts, m.now)
-	if !t.silent {
-		m.lateness = append(m.lateness, late)
+	if e.besides {
+		t.besides = append(t.besides, m.now)
+		m.besides = append(m.besides, m.now)
+	} else {
+		t.starts = append(t.starts, m.now)
+		m.starts = append(m.starts, m.now)
+		if !t.silent {
+			m.lateness = append(m.lateness, late)
+		}
 	}
 	t.running, t.ends = true, m.now+t.takes()
 	place, _ := slices.BinarySearchFunc(m.underWay, t, func(a, b *modelTarget) int { return int(a.ends - b.ends) })
@@ -104,7 +114,11 @@ func (m *model) end() {
 		t := m.underWay[0]
 		m.underWay = m.underWay[1:]
 		t.running = false
-		m.schedule.done(t.entry, Outcome{Silent: t.silent, Dials: t.dials})
+		outcome := Outcome{Silent: t.silent, Dials: t.dials}
+		if t.again != nil {
+			outcome.Again, outcome.Urgent = t.again()
+		}
+		m.schedule.done(t.entry, outcome)
 	}
 }
 
@@ -317,6 +331,13 @@ func TestSuspend(t *testing.T) {
 	assert.InDelta(t, 1000*240, m.schedule.Stats().LeftOut, 2000)
 }
 
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 func busiestSecond(starts []time.Duration) int {
 	most, from := 0, 0
 	for to, at := range starts {
@@ -379,6 +400,11 @@ func TestModel(t *testing.T) {
 						}
 						return time.Duration(random.IntN(3)*random.IntN(40)) * time.Millisecond
 					}
+					if seed%2 == 1 {
+						target.again = func() (time.Duration, bool) {
+							return time.Duration(max(0, random.IntN(20_000)-10_000)) * time.Millisecond, random.IntN(2) == 0
+						}
+					}
 					targets = append(targets, m.add(target))
 				case action < 12:
 					n := random.IntN(len(targets))
@@ -406,14 +432,17 @@ func TestModel(t *testing.T) {
 			}
 			// Each of those that are left is made or left out, once in its interval.
 			m.run(m.now + time.Minute)
-			before, leftOut, from := len(m.starts), m.schedule.Stats().LeftOut, m.now
+			before, besides, leftOut, from := len(m.starts), len(m.besides), m.schedule.Stats().LeftOut, m.now
 			m.run(from + 5*time.Minute)
 			due := 0.
 			for _, target := range targets {
 				due += float64(5*time.Minute) / float64(target.interval)
 			}
-			made := float64(len(m.starts)-before) + float64(m.schedule.Stats().LeftOut-leftOut)
-			assert.InDelta(t, due, made, float64(2*len(targets)+2), "jumped: %v", jumped)
+			// One besides them may take the place of a regular one.
+			made, slack := float64(len(m.starts)-before)+float64(m.schedule.Stats().LeftOut-leftOut), float64(2*len(targets)+2)
+			assert.LessOrEqual(t, made, due+slack, "jumped: %v", jumped)
+			assert.GreaterOrEqual(t, made+float64(len(m.besides)-besides), due-slack, "jumped: %v", jumped)
+			assert.Equal(t, seed%2 == 1 && len(targets) > 0, len(m.besides) > besides)
 			for _, target := range targets {
 				m.schedule.Remove(target.entry)
 				target.removed = true
@@ -421,8 +450,107 @@ func TestModel(t *testing.T) {
 			m.run(m.now + time.Hour)
 			assert.Equal(t, Stats{LeftOut: m.schedule.Stats().LeftOut}, m.schedule.Stats())
 			assert.Empty(t, m.schedule.queue)
+			assert.Zero(t, m.items())
 			assert.Equal(t, [2]int32{}, m.schedule.slots.taken)
 			assert.Zero(t, m.schedule.fresh)
 		})
 	}
+}
+
+// items returns how many there are of checks besides the regular ones.
+func (m *model) items() (n int) {
+	for _, queues := range m.schedule.again {
+		n += len(queues[answered]) + len(queues[others])
+	}
+	return n
+}
+
+// A target that is to be checked again is, so long after each check, and in its interval as
+// well. One that is under way when a regular one is due takes its place, and none is missed.
+func TestAgain(t *testing.T) {
+	for _, takes := range []time.Duration{0, 400 * time.Millisecond, 1500 * time.Millisecond} {
+		t.Run(takes.String(), func(t *testing.T) {
+			m := newModel(t, 10)
+			begin, again := m.now, time.Duration(0)
+			down := m.add(&modelTarget{name: "down", interval: 15 * time.Second, silent: takes > time.Second, takes: func() time.Duration { return takes }})
+			down.again = func() (time.Duration, bool) { return again, false }
+			up := m.add(&modelTarget{name: "up", interval: 15 * time.Second})
+			m.run(begin + 10*time.Minute)
+			assert.Empty(t, down.besides)
+			again = time.Second
+			m.run(begin + 20*time.Minute)
+			all := slices.Sorted(slices.Values(slices.Concat(down.starts, down.besides)))
+			all = all[slices.IndexFunc(all, func(at time.Duration) bool { return at > begin+10*time.Minute+15*time.Second }):]
+			for i := 1; i < len(all); i++ {
+				require.LessOrEqual(t, all[i]-all[i-1], takes+again+2*Tick)
+			}
+			assert.Zero(t, m.schedule.Stats().LeftOut)
+			again = 0
+			m.run(begin + 30*time.Minute)
+			n := len(down.besides)
+			m.run(begin + 40*time.Minute)
+			assert.Len(t, down.besides, n, "no longer")
+			assert.Len(t, up.besides, 0)
+			assert.InDelta(t, 160, len(up.starts), 1)
+		})
+	}
+}
+
+// Where all targets are to be checked again each second, these checks have the rate of the
+// regular ones and not more, the regular ones are in time, and what is urgent goes first.
+func TestAgainHasARate(t *testing.T) {
+	const targets, interval = 3000, 15 * time.Second
+	m := newModel(t, 1000)
+	begin := m.now
+	var urgent []*modelTarget
+	for n := range targets { // a third of them is silent
+		target := m.add(&modelTarget{name: fmt.Sprint(n), interval: interval, silent: n%3 == 0})
+		target.again = func() (time.Duration, bool) { return time.Second, n%20 == 0 }
+		if n%20 == 0 {
+			urgent = append(urgent, target)
+		}
+	}
+	m.run(begin + time.Minute)
+	m.starts, m.lateness, m.besides = nil, nil, nil
+	for _, target := range m.targets {
+		target.besides = nil
+	}
+	m.run(begin + 2*time.Minute)
+	assert.InDelta(t, targets*4, len(m.starts), 20)
+	assert.LessOrEqual(t, slices.Max(m.lateness), 2*Tick)
+	assert.Greater(t, len(m.besides), targets*3)
+	assert.LessOrEqual(t, busiestSecond(m.besides), targets/15*11/10)
+	assert.LessOrEqual(t, busiestSecond(slices.Sorted(slices.Values(slices.Concat(m.starts, m.besides)))), 2*targets/15*13/10)
+	for _, target := range urgent {
+		assert.Greater(t, len(target.besides), 45, "a second after each check")
+	}
+	assert.LessOrEqual(t, m.items(), 2*targets+1, "what is no longer due is kept")
+	var others [2]int // that are not urgent: those that answer, and those that do not
+	for n, target := range m.targets {
+		if n%20 != 0 {
+			others[btoi(target.silent)] += len(target.besides)
+		}
+	}
+	assert.Positive(t, others[0])
+	assert.Positive(t, others[1], "those that do not answer are not forgotten")
+}
+
+// Silent targets that are checked again take no slot of others.
+func TestAgainTakesNoSlotOfOthers(t *testing.T) {
+	m := newModel(t, 8)
+	begin := m.now
+	for n := range 100 {
+		target := &modelTarget{name: fmt.Sprint(n), interval: 15 * time.Second, silent: n < 30}
+		target.takes = func() time.Duration { return time.Millisecond }
+		if target.silent {
+			target.takes = func() time.Duration { return 5 * time.Second }
+			target.again = func() (time.Duration, bool) { return time.Second, n%2 == 0 }
+		}
+		m.add(target)
+	}
+	m.run(begin + 10*time.Minute)
+	m.lateness = nil
+	m.run(begin + 20*time.Minute)
+	assert.LessOrEqual(t, slices.Max(m.lateness), 2*Tick)
+	assert.LessOrEqual(t, m.most, 8)
 }

@@ -1,6 +1,9 @@
 package schedule
 
-import "time"
+import (
+	"container/heap"
+	"time"
+)
 
 // item says that an entry is due.
 type item[T any] struct {
@@ -26,6 +29,18 @@ func (q *queue[T]) Pop() any {
 	(*q)[last] = item[T]{}
 	*q = (*q)[:last]
 	return x
+}
+
+// first returns the entry that is to be checked again first, or nil. It drops those
+// that were removed, or that are checked before.
+func (q *queue[T]) first() *Entry[T] {
+	for len(*q) > 0 {
+		if top := (*q)[0]; top.entry.next != gone && top.entry.state == idle && top.entry.again == top.at {
+			return top.entry
+		}
+		heap.Pop(q)
+	}
+	return nil
 }
 
 // line is the entries that wait to be started, in the order in which they came.

@@ -70,6 +70,12 @@ type Outcome struct {
 	Silent bool
 	// Dials is how many addresses were dialled at the same time.
 	Dials int
+	// Again is how long after it the target is to be checked once more, besides the regular
+	// checks; 0 is not to. It is left out where a regular one starts before. All of these
+	// checks together have at most the rate of the regular ones, which go first, or ten a second.
+	Again time.Duration
+	// Urgent says that this one goes before those that are not.
+	Urgent bool
 }
 
 // Checker makes a check of a target, which starts so much later than it was due. It calls
@@ -102,6 +108,9 @@ type Schedule[T any] struct {
 	void     int // items of queue, at least, that do not hold
 	ready    [2]line[T]
 	pace     pace
+	again    [2][2]queue[T] // of checks besides the regular ones: the urgent ones, and the others, by line
+	besides  pace           // of these
+	blocked  bool           // one of these waits for a slot
 	stats    Stats
 	rate     float64       // checks in a second, by the intervals
 	fresh    int           // targets that were never checked
@@ -283,34 +292,76 @@ func (s *Schedule[T]) take() (*Entry[T], T, time.Duration) {
 	defer s.mu.Unlock()
 	now := s.clock.Now()
 	s.collect(now)
-	waits := false
-	for _, n := range []uint8{answered, others} {
-		e := s.first(n)
-		if e == nil {
-			continue
-		}
-		if !s.slots.free(n, e.weight) {
-			break // those that did not answer wait behind those that did
-		}
-		if !s.pace.allows(now, s.mostRate()) {
-			waits = true
-			break
-		}
-		s.ready[n].drop()
-		s.stats.Waiting--
-		s.start(e, now)
+	e := s.nextRegular()
+	besides := e == nil
+	if besides {
+		e = s.nextBesides(now)
+	}
+	if e != nil && s.pace.allows(now, s.mostRate()) && (!besides || s.besides.allows(now, max(burst, s.rate))) {
+		s.start(e, now, besides)
 		return e, e.target, now - e.due
 	}
-	until := now + idleFor
-	switch {
-	case waits:
-		until = now + 1
-	case len(s.queue) > 0:
-		until = s.queue[0].at
+	until := now + 1
+	if e == nil {
+		until = s.nextDue(now)
 	}
 	var none T
 	// At the end of the tick, so that those that are due in it are started together.
 	return nil, none, (until+Tick-1)/Tick*Tick - now
+}
+
+// nextRegular returns the entry whose regular check is the next to start, or nil if none is
+// due, or if there are no slots for it. Those that did not answer wait behind those that did.
+func (s *Schedule[T]) nextRegular() *Entry[T] {
+	for _, n := range []uint8{answered, others} {
+		if e := s.first(n); e != nil {
+			if !s.slots.free(n, e.weight) {
+				return nil
+			}
+			return e
+		}
+	}
+	return nil
+}
+
+// nextBesides returns the entry whose check besides the regular ones is the next to start, or
+// nil if none is due, or if there are no slots for it.
+func (s *Schedule[T]) nextBesides(now time.Duration) *Entry[T] {
+	s.blocked = false
+	for i := range s.again {
+		var next *Entry[T]
+		for n := range s.again[i] {
+			line := uint8(n)
+			e := s.again[i][n].first()
+			switch {
+			case e == nil || e.again > now:
+			case s.first(answered) != nil || s.first(line) != nil || !s.slots.free(line, e.weight):
+				s.blocked = true
+			case next == nil || e.again < next.again:
+				next = e
+			}
+		}
+		if next != nil {
+			return next
+		}
+	}
+	return nil
+}
+
+// nextDue returns when the next check is due, of those that are not due yet.
+func (s *Schedule[T]) nextDue(now time.Duration) time.Duration {
+	next := now + idleFor
+	if len(s.queue) > 0 {
+		next = s.queue[0].at
+	}
+	for i := range s.again {
+		for n := range s.again[i] {
+			if e := s.again[i][n].first(); e != nil && e.again > now {
+				next = min(next, e.again)
+			}
+		}
+	}
+	return next
 }
 
 // mostRate returns how many checks may start in a second.
@@ -354,9 +405,17 @@ func (s *Schedule[T]) isDue(e *Entry[T], due time.Duration) {
 		s.stats.LeftOut++
 	default:
 		if e.held == overdue {
-			s.stats.LeftOut++
+			s.leaveOut(e)
 		}
 		e.held, e.heldDue = overdue, due
+	}
+}
+
+// leaveOut counts a check that is left out. One that a check besides the regular ones takes the
+// place of is none.
+func (s *Schedule[T]) leaveOut(e *Entry[T]) {
+	if !e.besides {
+		s.stats.LeftOut++
 	}
 }
 
@@ -376,9 +435,18 @@ func (s *Schedule[T]) first(n uint8) *Entry[T] {
 	return s.ready[n].first
 }
 
-// start takes note that the check of an entry starts.
-func (s *Schedule[T]) start(e *Entry[T], now time.Duration) {
-	e.state = running
+// start takes note that the check of an entry starts, the first one of its line, or one
+// besides the regular ones.
+func (s *Schedule[T]) start(e *Entry[T], now time.Duration, besides bool) {
+	s.pace.count()
+	if besides {
+		s.besides.count()
+		e.due = now
+	} else {
+		s.ready[e.line].drop()
+		s.stats.Waiting--
+	}
+	e.state, e.besides, e.again = running, besides, 0
 	s.slots.take(e.line, e.weight)
 	s.stats.UnderWay++
 	if !e.checked {
@@ -409,9 +477,29 @@ func (s *Schedule[T]) done(e *Entry[T], o Outcome) {
 	case held == ordered, held == overdue && now-e.heldDue <= e.interval/grace:
 		s.line(e, now) // the delay is the target's own
 	case held == overdue:
-		s.stats.LeftOut++
+		s.leaveOut(e)
 	}
-	if s.stats.Waiting > 0 {
+	if o.Again > 0 && e.next != gone {
+		s.pushAgain(e, now+o.Again, o.Urgent)
+	}
+	if s.stats.Waiting > 0 || s.blocked {
+		s.notify()
+	}
+}
+
+// pushAgain has an entry be checked besides the regular checks at a time.
+func (s *Schedule[T]) pushAgain(e *Entry[T], at time.Duration, urgent bool) {
+	q := &s.again[0][e.line]
+	if !urgent {
+		q = &s.again[1][e.line]
+	}
+	if len(*q) > 2*s.stats.Targets {
+		*q = slices.DeleteFunc(*q, func(i item[T]) bool { return i.at != i.entry.again })
+		heap.Init(q)
+	}
+	e.again = at
+	heap.Push(q, item[T]{at, e})
+	if (*q)[0].entry == e {
 		s.notify()
 	}
 }
