@@ -54,16 +54,22 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 // its place and its value, or nil.
 func (c *Config) Validate() error {
 	problems := c.Options.Check(attributes())
-	// A sum that only rises falls where it is averaged, or is the least or greatest of
-	// several. Of a word that is no strategy, the generated section says that it is wrong.
-	if strategy := c.Metrics.TcpcheckErrors.AggregationStrategy; slices.Contains([]string{metadata.AggregationStrategyAvg, metadata.AggregationStrategyMin, metadata.AggregationStrategyMax}, strategy) {
-		problems.Add("metrics."+metadata.MetricsInfo.TcpcheckErrors.Name+".aggregation_strategy", "%q makes a sum fall that only rises; write sum, or leave the option out", strategy)
-	}
+	checkSum(problems, metadata.MetricsInfo.TcpcheckChecks.Name, c.Metrics.TcpcheckChecks.AggregationStrategy)
+	checkSum(problems, metadata.MetricsInfo.TcpcheckErrors.Name, c.Metrics.TcpcheckErrors.AggregationStrategy)
 	// Where the attributes are wrong, nothing can be said about what they tell apart.
 	if !problems.Within("metrics") && !problems.Within("resource_attributes") && confmap.Validate(&c.Metrics) == nil {
 		c.addClashes(problems)
 	}
 	return c.Options.Err(problems)
+}
+
+// checkSum adds a problem if a sum that only rises would fall: where it is averaged, or is the
+// least or greatest of several. Of a word that is no strategy, the generated section says
+// that it is wrong.
+func checkSum(problems *source.Problems, metric, strategy string) {
+	if slices.Contains([]string{metadata.AggregationStrategyAvg, metadata.AggregationStrategyMin, metadata.AggregationStrategyMax}, strategy) {
+		problems.Add("metrics."+metric+".aggregation_strategy", "%q makes a sum fall that only rises; write sum, or leave the option out", strategy)
+	}
 }
 
 // addClashes adds a problem for each instance that nothing would tell from another one.

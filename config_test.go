@@ -57,7 +57,7 @@ func TestInvalidConfig(t *testing.T) {
 			name: "unknown option of the receiver",
 			yaml: `timeout: 5s
 instances: [{name: a, host: h, port: 1}]`,
-			want: `timeout: unknown option; the receiver has collection_interval, initial_delay, flush_interval, phase_seed, max_concurrent_checks, max_ip_cache_duration, service, init_config, instances, instances_file, metrics, resource_attributes`,
+			want: `timeout: unknown option; the receiver has collection_interval, initial_delay, flush_interval, phase_seed, max_concurrent_checks, max_ip_cache_duration, quiet, service, init_config, instances, instances_file, metrics, resource_attributes`,
 		},
 		{
 			name: "same instance twice",
@@ -117,6 +117,12 @@ metrics: {tcpcheck.errors: {attributes: [tcpcheck.instance], aggregation_strateg
 			want: `metrics.tcpcheck.errors.aggregation_strategy: "avg" makes a sum fall that only rises; write sum, or leave the option out`,
 		},
 		{
+			name: "a sum of which the least counts",
+			yaml: `instances: [{name: a, host: h, port: 1}]
+metrics: {tcpcheck.checks: {aggregation_strategy: min}}`,
+			want: `metrics.tcpcheck.checks.aggregation_strategy: "min" makes a sum fall that only rises; write sum, or leave the option out`,
+		},
+		{
 			name: "a sum of which the greatest counts",
 			yaml: `instances: [{name: a, host: h, port: 1}]
 metrics: {tcpcheck.errors: {aggregation_strategy: max}}`,
@@ -142,7 +148,7 @@ instances[1].name: there is none; every instance needs a name
 instances[1].host: "::1" is an ipv6 address, but ipv4_only is true
 instances[1].port: "many" is not a whole number
 instances[1].tags[0]: "prod" has no value; write key:value
-colour: unknown option; the receiver has collection_interval, initial_delay, flush_interval, phase_seed, max_concurrent_checks, max_ip_cache_duration, service, init_config, instances, instances_file, metrics, resource_attributes
+colour: unknown option; the receiver has collection_interval, initial_delay, flush_interval, phase_seed, max_concurrent_checks, max_ip_cache_duration, quiet, service, init_config, instances, instances_file, metrics, resource_attributes
 metrics::network.tcp.can_connect: invalid aggregation strategy "median", valid strategies: [sum, avg, min, max]`,
 		},
 	} {
@@ -276,6 +282,7 @@ func TestAllOptions(t *testing.T) {
 		{
 			Host: "db.example.com", Port: 5432, Families: []check.Family{check.IPv4, check.IPv6},
 			MultipleIPs: true, Timeout: time.Minute, Interval: 90 * time.Second, CacheDuration: 0, MaxCacheDuration: 2 * time.Minute,
+			Retry: check.Retry{Attempts: 1, Interval: 2 * time.Second}, RecheckInterval: 5 * time.Second,
 			Labels: check.Labels{
 				Name: "every option", CollectResponseTime: true,
 				Tags:    []check.Tag{{Key: "env", Value: "prod"}, {Key: "note", Value: "a:b"}},

@@ -105,7 +105,7 @@ func TestTarget(t *testing.T) {
 
 func TestReport(t *testing.T) {
 	up, refused := Result{Status: Up}, Result{Status: Down, ErrorType: ConnectionRefused}
-	silent, unresolved := Result{Status: Down, ErrorType: Timeout}, Result{Status: Unconfirmed, ErrorType: DNSTimeout}
+	silent, unresolved := Result{Status: Down, ErrorType: Timeout}, Result{Status: Unresolved, ErrorType: DNSTimeout}
 	fault, lost := Result{Status: Unchecked, Err: errors.New("too many open files")}, Result{Status: Unchecked, Err: fmt.Errorf("dial: %w", os.ErrDeadlineExceeded)}
 	untimed := Result{Status: Unchecked, Err: context.Canceled}
 	for _, test := range []struct {

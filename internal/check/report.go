@@ -17,9 +17,10 @@ const (
 	Up        Status = iota + 1 // the connection was made
 	Down                        // it was not
 	Unchecked                   // this machine was unable to check, which says nothing about the target
-	// Unconfirmed: it is not known whether the name has addresses of this family, which was
+	// Unresolved: it is not known whether the name has addresses of this family, which was
 	// not asked for. Its resolution failed, while the other family has addresses.
-	Unconfirmed
+	Unresolved
+	Unconfirmed // it was not made, and that is tried again before it counts as Down
 )
 
 // Result is what a check found about one address, or about one family of a
@@ -34,8 +35,8 @@ type Result struct {
 	Status  Status
 	// Err says why the status is not Up, and is nil if it is.
 	Err error
-	// ErrorType is the reason for Err if the status is Down or Unconfirmed, and
-	// empty otherwise.
+	// ErrorType is the reason for Err if the status is Down, Unresolved or Unconfirmed,
+	// and empty otherwise.
 	ErrorType ErrorType
 	// Lack is what this machine lacked if the status is Unchecked, and empty otherwise.
 	Lack Lack
@@ -45,6 +46,9 @@ type Result struct {
 	HandshakeTime time.Duration
 	// SYNRetransmits is how many SYNs were sent again, or UnknownRetransmits.
 	SYNRetransmits int
+	// Noticed says of a quiet check that the server may have noticed it: this machine came
+	// to close the connection after the kernel had acknowledged it.
+	Noticed bool
 }
 
 // LacksFamilyError is why an address could not be checked where this machine has none from

@@ -27,6 +27,9 @@ type Target struct {
 	Families []Family
 	// MultipleIPs checks every address of a family, not only the first.
 	MultipleIPs bool
+	// Quiet checks leave no trace: the connection is reset before the server accepts it.
+	// Only Linux has them.
+	Quiet bool
 	// Timeout bounds each name resolution and, apart from it, each connection
 	// attempt. It is positive.
 	Timeout time.Duration
@@ -38,8 +41,20 @@ type Target struct {
 	// MaxCacheDuration bounds UntilError, and is how long it may take until a
 	// family that the name had no address in is asked for again. It is positive.
 	MaxCacheDuration time.Duration
+	// Retry says how often a check that fails is repeated before the target is down. The
+	// zero value is not to.
+	Retry Retry
+	// RecheckInterval is the time between two checks while an address is down; 0 is none
+	// but the Interval.
+	RecheckInterval time.Duration
 	// Labels say how the reports on it are labelled.
 	Labels Labels
+}
+
+// Retry says how a failed check is repeated.
+type Retry struct {
+	Attempts uint8
+	Interval time.Duration // from a failure to the next attempt
 }
 
 // HostPort returns the target as host:port, an IPv6 literal in brackets.

@@ -120,6 +120,57 @@ func (ms *NetworkTCPResponseTimeMetricConfig) Validate() error {
 	return nil
 }
 
+// TcpcheckChecksMetricAttributeKey specifies the key of an attribute for the tcpcheck.checks metric.
+type TcpcheckChecksMetricAttributeKey string
+
+const (
+	TcpcheckChecksMetricAttributeKeyTcpcheckInstance TcpcheckChecksMetricAttributeKey = "tcpcheck.instance"
+	TcpcheckChecksMetricAttributeKeyServerAddress    TcpcheckChecksMetricAttributeKey = "server.address"
+	TcpcheckChecksMetricAttributeKeyServerPort       TcpcheckChecksMetricAttributeKey = "server.port"
+	TcpcheckChecksMetricAttributeKeyNetworkType      TcpcheckChecksMetricAttributeKey = "network.type"
+)
+
+// TcpcheckChecksMetricConfig provides config for the tcpcheck.checks metric.
+type TcpcheckChecksMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                             `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []TcpcheckChecksMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *TcpcheckChecksMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *TcpcheckChecksMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case TcpcheckChecksMetricAttributeKeyTcpcheckInstance, TcpcheckChecksMetricAttributeKeyServerAddress, TcpcheckChecksMetricAttributeKeyServerPort, TcpcheckChecksMetricAttributeKeyNetworkType:
+		default:
+			return fmt.Errorf("metric tcpcheck.checks doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
 // TcpcheckDNSLookupDurationMetricAttributeKey specifies the key of an attribute for the tcpcheck.dns.lookup.duration metric.
 type TcpcheckDNSLookupDurationMetricAttributeKey string
 
@@ -330,6 +381,7 @@ func (ms *TcpcheckSynRetransmitsMetricConfig) Validate() error {
 type MetricsConfig struct {
 	NetworkTCPCanConnect      NetworkTCPCanConnectMetricConfig      `mapstructure:"network.tcp.can_connect"`
 	NetworkTCPResponseTime    NetworkTCPResponseTimeMetricConfig    `mapstructure:"network.tcp.response_time"`
+	TcpcheckChecks            TcpcheckChecksMetricConfig            `mapstructure:"tcpcheck.checks"`
 	TcpcheckDNSLookupDuration TcpcheckDNSLookupDurationMetricConfig `mapstructure:"tcpcheck.dns.lookup.duration"`
 	TcpcheckErrors            TcpcheckErrorsMetricConfig            `mapstructure:"tcpcheck.errors"`
 	TcpcheckFamilyOmitted     TcpcheckFamilyOmittedMetricConfig     `mapstructure:"tcpcheck.family.omitted"`
@@ -347,6 +399,11 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategyAvg,
 			EnabledAttributes:   []NetworkTCPResponseTimeMetricAttributeKey{NetworkTCPResponseTimeMetricAttributeKeyTcpcheckInstance, NetworkTCPResponseTimeMetricAttributeKeyServerAddress, NetworkTCPResponseTimeMetricAttributeKeyServerPort, NetworkTCPResponseTimeMetricAttributeKeyNetworkType, NetworkTCPResponseTimeMetricAttributeKeyNetworkPeerAddress},
+		},
+		TcpcheckChecks: TcpcheckChecksMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []TcpcheckChecksMetricAttributeKey{TcpcheckChecksMetricAttributeKeyTcpcheckInstance, TcpcheckChecksMetricAttributeKeyServerAddress, TcpcheckChecksMetricAttributeKeyServerPort, TcpcheckChecksMetricAttributeKeyNetworkType},
 		},
 		TcpcheckDNSLookupDuration: TcpcheckDNSLookupDurationMetricConfig{
 			Enabled:             false,

@@ -36,6 +36,11 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []NetworkTCPResponseTimeMetricAttributeKey{NetworkTCPResponseTimeMetricAttributeKeyTcpcheckInstance, NetworkTCPResponseTimeMetricAttributeKeyServerAddress, NetworkTCPResponseTimeMetricAttributeKeyServerPort, NetworkTCPResponseTimeMetricAttributeKeyNetworkType, NetworkTCPResponseTimeMetricAttributeKeyNetworkPeerAddress, NetworkTCPResponseTimeMetricAttributeKeyURL, NetworkTCPResponseTimeMetricAttributeKeyInstance, NetworkTCPResponseTimeMetricAttributeKeyAddress},
 					},
+					TcpcheckChecks: TcpcheckChecksMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []TcpcheckChecksMetricAttributeKey{TcpcheckChecksMetricAttributeKeyTcpcheckInstance, TcpcheckChecksMetricAttributeKeyServerAddress, TcpcheckChecksMetricAttributeKeyServerPort, TcpcheckChecksMetricAttributeKeyNetworkType},
+					},
 					TcpcheckDNSLookupDuration: TcpcheckDNSLookupDurationMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategyAvg,
@@ -77,6 +82,11 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []NetworkTCPResponseTimeMetricAttributeKey{NetworkTCPResponseTimeMetricAttributeKeyTcpcheckInstance, NetworkTCPResponseTimeMetricAttributeKeyServerAddress, NetworkTCPResponseTimeMetricAttributeKeyServerPort, NetworkTCPResponseTimeMetricAttributeKeyNetworkType, NetworkTCPResponseTimeMetricAttributeKeyNetworkPeerAddress, NetworkTCPResponseTimeMetricAttributeKeyURL, NetworkTCPResponseTimeMetricAttributeKeyInstance, NetworkTCPResponseTimeMetricAttributeKeyAddress},
 					},
+					TcpcheckChecks: TcpcheckChecksMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []TcpcheckChecksMetricAttributeKey{TcpcheckChecksMetricAttributeKeyTcpcheckInstance, TcpcheckChecksMetricAttributeKeyServerAddress, TcpcheckChecksMetricAttributeKeyServerPort, TcpcheckChecksMetricAttributeKeyNetworkType},
+					},
 					TcpcheckDNSLookupDuration: TcpcheckDNSLookupDurationMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategyAvg,
@@ -108,7 +118,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(NetworkTCPCanConnectMetricConfig{}, NetworkTCPResponseTimeMetricConfig{}, TcpcheckDNSLookupDurationMetricConfig{}, TcpcheckErrorsMetricConfig{}, TcpcheckFamilyOmittedMetricConfig{}, TcpcheckSynRetransmitsMetricConfig{}, ResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(NetworkTCPCanConnectMetricConfig{}, NetworkTCPResponseTimeMetricConfig{}, TcpcheckChecksMetricConfig{}, TcpcheckDNSLookupDurationMetricConfig{}, TcpcheckErrorsMetricConfig{}, TcpcheckFamilyOmittedMetricConfig{}, TcpcheckSynRetransmitsMetricConfig{}, ResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -133,6 +143,18 @@ func TestNetworkTCPResponseTimeMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "metric network.tcp.response_time doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address, url, instance, address]")
 
 	cfg = DefaultMetricsConfig().NetworkTCPResponseTime
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestTcpcheckChecksMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().TcpcheckChecks
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []TcpcheckChecksMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.checks doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type]")
+
+	cfg = DefaultMetricsConfig().TcpcheckChecks
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }

@@ -189,6 +189,10 @@ var MetricsInfo = metricsInfo{
 		Name:       "network.tcp.response_time",
 		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address", "url", "instance", "address"},
 	},
+	TcpcheckChecks: metricInfo{
+		Name:       "tcpcheck.checks",
+		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type"},
+	},
 	TcpcheckDNSLookupDuration: metricInfo{
 		Name:       "tcpcheck.dns.lookup.duration",
 		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type"},
@@ -210,6 +214,7 @@ var MetricsInfo = metricsInfo{
 type metricsInfo struct {
 	NetworkTCPCanConnect      metricInfo
 	NetworkTCPResponseTime    metricInfo
+	TcpcheckChecks            metricInfo
 	TcpcheckDNSLookupDuration metricInfo
 	TcpcheckErrors            metricInfo
 	TcpcheckFamilyOmitted     metricInfo
@@ -436,6 +441,106 @@ func (m *metricNetworkTCPResponseTime) emit(metrics pmetric.MetricSlice) {
 
 func newMetricNetworkTCPResponseTime(cfg NetworkTCPResponseTimeMetricConfig) metricNetworkTCPResponseTime {
 	m := metricNetworkTCPResponseTime{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricTcpcheckChecks struct {
+	data          pmetric.Metric             // data buffer for generated metric.
+	config        TcpcheckChecksMetricConfig // metric config provided by user.
+	capacity      int                        // max observed number of data points added to the metric.
+	aggDataPoints []int64                    // slice containing number of aggregated datapoints at each index
+}
+
+// init fills tcpcheck.checks metric with initial data.
+func (m *metricTcpcheckChecks) init() {
+	m.data.SetName("tcpcheck.checks")
+	m.data.SetDescription("Checks that said something about the target, per instance and address family. Those that failed are in `tcpcheck.errors` as well.")
+	m.data.SetUnit("{check}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricTcpcheckChecks) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckChecksMetricAttributeKeyTcpcheckInstance) {
+		dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckChecksMetricAttributeKeyServerAddress) {
+		dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckChecksMetricAttributeKeyServerPort) {
+		dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckChecksMetricAttributeKeyNetworkType) {
+		dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Sum().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricTcpcheckChecks) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricTcpcheckChecks) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Sum().DataPoints().At(i).SetIntValue(m.data.Sum().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricTcpcheckChecks(cfg TcpcheckChecksMetricConfig) metricTcpcheckChecks {
+	m := metricTcpcheckChecks{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -856,6 +961,7 @@ type MetricsBuilder struct {
 	resourceAttributeExcludeFilter  map[string]filter.Filter
 	metricNetworkTCPCanConnect      metricNetworkTCPCanConnect
 	metricNetworkTCPResponseTime    metricNetworkTCPResponseTime
+	metricTcpcheckChecks            metricTcpcheckChecks
 	metricTcpcheckDNSLookupDuration metricTcpcheckDNSLookupDuration
 	metricTcpcheckErrors            metricTcpcheckErrors
 	metricTcpcheckFamilyOmitted     metricTcpcheckFamilyOmitted
@@ -887,6 +993,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		buildInfo:                       settings.BuildInfo,
 		metricNetworkTCPCanConnect:      newMetricNetworkTCPCanConnect(mbc.Metrics.NetworkTCPCanConnect),
 		metricNetworkTCPResponseTime:    newMetricNetworkTCPResponseTime(mbc.Metrics.NetworkTCPResponseTime),
+		metricTcpcheckChecks:            newMetricTcpcheckChecks(mbc.Metrics.TcpcheckChecks),
 		metricTcpcheckDNSLookupDuration: newMetricTcpcheckDNSLookupDuration(mbc.Metrics.TcpcheckDNSLookupDuration),
 		metricTcpcheckErrors:            newMetricTcpcheckErrors(mbc.Metrics.TcpcheckErrors),
 		metricTcpcheckFamilyOmitted:     newMetricTcpcheckFamilyOmitted(mbc.Metrics.TcpcheckFamilyOmitted),
@@ -978,6 +1085,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	ils.Metrics().EnsureCapacity(mb.metricsCapacity)
 	mb.metricNetworkTCPCanConnect.emit(ils.Metrics())
 	mb.metricNetworkTCPResponseTime.emit(ils.Metrics())
+	mb.metricTcpcheckChecks.emit(ils.Metrics())
 	mb.metricTcpcheckDNSLookupDuration.emit(ils.Metrics())
 	mb.metricTcpcheckErrors.emit(ils.Metrics())
 	mb.metricTcpcheckFamilyOmitted.emit(ils.Metrics())
@@ -1021,6 +1129,11 @@ func (mb *MetricsBuilder) RecordNetworkTCPCanConnectDataPoint(ts pcommon.Timesta
 // RecordNetworkTCPResponseTimeDataPoint adds a data point to network.tcp.response_time metric.
 func (mb *MetricsBuilder) RecordNetworkTCPResponseTimeDataPoint(ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, urlAttributeValue string, instanceAttributeValue string, addressAttributeValue string) {
 	mb.metricNetworkTCPResponseTime.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, urlAttributeValue, instanceAttributeValue, addressAttributeValue)
+}
+
+// RecordTcpcheckChecksDataPoint adds a data point to tcpcheck.checks metric.
+func (mb *MetricsBuilder) RecordTcpcheckChecksDataPoint(ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType) {
+	mb.metricTcpcheckChecks.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String())
 }
 
 // RecordTcpcheckDNSLookupDurationDataPoint adds a data point to tcpcheck.dns.lookup.duration metric.

@@ -69,6 +69,7 @@ func TestMetricsBuilder(t *testing.T) {
 			aggMap := make(map[string]string) // contains the aggregation strategies for each metric name
 			aggMap["network.tcp.can_connect"] = mb.metricNetworkTCPCanConnect.config.AggregationStrategy
 			aggMap["network.tcp.response_time"] = mb.metricNetworkTCPResponseTime.config.AggregationStrategy
+			aggMap["tcpcheck.checks"] = mb.metricTcpcheckChecks.config.AggregationStrategy
 			aggMap["tcpcheck.dns.lookup.duration"] = mb.metricTcpcheckDNSLookupDuration.config.AggregationStrategy
 			aggMap["tcpcheck.errors"] = mb.metricTcpcheckErrors.config.AggregationStrategy
 			aggMap["tcpcheck.family.omitted"] = mb.metricTcpcheckFamilyOmitted.config.AggregationStrategy
@@ -92,6 +93,12 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordNetworkTCPResponseTimeDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", "url-val", "instance-val", "address-val")
 			if tt.name == "reaggregate_set" {
 				mb.RecordNetworkTCPResponseTimeDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2", "url-val-2", "instance-val-2", "address-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordTcpcheckChecksDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4)
+			if tt.name == "reaggregate_set" {
+				mb.RecordTcpcheckChecksDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6)
 			}
 
 			allMetricsCount++
@@ -126,6 +133,7 @@ func TestMetricsBuilder(t *testing.T) {
 			if tt.name == "reaggregate_set" {
 				assert.Empty(t, mb.metricNetworkTCPCanConnect.aggDataPoints)
 				assert.Empty(t, mb.metricNetworkTCPResponseTime.aggDataPoints)
+				assert.Empty(t, mb.metricTcpcheckChecks.aggDataPoints)
 				assert.Empty(t, mb.metricTcpcheckDNSLookupDuration.aggDataPoints)
 				assert.Empty(t, mb.metricTcpcheckErrors.aggDataPoints)
 				assert.Empty(t, mb.metricTcpcheckFamilyOmitted.aggDataPoints)
@@ -289,6 +297,65 @@ func TestMetricsBuilder(t *testing.T) {
 						_, ok = dp.Attributes().Get("instance")
 						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("address")
+						assert.False(t, ok)
+					}
+				case "tcpcheck.checks":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["tcpcheck.checks"], "Found a duplicate in the metrics slice: tcpcheck.checks")
+						validatedMetrics["tcpcheck.checks"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Checks that said something about the target, per instance and address family. Those that failed are in `tcpcheck.errors` as well.", mi.Description())
+						assert.Equal(t, "{check}", mi.Unit())
+						assert.True(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						tcpcheckInstanceAttrVal, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.True(t, ok)
+						assert.Equal(t, "tcpcheck.instance-val", tcpcheckInstanceAttrVal.Str())
+						serverAddressAttrVal, ok := dp.Attributes().Get("server.address")
+						assert.True(t, ok)
+						assert.Equal(t, "server.address-val", serverAddressAttrVal.Str())
+						serverPortAttrVal, ok := dp.Attributes().Get("server.port")
+						assert.True(t, ok)
+						assert.EqualValues(t, 11, serverPortAttrVal.Int())
+						networkTypeAttrVal, ok := dp.Attributes().Get("network.type")
+						assert.True(t, ok)
+						assert.Equal(t, "ipv4", networkTypeAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["tcpcheck.checks"], "Found a duplicate in the metrics slice: tcpcheck.checks")
+						validatedMetrics["tcpcheck.checks"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Checks that said something about the target, per instance and address family. Those that failed are in `tcpcheck.errors` as well.", mi.Description())
+						assert.Equal(t, "{check}", mi.Unit())
+						assert.True(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["tcpcheck.checks"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.address")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.port")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("network.type")
 						assert.False(t, ok)
 					}
 				case "tcpcheck.dns.lookup.duration":

@@ -25,17 +25,18 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                            metric.Meter
-	mu                               sync.Mutex
-	registrations                    []metric.Registration
-	ReceiverTcpcheckChecksLeftOut    metric.Int64ObservableCounter
-	ReceiverTcpcheckChecksUnderWay   metric.Int64ObservableGauge
-	ReceiverTcpcheckChecksWaiting    metric.Int64ObservableGauge
-	ReceiverTcpcheckDeliveryAge      metric.Float64Histogram
-	ReceiverTcpcheckLateness         metric.Float64Histogram
-	ReceiverTcpcheckPointsDropped    metric.Int64Counter
-	ReceiverTcpcheckResultsUnchecked metric.Int64Counter
-	ReceiverTcpcheckTargets          metric.Int64ObservableGauge
+	meter                              metric.Meter
+	mu                                 sync.Mutex
+	registrations                      []metric.Registration
+	ReceiverTcpcheckChecksLeftOut      metric.Int64ObservableCounter
+	ReceiverTcpcheckChecksUnderWay     metric.Int64ObservableGauge
+	ReceiverTcpcheckChecksWaiting      metric.Int64ObservableGauge
+	ReceiverTcpcheckDeliveryAge        metric.Float64Histogram
+	ReceiverTcpcheckLateness           metric.Float64Histogram
+	ReceiverTcpcheckPointsDropped      metric.Int64Counter
+	ReceiverTcpcheckQuietChecksNoticed metric.Int64Counter
+	ReceiverTcpcheckResultsUnchecked   metric.Int64Counter
+	ReceiverTcpcheckTargets            metric.Int64ObservableGauge
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -173,6 +174,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_tcpcheck_points_dropped",
 		metric.WithDescription("Points that the next consumer never took, since it refused them for good, or a newer one of the series took their place while it refused or blocked. [Alpha]"),
 		metric.WithUnit("{datapoint}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverTcpcheckQuietChecksNoticed, err = builder.meter.Int64Counter(
+		"otelcol_receiver_tcpcheck_quiet_checks_noticed",
+		metric.WithDescription("Quiet checks that the server may have noticed, since this machine came to close the connection after it had acknowledged it. [Alpha]"),
+		metric.WithUnit("{check}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverTcpcheckResultsUnchecked, err = builder.meter.Int64Counter(

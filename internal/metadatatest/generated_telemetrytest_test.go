@@ -39,6 +39,7 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ReceiverTcpcheckDeliveryAge.Record(context.Background(), 1)
 	tb.ReceiverTcpcheckLateness.Record(context.Background(), 1)
 	tb.ReceiverTcpcheckPointsDropped.Add(context.Background(), 1)
+	tb.ReceiverTcpcheckQuietChecksNoticed.Add(context.Background(), 1)
 	tb.ReceiverTcpcheckResultsUnchecked.Add(context.Background(), 1)
 	AssertEqualReceiverTcpcheckChecksLeftOut(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
@@ -56,6 +57,9 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverTcpcheckPointsDropped(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverTcpcheckQuietChecksNoticed(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverTcpcheckResultsUnchecked(t, testTel,

@@ -28,8 +28,8 @@ type dialer interface {
 	await(ctx context.Context) (handshake, error)
 }
 
-// newDialer returns a dialer to an address.
-type newDialer func(address netip.AddrPort, timeout time.Duration) dialer
+// newDialer returns a dialer to an address of a target.
+type newDialer func(address netip.AddrPort, target *check.Target) dialer
 
 // errPending says that an attempt has not ended.
 var errPending = errors.New("no answer yet")
@@ -39,6 +39,7 @@ type handshake struct {
 	time        time.Duration // from the SYN to the SYN-ACK; zero without one
 	retransmits int           // how many SYNs were sent again, or check.UnknownRetransmits
 	unsent      bool          // the last of these never left this machine
+	noticed     bool          // the check is to be quiet, and the connection was acknowledged before it was closed
 }
 
 // netDialer is the portable dialer. Its times are those of the wall clock around
@@ -48,8 +49,8 @@ type netDialer struct {
 	timeout time.Duration
 }
 
-func newNetDialer(address netip.AddrPort, timeout time.Duration) dialer {
-	return netDialer{address: address, timeout: timeout}
+func newNetDialer(address netip.AddrPort, target *check.Target) dialer {
+	return netDialer{address: address, timeout: target.Timeout}
 }
 
 // begin leaves it all to await: net.Dialer has no halves.

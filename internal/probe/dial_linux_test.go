@@ -3,6 +3,7 @@ package probe
 import (
 	"encoding/binary"
 	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -176,9 +177,66 @@ func TestMayBeSelf(t *testing.T) {
 
 func newLinuxDialer(t *testing.T, address netip.AddrPort, timeout time.Duration) *linuxDialer {
 	t.Helper()
-	d, ok := newDialers()(address, timeout).(*linuxDialer)
+	d, ok := newDialers()(address, &check.Target{Timeout: timeout}).(*linuxDialer)
 	require.True(t, ok)
 	return d
+}
+
+// A server does not get to know of a quiet check: what it accepts first, of all that came
+// since, is the plain one at the end.
+func TestQuiet(t *testing.T) {
+	for _, host := range []string{"127.0.0.1", "[::1]"} {
+		t.Run(host, func(t *testing.T) {
+			if host != "127.0.0.1" {
+				testnet.RequireIPv6(t)
+			}
+			listener, err := net.Listen("tcp", host+":0")
+			require.NoError(t, err)
+			defer func() { _ = listener.Close() }()
+			address := netip.MustParseAddrPort(listener.Addr().String())
+			d := newDialers()(address, &check.Target{Timeout: time.Minute, Quiet: true})
+			for range 100 {
+				shake, err := connect(t.Context(), d)
+				require.NoError(t, err)
+				assert.Positive(t, shake.time)
+				assert.Zero(t, shake.retransmits)
+				assert.False(t, shake.noticed)
+			}
+			plain, err := net.Dial("tcp", address.String())
+			require.NoError(t, err)
+			defer func() { _ = plain.Close() }()
+			accepted, err := listener.Accept()
+			require.NoError(t, err)
+			assert.Equal(t, plain.LocalAddr().String(), accepted.RemoteAddr().String())
+			require.NoError(t, accepted.Close())
+		})
+	}
+}
+
+// Once the kernel has acknowledged it, the server accepts a quiet check. That is told.
+func TestQuietIsNoticed(t *testing.T) {
+	accepted := make(chan struct{})
+	address := testnet.ListenFunc(t, "tcp4", "127.0.0.1:0", func() { close(accepted) })
+	d := newLinuxDialer(t, address, time.Minute)
+	d.quiet = true
+	require.NoError(t, d.setSockaddr())
+	fd := newSocket(t, unix.AF_INET, unix.SOCK_STREAM)
+	require.NoError(t, hush(fd))
+	require.NoError(t, unix.Connect(fd, d.sockaddr))
+	d.start = time.Now()
+	<-accepted
+	shake, err := d.poll(fd)
+	require.NoError(t, err)
+	assert.True(t, shake.noticed)
+	d.quiet = false
+	shake, err = d.poll(fd)
+	require.NoError(t, err)
+	assert.False(t, shake.noticed, "a plain check is to be noticed")
+
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer func() { _, _ = unix.Close(pair[0]), unix.Close(pair[1]) }()
+	require.ErrorIs(t, hush(pair[0]), unix.EOPNOTSUPP, "a socket that cannot be quiet")
 }
 
 // newSocket returns a socket of these, which is closed when the test ends.

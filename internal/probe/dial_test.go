@@ -77,7 +77,7 @@ func TestConnect(t *testing.T) {
 					timeout = time.Minute
 				}
 				address := test.address(t)
-				handshake, err := connect(context.Background(), newDialer(address, timeout))
+				handshake, err := connect(context.Background(), newDialer(address, &check.Target{Timeout: timeout}))
 				if test.errorType == "" {
 					require.NoError(t, err)
 					assert.Positive(t, handshake.time)
@@ -101,7 +101,7 @@ func TestConnectEnded(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())
 			connecting := make(chan error)
 			go func() {
-				_, err := connect(ctx, newDialer(silent, time.Minute))
+				_, err := connect(ctx, newDialer(silent, &check.Target{Timeout: time.Minute}))
 				connecting <- err
 			}()
 			cancel()

@@ -186,14 +186,14 @@ func (p *Probe) dialer(i int) dialer {
 	}
 	d, address := &p.dials[i], p.results[i].Address
 	if d.address != address {
-		*d = dial{address, p.newDialer(netip.AddrPortFrom(address, p.target.Port), p.target.Timeout)}
+		*d = dial{address, p.newDialer(netip.AddrPortFrom(address, p.target.Port), p.target)}
 	}
 	return d.dialer
 }
 
 // complete says how the dial of the result's address ended.
 func complete(r *check.Result, shake handshake, err error) {
-	r.Err, r.HandshakeTime, r.SYNRetransmits = err, shake.time, shake.retransmits
+	r.Err, r.HandshakeTime, r.SYNRetransmits, r.Noticed = err, shake.time, shake.retransmits, shake.noticed
 	if err == nil {
 		r.Status = check.Up
 		return

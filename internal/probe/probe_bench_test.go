@@ -36,7 +36,7 @@ func BenchmarkCheck(b *testing.B) {
 // BenchmarkErrorType names the reason for a refused connection.
 func BenchmarkErrorType(b *testing.B) {
 	address := testnet.ClosedPort(b, "127.0.0.1")
-	_, err := connect(context.Background(), newDialers()(address, 1e9))
+	_, err := connect(context.Background(), newDialers()(address, &check.Target{Timeout: time.Second}))
 	require.Error(b, err)
 	b.ReportAllocs()
 	for b.Loop() {

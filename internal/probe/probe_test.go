@@ -224,7 +224,7 @@ func TestAllAreDialledAtOnce(t *testing.T) {
 	var begun sync.WaitGroup
 	begun.Add(2)
 	dialled := 0
-	p := &Probe{target: &check.Target{Timeout: time.Minute}, newDialer: func(netip.AddrPort, time.Duration) dialer {
+	p := &Probe{target: &check.Target{Timeout: time.Minute}, newDialer: func(netip.AddrPort, *check.Target) dialer {
 		return fakeDialer{
 			func() (handshake, error) {
 				dialled++
@@ -253,7 +253,7 @@ func TestAllAreDialledAtOnce(t *testing.T) {
 // An address keeps its dialer while it is the same.
 func TestDialersAreKept(t *testing.T) {
 	var made []netip.AddrPort
-	p := &Probe{target: &check.Target{Port: 443}, newDialer: func(address netip.AddrPort, _ time.Duration) dialer {
+	p := &Probe{target: &check.Target{Port: 443}, newDialer: func(address netip.AddrPort, _ *check.Target) dialer {
 		made = append(made, address)
 		return fakeDialer{start: func() (handshake, error) { return handshake{}, nil }}
 	}}

@@ -154,7 +154,7 @@ func (p *Probe) automatic(answers []answer, host *HostAddresses) []check.Omissio
 		case found:
 			result := a.result(netip.Addr{})
 			if result.Status == check.Down {
-				result.Status = check.Unconfirmed
+				result.Status = check.Unresolved
 			}
 			p.results = append(p.results, result)
 		}
@@ -284,7 +284,7 @@ func (c *nameCache) store(r resolution, now time.Time) {
 
 // observe takes note of what a check found.
 func (c *nameCache) observe(results []check.Result) {
-	c.failed = c.failed || slices.ContainsFunc(results, func(r check.Result) bool { return r.Status == check.Down || r.Status == check.Unconfirmed })
+	c.failed = c.failed || slices.ContainsFunc(results, func(r check.Result) bool { return r.Status == check.Down || r.Status == check.Unresolved })
 }
 
 // reaches reports whether host reaches an address. The system is asked once for each

@@ -155,7 +155,7 @@ func TestAnswersToResults(t *testing.T) {
 		{
 			name: "automatic, the resolver is silent for a family that may not exist", host: both,
 			answers: []answer{found(check.IPv4, v4), timedOut(check.IPv6)},
-			want:    []check.Result{dial(check.IPv4, v4), {Family: check.IPv6, Err: errTimeout, Status: check.Unconfirmed, ErrorType: check.DNSTimeout}},
+			want:    []check.Result{dial(check.IPv4, v4), {Family: check.IPv6, Err: errTimeout, Status: check.Unresolved, ErrorType: check.DNSTimeout}},
 		},
 		{
 			name: "automatic, the resolver became silent for one family", host: both,
@@ -348,7 +348,7 @@ func TestNameCache(t *testing.T) {
 	up := []check.Result{{Family: check.IPv4, Address: v4, Status: check.Up}}
 	refused := []check.Result{{Family: check.IPv4, Address: v4, Status: check.Down, Err: errTimeout, ErrorType: check.ConnectionRefused}}
 	local := []check.Result{{Family: check.IPv4, Address: v4, Status: check.Unchecked, Err: errTimeout}}
-	unconfirmed := []check.Result{{Family: check.IPv6, Status: check.Unconfirmed, Err: errTimeout, ErrorType: check.DNSTimeout}}
+	unresolved := []check.Result{{Family: check.IPv6, Status: check.Unresolved, Err: errTimeout, ErrorType: check.DNSTimeout}}
 	for _, test := range []struct {
 		name       string
 		resolution resolution
@@ -360,7 +360,7 @@ func TestNameCache(t *testing.T) {
 	}{
 		{name: "until an error, up", resolution: complete, duration: check.UntilError, results: up, want: true},
 		{name: "until an error, down", resolution: complete, duration: check.UntilError, results: refused, want: false},
-		{name: "until an error, not confirmed", resolution: complete, duration: check.UntilError, results: unconfirmed, want: false},
+		{name: "until an error, not confirmed", resolution: complete, duration: check.UntilError, results: unresolved, want: false},
 		{name: "until an error, a local fault is none", resolution: complete, duration: check.UntilError, results: local, want: true},
 		{name: "until an error, before the bound", resolution: both, duration: check.UntilError, bound: time.Second, age: time.Second - 1, results: up, want: true},
 		{name: "until an error, at the bound", resolution: both, duration: check.UntilError, bound: time.Second, age: time.Second, results: up, want: false},

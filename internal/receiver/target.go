@@ -48,13 +48,20 @@ func (r *metricsReceiver) check(ctx context.Context, t *target, late time.Durati
 	}
 	t.last = found.Time.Round(0)
 	t.log.Flush(&found, &t.known)
-	changes := t.known.Observe(&found)
-	t.log.Write(&found, changes)
-	r.machine.Observe(&t.watch, &found, slices.ContainsFunc(changes, stoppedAnswering), late)
-	r.delivery.Add(t.series, &found, slices.ContainsFunc(changes, isNews))
+	told := t.known.Confirm(found)
+	changes := t.known.Observe(&told)
+	t.log.Write(&told, changes)
+	r.machine.Observe(&t.watch, &told, slices.ContainsFunc(changes, stoppedAnswering), late)
+	r.delivery.Add(t.series, &told, slices.ContainsFunc(changes, isNews))
 	// A host that is off is said to be so by the one before it, seconds later.
 	slow := time.Since(began) > slowAfter && !slices.ContainsFunc(found.Results, isUp)
-	return schedule.Outcome{Silent: slow || found.Silent(), Dials: len(found.Results)}
+	outcome := schedule.Outcome{Silent: slow || found.Silent(), Dials: len(found.Results), Urgent: t.known.Doubtful()}
+	if outcome.Urgent {
+		outcome.Again = t.Retry.Interval
+	} else if t.RecheckInterval > 0 && len(t.known.Down()) > 0 {
+		outcome.Again = t.RecheckInterval
+	}
+	return outcome
 }
 
 // slowAfter is how long a check that finds nothing may take, and not count as silent.

@@ -93,6 +93,7 @@ func TestCollect(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name    string
+		checks  bool // tcpcheck.checks is enabled
 		config  func(*metadata.MetricsConfig)
 		targets []check.Target
 		want    []string
@@ -102,6 +103,15 @@ func TestCollect(t *testing.T) {
 			targets: []check.Target{checked("web", up)},
 			want: []string{
 				line("{} can_connect{network.peer.address=127.0.0.1 network.type=ipv4 server.address=127.0.0.1 server.port=$1 tcpcheck.instance=web} 1", up),
+			},
+		},
+		{
+			name:    "checks are counted",
+			checks:  true,
+			targets: []check.Target{checked("web", up)},
+			want: []string{
+				line("{} can_connect{network.peer.address=127.0.0.1 network.type=ipv4 server.address=127.0.0.1 server.port=$1 tcpcheck.instance=web} 1", up),
+				line("{} checks{network.type=ipv4 server.address=127.0.0.1 server.port=$1 tcpcheck.instance=web} 1", up),
 			},
 		},
 		{
@@ -203,6 +213,7 @@ func TestCollect(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			config := reporttest.DefaultMetrics()
+			config.Metrics.TcpcheckChecks.Enabled = test.checks
 			if test.config != nil {
 				test.config(&config.Metrics)
 			}
@@ -303,6 +314,7 @@ func TestLocalFault(t *testing.T) {
 	c := newChecker(t, reporttest.DefaultMetrics(), checked("a", netip.MustParseAddrPort("[fe80::1%nosuchif]:80")), checked("b", up))
 	assert.Equal(t, []string{
 		fmt.Sprintf("{} can_connect{network.peer.address=127.0.0.1 network.type=ipv4 server.address=127.0.0.1 server.port=%d tcpcheck.instance=b} 1", up.Port()),
+		fmt.Sprintf("{} checks{network.type=ipv4 server.address=127.0.0.1 server.port=%d tcpcheck.instance=b} 1", up.Port()),
 	}, reporttest.Lines(t, c.collect(t)))
 	c.host = componenttest.NewNopHost()
 	c.machine.Review(time.Now())
@@ -330,6 +342,44 @@ func TestOutcome(t *testing.T) {
 	c := newChecker(t, reporttest.DefaultMetrics(), silent, checked("up", testnet.Listen(t, "tcp4", "127.0.0.1:0")))
 	assert.Equal(t, schedule.Outcome{Silent: true, Dials: 1}, c.check(c.running, c.targets[0], 0, func() {}))
 	assert.Equal(t, schedule.Outcome{Dials: 1}, c.check(c.running, c.targets[1], 0, func() {}))
+}
+
+// A check that fails is repeated soon, and says nothing until then. A target that is down is
+// checked more often than others.
+func TestRetry(t *testing.T) {
+	closed := testnet.ClosedPort(t, "127.0.0.1")
+	web := checked("web", closed)
+	web.Retry, web.RecheckInterval = check.Retry{Attempts: 1, Interval: 2 * time.Second}, 3*time.Second
+	c := newChecker(t, reporttest.DefaultMetrics(), web)
+	step := func() (schedule.Outcome, []string) {
+		o := c.check(c.running, c.targets[0], 0, func() {})
+		var messages []string
+		for _, entry := range c.logs.TakeAll() {
+			messages = append(messages, entry.Message)
+		}
+		return o, messages
+	}
+	listener := func() func() {
+		l, err := net.Listen("tcp4", closed.String())
+		require.NoError(t, err)
+		return func() { require.NoError(t, l.Close()) }
+	}
+	end := listener()
+	outcome, messages := step()
+	assert.Equal(t, schedule.Outcome{Dials: 1}, outcome, "up")
+	assert.Empty(t, messages)
+	end()
+	outcome, messages = step()
+	assert.Equal(t, schedule.Outcome{Dials: 1, Again: 2 * time.Second, Urgent: true}, outcome, "it failed once")
+	assert.Empty(t, messages)
+	outcome, messages = step()
+	assert.Equal(t, schedule.Outcome{Dials: 1, Again: 3 * time.Second}, outcome, "it is down")
+	assert.Equal(t, []string{fmt.Sprintf(`cannot connect to "web" (127.0.0.1:%d) over ipv4: connection refused`, closed.Port())}, messages)
+	end = listener()
+	outcome, messages = step()
+	end()
+	assert.Equal(t, schedule.Outcome{Dials: 1}, outcome, "it is up")
+	assert.Len(t, messages, 1)
 }
 
 // A first result, a change of state and the end of a series do not wait.

@@ -214,14 +214,14 @@ func TestRefusals(t *testing.T) {
 		{
 			"for now", errRefused,
 			[]string{"the next consumer refuses metrics; the newest of each series are kept, and handed over again in 5s"},
-			[]string{"can_connect 0", "errors 2", "response_time ends"},
-			map[string]int64{"replaced": 2},
+			[]string{"can_connect 0", "checks 3", "errors 2", "response_time ends"},
+			map[string]int64{"replaced": 3},
 		},
 		{
 			"for good", consumererror.NewPermanent(errRefused),
 			[]string{"the next consumer refuses metrics for good, so they are dropped"},
 			[]string{"response_time ends"},
-			map[string]int64{"refused": 4},
+			map[string]int64{"refused": 6},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -374,7 +374,7 @@ func TestEndOfDelivery(t *testing.T) {
 				assert.Len(t, d.sink.payloads(), 1)
 				assert.Empty(t, d.dropped(t))
 			} else {
-				assert.Equal(t, map[string]int64{"refused": 2}, d.dropped(t))
+				assert.Equal(t, map[string]int64{"refused": 3}, d.dropped(t))
 			}
 		})
 	}
@@ -507,9 +507,12 @@ func TestDeliveryModel(t *testing.T) {
 				}
 				assert.Equal(t, 3*len(all), live)
 				for _, s := range all {
-					for _, f := range s.failures {
-						key := fmt.Sprintf("errors{error.type=%s network.type=%s server.address=h server.port=1 tcpcheck.instance=%s }", f.errorType, f.family, s.target.Labels.Name)
-						assert.InDelta(t, f.count, last[key].value, 0, key)
+					for _, c := range s.tallies {
+						key := fmt.Sprintf("errors{error.type=%s network.type=%s server.address=h server.port=1 tcpcheck.instance=%s }", c.errorType, c.family, s.target.Labels.Name)
+						if c.errorType == "" {
+							key = fmt.Sprintf("checks{network.type=%s server.address=h server.port=1 tcpcheck.instance=%s }", c.family, s.target.Labels.Name)
+						}
+						assert.InDelta(t, c.results, last[key].value, 0, key)
 					}
 				}
 			})

@@ -419,7 +419,7 @@ func TestLogOfFamilies(t *testing.T) {
 		{
 			name: "a lookup failed, of a family that the name has not",
 			checks: []check.Report{
-				{Results: []check.Result{connected(v4), {Family: check.IPv6, Status: check.Unconfirmed, Err: errors.New("it failed"), ErrorType: check.DNSFailure}}},
+				{Results: []check.Result{connected(v4), {Family: check.IPv6, Status: check.Unresolved, Err: errors.New("it failed"), ErrorType: check.DNSFailure}}},
 				{Results: ipv4Only, Omissions: lacks(check.NameLacksFamily)},
 			},
 			want: [][]string{

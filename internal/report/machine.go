@@ -105,7 +105,11 @@ func (m *Machine) Observe(w *Watch, r *check.Report, stopped bool, late time.Dur
 	}
 	lost := false
 	for i := range r.Results {
-		if result := &r.Results[i]; result.Status == check.Unchecked {
+		result := &r.Results[i]
+		if result.Noticed {
+			m.telemetry.ReceiverTcpcheckQuietChecksNoticed.Add(context.Background(), 1, m.receiver)
+		}
+		if result.Status == check.Unchecked {
 			now.unchecked = rootCause(result.Err).Error()
 			lost = lost || result.Lack == check.LacksConnectionTracking
 			m.telemetry.ReceiverTcpcheckResultsUnchecked.Add(context.Background(), 1, m.receiver, otelmetric.WithAttributes(attribute.String("reason", string(result.Lack))))
@@ -280,7 +284,7 @@ func (m *Machine) size(table check.Conntrack) string {
 	text := fmt.Sprintf(": %d of %d entries (nf_conntrack_max).", table.Count, table.Max)
 	if rate := table.Rate(); rate > 0 {
 		text += fmt.Sprintf(" A check that connects leaves an entry for %v, so there is room for %d checks a second if nothing else uses the table: "+
-			"check less often, raise nf_conntrack_max, or exempt the checks from tracking", table.TimeWait, rate)
+			"check less often, raise nf_conntrack_max, make the checks quiet, or exempt them from tracking", table.TimeWait, rate)
 	}
 	return text
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/receiver/receivertest"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -26,6 +28,7 @@ func noConntrack() check.Conntrack { return check.Conntrack{} }
 type machine struct {
 	*Machine
 	logs     *observer.ObservedLogs
+	meter    *componenttest.Telemetry
 	statuses []string
 	now      time.Time
 }
@@ -34,7 +37,9 @@ func newMachine(t *testing.T, readConntrack func() check.Conntrack, targets int)
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
 	m := &machine{logs: logs, now: start}
-	telemetry, err := metadata.NewTelemetryBuilder(componenttest.NewNopTelemetrySettings())
+	m.meter = componenttest.NewTelemetry()
+	t.Cleanup(func() { require.NoError(t, m.meter.Shutdown(context.Background())) })
+	telemetry, err := metadata.NewTelemetryBuilder(m.meter.NewTelemetrySettings())
 	require.NoError(t, err)
 	set := receivertest.NewNopSettings(metadata.Type)
 	set.Logger = zap.New(core)
@@ -75,7 +80,7 @@ func TestMachine(t *testing.T) {
 	)
 	size := func(message string, count int) string {
 		return fmt.Sprintf("%s: %d of 1200 entries (nf_conntrack_max). A check that connects leaves an entry for 2m0s, so there is room for 10 checks a second "+
-			"if nothing else uses the table: check less often, raise nf_conntrack_max, or exempt the checks from tracking", message, count)
+			"if nothing else uses the table: check less often, raise nf_conntrack_max, make the checks quiet, or exempt them from tracking", message, count)
 	}
 	fine := check.Report{Results: []check.Result{connected(v4)}}
 	lost := check.Report{Results: []check.Result{connected(v4), {Family: check.IPv4, Address: other, Status: check.Unchecked, Lack: check.LacksConnectionTracking, Err: fmt.Errorf("dial: %w", check.ErrConntrackFull)}}}
@@ -274,6 +279,21 @@ func TestLate(t *testing.T) {
 	}
 	assert.Equal(t, []string{"checks begin in time again"}, m.review())
 	assert.Equal(t, []string{"checks begin late", "OK"}, m.statuses)
+}
+
+// Quiet checks that the server may have noticed are counted.
+func TestNoticed(t *testing.T) {
+	m := newMachine(t, noConntrack, 1)
+	var watch Watch
+	noticed := connected(v4)
+	noticed.Noticed = true
+	m.Observe(&watch, &check.Report{Results: []check.Result{noticed, connected(v6), noticed}}, false, 0)
+	m.Observe(&watch, &check.Report{Results: []check.Result{connected(v4)}}, false, 0)
+	metric, err := m.meter.GetMetric("otelcol_receiver_tcpcheck_quiet_checks_noticed")
+	require.NoError(t, err)
+	sum, ok := metric.Data.(metricdata.Sum[int64])
+	require.True(t, ok)
+	assert.EqualValues(t, 2, sum.DataPoints[0].Value)
 }
 
 // The reasons of the metric are those that there are.

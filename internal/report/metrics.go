@@ -55,6 +55,11 @@ func metricsOf(c *metadata.MetricsConfig) []metric {
 			},
 		},
 		{
+			name: info.TcpcheckChecks.Name, enabled: c.TcpcheckChecks.Enabled, strategy: c.TcpcheckChecks.AggregationStrategy,
+			attributes: names(c.TcpcheckChecks.EnabledAttributes), integer: true, emit: emitChecks,
+			template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckChecksDataPoint(now, 0, "", "", 0, 0) },
+		},
+		{
 			name: info.TcpcheckDNSLookupDuration.Name, enabled: c.TcpcheckDNSLookupDuration.Enabled, strategy: c.TcpcheckDNSLookupDuration.AggregationStrategy,
 			attributes: names(c.TcpcheckDNSLookupDuration.EnabledAttributes), emit: emitLookupDuration, possible: isName,
 			template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckDNSLookupDurationDataPoint(now, 0, "", "", 0, 0) },

@@ -141,7 +141,7 @@ func randomReports(random *rand.Rand, targets []check.Target, unknown bool) []ch
 }
 
 // generated records each report by the generated builder, which knows nothing of tags;
-// series have the failures that were counted.
+// series have what was counted.
 func generated(config metadata.MetricsBuilderConfig, reports []check.Report, series []*Series) pmetric.Metrics {
 	all := pmetric.NewMetrics()
 	for i := range reports {
@@ -159,8 +159,12 @@ func generated(config metadata.MetricsBuilderConfig, reports []check.Report, ser
 				builder.RecordTcpcheckFamilyOmittedDataPoint(1, 1, name, t.Host, port, networkType(o.Family))
 			}
 		}
-		for _, f := range series[i].failures {
-			builder.RecordTcpcheckErrorsDataPoint(1, f.count, name, t.Host, port, networkType(f.family), metadata.MapAttributeErrorType[string(f.errorType)])
+		for _, c := range series[i].tallies {
+			if c.errorType == "" {
+				builder.RecordTcpcheckChecksDataPoint(1, c.results, name, t.Host, port, networkType(c.family))
+			} else {
+				builder.RecordTcpcheckErrorsDataPoint(1, c.results, name, t.Host, port, networkType(c.family), metadata.MapAttributeErrorType[string(c.errorType)])
+			}
 		}
 		resource := resourceKey{t.Labels.Service, t.Labels.EmptyHostname}.resource(builder.NewResourceBuilder())
 		emitted := builder.Emit(metadata.WithResource(resource))

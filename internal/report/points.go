@@ -35,7 +35,7 @@ type Series struct {
 	target   *check.Target
 	template *template
 	start    pcommon.Timestamp // of what is counted
-	failures []failures
+	tallies  []tally
 	address  addressText
 	live     [][]identity // that had a value in the last report, by metric
 	given    [][]identity // whose last point was given to the consumer and is a value
@@ -48,11 +48,12 @@ type seriesKey struct {
 	identity
 }
 
-// failures is how many checks of a family failed for a reason.
-type failures struct {
+// tally is how many results of a family there were; those that failed for a reason, if there
+// is one.
+type tally struct {
 	family    check.Family
 	errorType check.ErrorType
-	count     int64
+	results   int64
 }
 
 // addressText is the text of the address that a target had last: as a rule it is
@@ -70,20 +71,27 @@ func (p *Points) NewSeries(t *check.Target, start time.Time) *Series {
 	}
 }
 
-// count counts the failures in a report.
+// count counts the results of a report that say something about the target.
 func (s *Series) count(r *check.Report) {
 	for i := range r.Results {
 		result := &r.Results[i]
-		if result.ErrorType == "" {
+		if result.Status == check.Unchecked {
 			continue
 		}
-		k := slices.IndexFunc(s.failures, func(f failures) bool { return f.family == result.Family && f.errorType == result.ErrorType })
-		if k < 0 {
-			k = len(s.failures)
-			s.failures = append(s.failures, failures{family: result.Family, errorType: result.ErrorType})
+		s.countOne(result.Family, "")
+		if result.ErrorType != "" {
+			s.countOne(result.Family, result.ErrorType)
 		}
-		s.failures[k].count++
 	}
+}
+
+func (s *Series) countOne(family check.Family, errorType check.ErrorType) {
+	i := slices.IndexFunc(s.tallies, func(t tally) bool { return t.family == family && t.errorType == errorType })
+	if i < 0 {
+		i = len(s.tallies)
+		s.tallies = append(s.tallies, tally{family: family, errorType: errorType})
+	}
+	s.tallies[i].results++
 }
 
 // identity returns that of a result.
@@ -126,6 +134,9 @@ type value struct {
 	identity
 	number float64
 	count  int
+	// withheld says that it is not known yet, since a failure is not confirmed: there is no
+	// point, and the series does not end.
+	withheld bool
 }
 
 // add makes the points of a report; s is that of its target. A series that had a value in
@@ -146,6 +157,9 @@ func (w *writer) add(p *Points, s *Series, r *check.Report) (changed bool) {
 		w.values = w.values[:0]
 		w.metric.emit(w, s, r)
 		for _, v := range w.values {
+			if v.withheld {
+				continue
+			}
 			if w.metric.strategy == metadata.AggregationStrategyAvg {
 				v.number /= float64(v.count)
 			}
@@ -164,14 +178,21 @@ func (w *writer) add(p *Points, s *Series, r *check.Report) (changed bool) {
 
 // emit takes a value. Values that no attribute tells apart become one.
 func (w *writer) emit(id identity, number float64) {
-	id = w.metric.visible(id)
+	w.take(value{identity: id, number: number, count: 1})
+}
+
+// withhold takes a value that is not known yet.
+func (w *writer) withhold(id identity) { w.take(value{identity: id, withheld: true}) }
+
+func (w *writer) take(taken value) {
+	taken.identity = w.metric.visible(taken.identity)
 	for i := range w.values {
-		if v := &w.values[i]; v.identity == id {
-			v.number, v.count = w.metric.aggregate(v.number, number), v.count+1
+		if v := &w.values[i]; v.identity == taken.identity {
+			v.number, v.count, v.withheld = w.metric.aggregate(v.number, taken.number), v.count+1, v.withheld || taken.withheld
 			return
 		}
 	}
-	w.values = append(w.values, value{id, number, 1})
+	w.values = append(w.values, taken)
 }
 
 // endGone ends the live series that have no value, and returns those that are live now. If
@@ -183,7 +204,9 @@ func (w *writer) endGone(k key, now pcommon.Timestamp, live []identity, complete
 	}
 	lives := make([]identity, 0, len(w.values))
 	for _, v := range w.values {
-		lives = append(lives, v.identity)
+		if !v.withheld || slices.Contains(live, v.identity) {
+			lives = append(lives, v.identity)
+		}
 	}
 	for _, id := range live {
 		switch {
@@ -205,7 +228,9 @@ func emitCanConnect(w *writer, s *Series, r *check.Report) {
 			w.emit(s.identity(result), 1)
 		case check.Down:
 			w.emit(s.identity(result), 0)
-		case check.Unchecked, check.Unconfirmed: // it is not known
+		case check.Unconfirmed:
+			w.withhold(s.identity(result))
+		case check.Unchecked, check.Unresolved: // it is not known
 		}
 	}
 }
@@ -215,8 +240,12 @@ func emitResponseTime(w *writer, s *Series, r *check.Report) {
 		return
 	}
 	for i := range r.Results {
-		if result := &r.Results[i]; result.Status == check.Up {
+		switch result := &r.Results[i]; result.Status {
+		case check.Up:
 			w.emit(s.identity(result), result.HandshakeTime.Seconds())
+		case check.Unconfirmed:
+			w.withhold(s.identity(result))
+		default:
 		}
 	}
 }
@@ -236,8 +265,18 @@ func emitLookupDuration(w *writer, _ *Series, r *check.Report) {
 }
 
 func emitErrors(w *writer, s *Series, _ *check.Report) {
-	for _, f := range s.failures {
-		w.emit(identity{family: f.family, errorType: f.errorType}, float64(f.count))
+	for _, c := range s.tallies {
+		if c.errorType != "" {
+			w.emit(identity{family: c.family, errorType: c.errorType}, float64(c.results))
+		}
+	}
+}
+
+func emitChecks(w *writer, s *Series, _ *check.Report) {
+	for _, c := range s.tallies {
+		if c.errorType == "" {
+			w.emit(identity{family: c.family}, float64(c.results))
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package report
 
 import (
 	"errors"
+	"math/rand/v2"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/filter"
 	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.uber.org/goleak"
@@ -34,12 +36,12 @@ func pointsOfOne(t *testing.T, config metadata.MetricsBuilderConfig) func(check.
 }
 
 // Where no metric is enabled, or the user's filters take the resource out, there are no
-// points. The failures are counted nevertheless.
+// points. The checks are counted nevertheless.
 func TestNoPoints(t *testing.T) {
 	disabled := metadata.NewDefaultMetricsBuilderConfig()
 	for _, enabled := range []*bool{
 		&disabled.Metrics.NetworkTCPCanConnect.Enabled, &disabled.Metrics.NetworkTCPResponseTime.Enabled, &disabled.Metrics.TcpcheckDNSLookupDuration.Enabled,
-		&disabled.Metrics.TcpcheckErrors.Enabled, &disabled.Metrics.TcpcheckFamilyOmitted.Enabled, &disabled.Metrics.TcpcheckSynRetransmits.Enabled,
+		&disabled.Metrics.TcpcheckChecks.Enabled, &disabled.Metrics.TcpcheckErrors.Enabled, &disabled.Metrics.TcpcheckFamilyOmitted.Enabled, &disabled.Metrics.TcpcheckSynRetransmits.Enabled,
 	} {
 		*enabled = false
 	}
@@ -54,14 +56,15 @@ func TestNoPoints(t *testing.T) {
 				b := newBatch(p)
 				b.add(s, &check.Report{Target: target, Results: []check.Result{failed(netip.MustParseAddr("192.0.2.1"), check.Timeout)}})
 				assert.Zero(t, b.metrics().ResourceMetrics().Len())
-				assert.Equal(t, []failures{{family: check.IPv4, errorType: check.Timeout, count: 1}}, s.failures)
+				assert.Equal(t, []tally{{check.IPv4, "", 1}, {check.IPv4, check.Timeout, 1}}, s.tallies)
 			}
 		})
 	}
 }
 
-// Failures are counted for each family and reason, over all reports of a target.
-func TestFailuresAreCounted(t *testing.T) {
+// Checks are counted for each family, and those that failed for each reason, over all reports of
+// a target.
+func TestChecksAreCounted(t *testing.T) {
 	v4, v6 := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
 	var s Series
 	for _, results := range [][]check.Result{
@@ -69,11 +72,19 @@ func TestFailuresAreCounted(t *testing.T) {
 		{failed(v4, check.ConnectionRefused), failed(v6, check.Timeout)},
 		{failed(v4, check.Timeout), failed(v4.Next(), check.Timeout)},
 		{{Family: check.IPv4, Status: check.Unchecked, Err: errors.New("too many open files")}},
-		{failed(v6, check.Timeout)},
+		{failed(v6, check.Timeout), {Family: check.IPv4, Address: v4, Status: check.Unconfirmed, ErrorType: check.Timeout}},
+		{{Family: check.IPv6, Status: check.Unresolved, ErrorType: check.DNSTimeout}},
 	} {
 		s.count(&check.Report{Results: results})
 	}
-	assert.ElementsMatch(t, []failures{{check.IPv4, check.Timeout, 3}, {check.IPv6, check.Timeout, 3}, {check.IPv4, check.ConnectionRefused, 1}}, s.failures)
+	assert.ElementsMatch(t, []tally{
+		{check.IPv4, "", 6},
+		{check.IPv4, check.Timeout, 4},
+		{check.IPv4, check.ConnectionRefused, 1},
+		{check.IPv6, "", 4},
+		{check.IPv6, check.Timeout, 3},
+		{check.IPv6, check.DNSTimeout, 1},
+	}, s.tallies)
 }
 
 // Of a metric that the user's patterns leave out, and of the response time where it is not
@@ -88,9 +99,9 @@ func TestUnwantedMetrics(t *testing.T) {
 		result check.Result
 		want   []string
 	}{
-		{"up", check.Labels{}, up, []string{"can_connect"}},
-		{"up, with its response time", check.Labels{CollectResponseTime: true}, up, []string{"can_connect", "response_time"}},
-		{"refused, with its response time", check.Labels{CollectResponseTime: true}, refused, []string{"can_connect", "errors"}},
+		{"up", check.Labels{}, up, []string{"can_connect", "checks"}},
+		{"up, with its response time", check.Labels{CollectResponseTime: true}, up, []string{"can_connect", "checks", "response_time"}},
+		{"refused, with its response time", check.Labels{CollectResponseTime: true}, refused, []string{"can_connect", "checks", "errors"}},
 		{"refused, and only the errors are wanted", check.Labels{CollectResponseTime: true, Metrics: errorsOnly}, refused, []string{"errors"}},
 		{"up, and only the errors are wanted", check.Labels{CollectResponseTime: true, Metrics: errorsOnly}, up, nil},
 	} {
@@ -148,10 +159,95 @@ func TestLocalFaultEndsNothing(t *testing.T) {
 			assert.Empty(t, canConnect(), "cut short")
 			assert.Equal(t, []string{"0"}, canConnect(refused))
 			assert.Empty(t, canConnect(faulty))
-			unconfirmed := check.Result{Family: check.IPv4, Status: check.Unconfirmed, Err: errors.New("timeout"), ErrorType: check.DNSTimeout}
-			assert.Equal(t, []string{"ended"}, canConnect(unconfirmed))
-			assert.Empty(t, canConnect(unconfirmed), "once")
+			unresolved := check.Result{Family: check.IPv4, Status: check.Unresolved, Err: errors.New("timeout"), ErrorType: check.DNSTimeout}
+			assert.Equal(t, []string{"ended"}, canConnect(unresolved))
+			assert.Empty(t, canConnect(unresolved), "once")
 		})
+	}
+}
+
+// Between a failure and the verdict there is no value and no end of the series, whatever
+// attributes there are; of an address that is new, there is none either. The attempts are
+// counted.
+func TestUnconfirmed(t *testing.T) {
+	config := reporttest.DefaultMetrics()
+	merged := reporttest.DefaultMetrics()
+	merged.Metrics.NetworkTCPCanConnect.EnabledAttributes, merged.Metrics.NetworkTCPResponseTime.EnabledAttributes = nil, nil
+	for name, config := range map[string]metadata.MetricsBuilderConfig{"by default": config, "merged": merged} {
+		t.Run(name, func(t *testing.T) {
+			p := NewPoints(receivertest.NewNopSettings(metadata.Type), config)
+			s := p.NewSeries(&check.Target{Host: "h", Port: 1, Labels: check.Labels{Name: "a", CollectResponseTime: true}}, start)
+			lines := func(results ...check.Result) []string {
+				b := newBatch(p)
+				b.add(s, &check.Report{Time: time.Unix(1, 0), Results: results})
+				var short []string
+				for _, line := range reporttest.Lines(t, b.metrics()) {
+					name, _, _ := strings.Cut(strings.TrimPrefix(line, "{} "), "{")
+					name, _, _ = strings.Cut(name, " ")
+					short = append(short, name+line[strings.LastIndex(line, " "):])
+				}
+				return short
+			}
+			up, down := connected(v4), failed(v4, check.Timeout)
+			up.SYNRetransmits, down.SYNRetransmits, up.HandshakeTime = check.UnknownRetransmits, check.UnknownRetransmits, time.Second
+			unconfirmed, upOther := down, up
+			upOther.Address = other
+			unconfirmed.Status = check.Unconfirmed
+			assert.Equal(t, []string{"checks 1", "errors 1"}, lines(unconfirmed), "a new one")
+			assert.Equal(t, []string{"can_connect 1", "checks 2", "errors 1", "response_time s"}, lines(up))
+			assert.Equal(t, []string{"checks 3", "errors 2"}, lines(unconfirmed))
+			assert.Equal(t, []string{"can_connect 0", "checks 4", "errors 3", "response_time ended"}, lines(down))
+			assert.Equal(t, []string{"can_connect 1", "checks 5", "errors 3", "response_time s"}, lines(up))
+			assert.Equal(t, []string{"checks 6", "errors 4"}, lines(unconfirmed))
+			assert.Equal(t, []string{"can_connect 1", "checks 7", "errors 4", "response_time s"}, lines(up))
+			if name == "merged" {
+				assert.Equal(t, []string{"checks 9", "errors 5"}, lines(upOther, unconfirmed), "one of two")
+				assert.Equal(t, []string{"checks 11", "errors 6"}, lines(unconfirmed, upOther), "one of two")
+				assert.Equal(t, []string{"can_connect 0", "checks 13", "errors 7", "response_time s"}, lines(upOther, down), "one of two")
+			}
+		})
+	}
+}
+
+// No more checks fail than are made: the sums agree with the points of can_connect, whatever
+// there is in the reports.
+func TestErrorsAndChecks(t *testing.T) {
+	for seed := range uint64(50) {
+		random := rand.New(rand.NewPCG(seed, 19))
+		p := NewPoints(receivertest.NewNopSettings(metadata.Type), reporttest.DefaultMetrics())
+		s := p.NewSeries(&check.Target{Host: "h", Port: 1, Labels: check.Labels{Name: "a"}}, start)
+		checks, errs := make(map[check.Family]float64), make(map[check.Family]float64)
+		for range 30 {
+			var results []check.Result
+			for _, a := range []netip.Addr{v4, other, v6} {
+				result := check.Result{Family: check.FamilyOf(a), Address: a, Status: check.Status(1 + random.IntN(5)), SYNRetransmits: check.UnknownRetransmits}
+				if result.Status != check.Up && result.Status != check.Unchecked {
+					result.ErrorType = check.ErrorTypes[random.IntN(len(check.ErrorTypes))]
+					errs[result.Family]++
+				}
+				if result.Status != check.Unchecked {
+					checks[result.Family]++
+				}
+				results = append(results, result)
+			}
+			b := newBatch(p)
+			b.add(s, &check.Report{Time: time.Unix(1, 0), Results: results})
+			counted, failures := make(map[string]float64), make(map[string]float64)
+			for _, point := range series(b.metrics()) {
+				family := point.key[strings.Index(point.key, "network.type=")+len("network.type="):][:4]
+				switch point.metric {
+				case "checks":
+					counted[family] = point.value
+				case "errors":
+					failures[family] += point.value
+				}
+			}
+			for _, family := range check.Families {
+				require.InDelta(t, checks[family], counted[family.String()], 0)
+				require.InDelta(t, errs[family], failures[family.String()], 0)
+				require.LessOrEqual(t, failures[family.String()], counted[family.String()])
+			}
+		}
 	}
 }
 

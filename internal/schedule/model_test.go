@@ -490,7 +490,7 @@ func TestAgain(t *testing.T) {
 			n := len(down.besides)
 			m.run(begin + 40*time.Minute)
 			assert.Len(t, down.besides, n, "no longer")
-			assert.Len(t, up.besides, 0)
+			assert.Empty(t, up.besides)
 			assert.InDelta(t, 160, len(up.starts), 1)
 		})
 	}

@@ -70,6 +70,36 @@ instances[0].host: there is none; write host and port, or endpoint
 instances[0].port: there is none; write host and port, or endpoint`,
 		},
 		{
+			name: "retry and recheck_interval",
+			yaml: `
+collection_interval: 10
+instances:
+- {name: a, host: h, port: 1, retry: 3}
+- {name: b, host: h, port: 1, retry: {interval: 2}}
+- {name: c, host: h, port: 1, retry: {attempts: 0, interval: 0.05}, recheck_interval: 999ms}
+- {name: d, host: h, port: 1, retry: {attempts: 101}, recheck_interval: -1}
+- {name: e, host: h, port: 1, timeout: 4, retry: {attempts: 2, interval: 1.001}, recheck_interval: 10}
+- {name: f, host: h, port: 1, retry: {attempts: 6}}
+- {name: g, host: h, port: 1, min_collection_interval: -1, retry: {attempts: 1, intervall: 2}, recheck_interval: 1}
+- {name: i, host: h, port: 1, timeout: 0, retry: {attempts: many}}
+- {name: j, host: h, port: 1, timeout: 2540400h, min_collection_interval: 2540400h, retry: {attempts: 100, interval: 2540400h}}`,
+			want: `instances[0] "a" .retry: 3 is not a mapping of attempts and interval
+instances[1] "b" .retry.attempts: it is missing: how often is a failed check to be repeated?
+instances[2] "c" .retry.attempts: 0 is not in the range 1 to 100
+instances[2] "c" .retry.interval: 50ms is shorter than 100ms
+instances[2] "c" .recheck_interval: 999ms is shorter than 1s
+instances[3] "d" .retry.attempts: 101 is not in the range 1 to 100
+instances[3] "d" .recheck_interval: -1s is not more than 0
+instances[4] "e" .retry.attempts: 2 of up to 4s (timeout), each 1.001s after the one before (retry.interval), may last longer than the interval of 10s
+instances[4] "e" .recheck_interval: 10s is not shorter than the interval of 10s, so it would change nothing
+instances[5] "f" .retry.attempts: 6 of up to 10s (timeout), each 1s after the one before (retry.interval), may last longer than the interval of 10s
+instances[6] "g" .retry.intervall: unknown option; retry has attempts, interval
+instances[6] "g" .min_collection_interval: -1s is not more than 0
+instances[7] "i" .timeout: 0s is not more than 0
+instances[7] "i" .retry.attempts: "many" is not a whole number
+instances[8] "j" .retry.attempts: 100 of up to 2540400h0m0s (timeout), each 2540400h0m0s after the one before (retry.interval), may last longer than the interval of 2540400h0m0s`,
+		},
+		{
 			name: "unknown option of an instance",
 			yaml: "instances: [{name: a, host: h, port: 1, prot: 80}]",
 			want: `instances[0] "a" .prot: unknown option; an instance has ` + schemaOf(reflect.TypeFor[Instance]()).list(),

@@ -12,7 +12,11 @@ const (
 	defaultFlushInterval = 5 * time.Second
 	defaultTimeout       = 10 * time.Second
 	defaultMaxIPCache    = 5 * time.Minute
+	defaultRetryInterval = time.Second
+	minDefaultTimeout    = time.Second            // that the default may give way to
 	minInterval          = 100 * time.Millisecond // below it, checks are load and no news
+	minRecheckInterval   = time.Second
+	maxAttempts          = 100
 )
 
 // Options are what a user may write about targets. Pointers are nil where the user
@@ -43,6 +47,8 @@ type Options struct {
 	// family that a name had no address in is asked for again: more than 0, default
 	// 5m. Each instance has its own moment in the second half of it.
 	MaxIPCacheDuration *Duration `mapstructure:"max_ip_cache_duration"`
+	// Quiet is the Quiet of every instance that has none of its own.
+	Quiet Bool `mapstructure:"quiet"`
 	// Service is the service of every instance that has none of its own.
 	Service string `mapstructure:"service"`
 	// List has more of these, and the ports to check: at least one, here or in
@@ -87,7 +93,7 @@ type Instance struct {
 	// Endpoint is host and port in one, as host:port or [IPv6]:port.
 	Endpoint string `mapstructure:"endpoint" is:"a text such as localhost:443"`
 	// Timeout bounds each name resolution and each connection attempt: more than
-	// 0, default 10s, or the interval where that is shorter.
+	// 0, default 10s, or the interval where that is shorter, or what Retry leaves of it.
 	Timeout *Duration `mapstructure:"timeout"`
 	// CollectResponseTime reports network.tcp.response_time.
 	CollectResponseTime Bool `mapstructure:"collect_response_time"`
@@ -99,6 +105,14 @@ type Instance struct {
 	IPv4Only Bool `mapstructure:"ipv4_only"`
 	// MultipleIPs checks every address of each family, not only the first.
 	MultipleIPs Bool `mapstructure:"multiple_ips"`
+	// Quiet resets the connection before the server accepts it, so that the check leaves no
+	// trace there. Only Linux can.
+	Quiet *Bool `mapstructure:"quiet"`
+	// Retry has a failed check repeated before the target is said to be down.
+	Retry Retry `mapstructure:"retry" is:"a mapping of attempts and interval"`
+	// RecheckInterval is the time between two checks while an address is down: 1s or more,
+	// and less than the interval. By default it is the interval.
+	RecheckInterval *Duration `mapstructure:"recheck_interval"`
 	// IPCacheDuration is how long resolved addresses are used: 0 resolves at
 	// every check; unset, they are used until one fails to connect, but not longer
 	// than Options.MaxIPCacheDuration.
@@ -115,6 +129,14 @@ type Instance struct {
 	EmptyDefaultHostname Bool `mapstructure:"empty_default_hostname"`
 	// MetricPatterns select the metrics of this instance by name.
 	MetricPatterns MetricPatterns `mapstructure:"metric_patterns" is:"a mapping of include and exclude"`
+}
+
+// Retry says how a failed check is repeated.
+type Retry struct {
+	// Attempts is how often it is repeated: 1 to 100. It is required.
+	Attempts *Integer `mapstructure:"attempts"`
+	// Interval is the time from a failure to the next attempt: 100ms or more, default 1s.
+	Interval *Duration `mapstructure:"interval"`
 }
 
 // MetricPatterns are regular expressions (RE2) that match anywhere in the name of a metric.

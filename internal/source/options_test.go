@@ -19,13 +19,19 @@ import (
 // load decodes and checks options as the receiver does.
 func load(t *testing.T, yaml string) (*Options, error) {
 	t.Helper()
+	options := decode(t, yaml)
+	return options, validate(options)
+}
+
+func decode(t *testing.T, yaml string) *Options {
+	t.Helper()
 	retrieved, err := confmap.NewRetrievedFromYAML([]byte(yaml))
 	require.NoError(t, err)
 	conf, err := retrieved.AsConf()
 	require.NoError(t, err)
 	options := &Options{}
 	options.Decode(conf, options)
-	return options, validate(options)
+	return options
 }
 
 func validate(options *Options) error {
@@ -155,6 +161,35 @@ func TestValid(t *testing.T) {
 			want: with(func(t *check.Target) { t.Families = []check.Family{check.IPv4} }),
 		},
 		{
+			name: "a failed check is repeated, and a target that is down is checked more often",
+			yaml: "instances: [{name: a, host: h, port: 1, timeout: 4, retry: {attempts: 3}, recheck_interval: 1}, {name: a, host: h, port: 1, timeout: 400ms, retry: {attempts: '10', interval: 1.1}, recheck_interval: 14999ms}]",
+			want: append(
+				with(func(t *check.Target) {
+					t.Timeout, t.Retry, t.RecheckInterval = 4*time.Second, check.Retry{Attempts: 3, Interval: time.Second}, time.Second
+				}),
+				with(func(t *check.Target) {
+					t.Timeout, t.Retry, t.RecheckInterval = 400*time.Millisecond, check.Retry{Attempts: 10, Interval: 1100 * time.Millisecond}, 14999*time.Millisecond
+				})...),
+		},
+		{
+			name: "the default timeout gives way to the repetitions",
+			yaml: "instances: [{name: a, host: h, port: 1, retry: {attempts: 3}}, {name: a, host: h, port: 1, retry: {attempts: 7, interval: 1.1428571}}]",
+			want: append(
+				with(func(t *check.Target) {
+					t.Timeout, t.Retry = 4*time.Second, check.Retry{Attempts: 3, Interval: time.Second}
+				}),
+				with(func(t *check.Target) {
+					t.Timeout, t.Retry = 1_000_000_042, check.Retry{Attempts: 7, Interval: 1_142_857_100}
+				})...),
+		},
+		{
+			name: "as often as can be",
+			yaml: "instances: [{name: a, host: h, port: 1, timeout: 100ms, min_collection_interval: 20, retry: {attempts: 100, interval: 100ms}}]",
+			want: with(func(t *check.Target) {
+				t.Interval, t.Timeout, t.Retry = 20*time.Second, 100*time.Millisecond, check.Retry{Attempts: 100, Interval: 100 * time.Millisecond}
+			}),
+		},
+		{
 			name: "a single family without a list",
 			yaml: "instances: [{name: a, host: h, port: 1, address_families: ipv6}]",
 			want: with(func(t *check.Target) { t.Families = []check.Family{check.IPv6} }),
@@ -219,6 +254,35 @@ func TestValid(t *testing.T) {
 				assert.Equal(t, test.want, options.targets(), "in a file")
 			}
 		})
+	}
+}
+
+// Checks are quiet as the instance says, or else as the receiver does.
+func TestQuiet(t *testing.T) {
+	for yaml, want := range map[string]bool{
+		"instances: [{name: a, host: h, port: 1}]":                              false,
+		"{quiet: false, instances: [{name: a, host: h, port: 1, quiet: true}]}": true,
+		"{quiet: yes, instances: [{name: a, host: h, port: 1}]}":                true,
+		"{quiet: true, instances: [{name: a, host: h, port: 1, quiet: off}]}":   false,
+	} {
+		assert.Equal(t, want, decode(t, yaml).targets()[0].Quiet, yaml)
+	}
+	for _, test := range []struct {
+		quiet  Bool
+		system string
+		want   string
+	}{
+		{true, "linux", ""},
+		{false, "darwin", ""},
+		{true, "darwin", "quiet: true is for Linux alone, and this is darwin: its checks cannot be quiet"},
+	} {
+		options, p := &Options{}, &Problems{}
+		p.checkQuiet("quiet", test.quiet, test.system)
+		if test.want == "" {
+			require.NoError(t, options.Err(p))
+		} else {
+			require.EqualError(t, options.Err(p), test.want)
+		}
 	}
 }
 

@@ -44,6 +44,8 @@ func (o *Options) target(i *Instance) check.Target {
 		Interval:         interval,
 		CacheDuration:    i.IPCacheDuration.or(check.UntilError),
 		MaxCacheDuration: o.MaxIPCacheDuration.or(defaultMaxIPCache),
+		Quiet:            bool(*cmp.Or(i.Quiet, &o.Quiet)),
+		RecheckInterval:  i.RecheckInterval.or(0),
 		Labels: check.Labels{
 			Name:                i.Name,
 			CollectResponseTime: bool(i.CollectResponseTime),
@@ -58,6 +60,9 @@ func (o *Options) target(i *Instance) check.Target {
 		t.Host, t.Port = host, uint16(port)
 	} else if i.Port != nil {
 		t.Port = uint16(*i.Port)
+	}
+	if i.Retry.Attempts != nil {
+		t.Retry = check.Retry{Attempts: uint8(*i.Retry.Attempts), Interval: i.Retry.interval()} //nolint:gosec // it is 100 at most
 	}
 	for _, tag := range i.Tags {
 		key, value, _ := strings.Cut(tag, ":")
@@ -78,17 +83,33 @@ func (o *Options) serviceOf(i *Instance) string {
 }
 
 // timing returns the interval and the timeout of i. A default gives way to what is written:
-// the timeout's to a shorter interval, the interval's to a longer timeout. Where both are
+// the timeout's to a shorter interval and to the repetitions of a failed check, as long as
+// these leave a second, the interval's to a longer timeout. Where both are
 // written, a timeout longer than the interval is the interval: tcp_check accepts it.
 func (o *Options) timing(i *Instance) (interval, timeout time.Duration) {
 	written := cmp.Or(i.MinCollectionInterval, o.CollectionInterval)
 	interval = written.or(defaultInterval)
-	timeout = i.Timeout.or(min(defaultTimeout, interval))
+	timeout = min(defaultTimeout, interval)
+	if left := i.Retry.left(interval); left >= minDefaultTimeout {
+		timeout = min(timeout, left)
+	}
+	timeout = i.Timeout.or(timeout)
 	if written == nil {
 		interval = max(interval, timeout)
 	}
 	return interval, min(timeout, interval)
 }
+
+// left returns how long each attempt may take, so that all together last an interval at most.
+func (r *Retry) left(interval time.Duration) time.Duration {
+	if r.Attempts == nil || *r.Attempts < 1 {
+		return interval
+	}
+	return interval/time.Duration(*r.Attempts) - r.interval()
+}
+
+// interval returns the time from a failure to the next attempt.
+func (r *Retry) interval() time.Duration { return r.Interval.or(defaultRetryInterval) }
 
 // Warnings are what is not as written in valid Options: a line at most for each kind.
 func (o *Options) Warnings() []string {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ func (o *Options) Check(attributes []string) *Problems {
 	if limit := o.MaxConcurrentChecks; limit != nil && *limit < 1 {
 		p.Add("max_concurrent_checks", "%d is less than 1; leave the option out for as many as the limit of open files allows", *limit)
 	}
+	p.checkQuiet("quiet", o.Quiet, runtime.GOOS)
 	p.checkControl("phase_seed", o.PhaseSeed)
 	p.checkControl("service", o.Service)
 	p.checkControl("init_config.service", o.InitConfig.Service)
@@ -40,6 +42,7 @@ func (o *Options) Check(attributes []string) *Problems {
 	}
 	for place, instance := range o.instances() {
 		v := instanceValidator{Instance: instance, problems: p, place: place, service: o.serviceOf(instance), attributes: labels}
+		v.interval, v.timeout = o.timing(instance)
 		v.validate()
 	}
 	return p
@@ -63,6 +66,13 @@ func (p *Problems) checkControl(place, text string) {
 	}
 }
 
+// checkQuiet adds a problem if checks are to be quiet on a system that has none.
+func (p *Problems) checkQuiet(place string, quiet Bool, system string) {
+	if quiet && system != "linux" {
+		p.Add(place, "true is for Linux alone, and this is %s: its checks cannot be quiet", system)
+	}
+}
+
 // hasControl reports whether a text has a character that would break a line of the log,
 // or hide in it.
 func hasControl(text string) bool {
@@ -76,6 +86,8 @@ type instanceValidator struct {
 	place      string
 	service    string            // its own, or that of all
 	attributes map[string]string // of all metrics, by the label that Prometheus makes of them
+	// interval and timeout are those that count.
+	interval, timeout time.Duration
 }
 
 // add adds a problem with an option of the instance, or with an element such as tags[0].
@@ -97,6 +109,15 @@ func (v *instanceValidator) validate() {
 	v.problems.checkDuration(v.place+".timeout", v.Timeout, 1)
 	v.problems.checkDuration(v.place+".min_collection_interval", v.MinCollectionInterval, minInterval)
 	v.problems.checkDuration(v.place+".ip_cache_duration", v.IPCacheDuration, 0)
+	if v.Quiet != nil {
+		v.problems.checkQuiet(v.place+".quiet", *v.Quiet, runtime.GOOS)
+	}
+	v.problems.checkDuration(v.place+".retry.interval", v.Retry.Interval, minInterval)
+	v.problems.checkDuration(v.place+".recheck_interval", v.RecheckInterval, minRecheckInterval)
+	v.checkAttempts()
+	if recheck := v.RecheckInterval.or(0); recheck >= minRecheckInterval && v.interval >= minInterval && recheck >= v.interval {
+		v.add("recheck_interval", "%v is not shorter than the interval of %v, so it would change nothing", recheck, v.interval)
+	}
 	v.checkTags()
 	v.checkPatterns("include", v.MetricPatterns.Include)
 	v.checkPatterns("exclude", v.MetricPatterns.Exclude)
@@ -118,6 +139,22 @@ func (v *instanceValidator) checkFamilies() {
 	}
 	if bool(v.IPv4Only) && slices.Contains(names, check.IPv6.String()) {
 		v.add("ipv4_only", "true contradicts address_families, which asks for ipv6")
+	}
+}
+
+// checkAttempts finds what is wrong with the repetitions of a failed check. All of them
+// together may last an interval.
+func (v *instanceValidator) checkAttempts() {
+	attempts, pause := v.Retry.Attempts, v.Retry.interval()
+	switch {
+	case attempts == nil && v.Retry.Interval != nil:
+		v.add("retry.attempts", "it is missing: how often is a failed check to be repeated?")
+	case attempts == nil:
+	case *attempts < 1 || *attempts > maxAttempts:
+		v.add("retry.attempts", "%d is not in the range 1 to %d", *attempts, maxAttempts)
+	case v.interval < minInterval || v.timeout <= 0 || pause < minInterval: // that is told
+	case v.timeout > v.Retry.left(v.interval):
+		v.add("retry.attempts", "%d of up to %v (timeout), each %v after the one before (retry.interval), may last longer than the interval of %v", *attempts, v.timeout, pause, v.interval)
 	}
 }
 

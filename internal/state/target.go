@@ -28,6 +28,7 @@ type Endpoint struct {
 // Target is what is known of a target. The zero value knows nothing.
 type Target struct {
 	endpoints []endpoint // most have one or two
+	doubts    []doubt    // in whether endpoints are down
 	lost      familySet  // families that it had and that its name no longer has
 	truncated familySet  // families with more addresses than are checked
 }
@@ -146,7 +147,7 @@ func (t *Target) observe(changes []Change, result *check.Result, now time.Time) 
 	if e != nil {
 		e.seen = true
 	}
-	if result.Status == check.Unchecked {
+	if result.Status == check.Unchecked || result.Status == check.Unconfirmed {
 		return changes
 	}
 	up := result.Status == check.Up

@@ -26,7 +26,7 @@ var (
 	silent4, silentOther             = down(v4, check.Timeout), down(other, check.Timeout)
 	unresolved                       = check.Result{Status: check.Down, Err: errFailed, ErrorType: check.DNSNotFound}
 	addressless                      = check.Result{Family: check.IPv6, Status: check.Down, Err: errFailed, ErrorType: check.NoAddress}
-	unconfirmed                      = check.Result{Family: check.IPv6, Status: check.Unconfirmed, Err: errFailed, ErrorType: check.DNSTimeout}
+	lookupFailed                     = check.Result{Family: check.IPv6, Status: check.Unresolved, Err: errFailed, ErrorType: check.DNSTimeout}
 	unchecked4, unchecked6           = check.Result{Family: check.IPv4, Address: v4, Status: check.Unchecked, Err: errFailed}, check.Result{Family: check.IPv6, Address: v6, Status: check.Unchecked, Err: errFailed}
 	nameLacks4, nameLacks6, machine6 = check.Omission{Family: check.IPv4}, check.Omission{Family: check.IPv6}, check.Omission{Family: check.IPv6, Reason: check.MachineLacksFamily}
 
@@ -148,7 +148,7 @@ func TestObserve(t *testing.T) {
 			{time: minute(1), results: results(up4), want: []Change{{Kind: Gone, Since: minute(0)}}},
 		}},
 		{"a family that is not confirmed is down", []observation{
-			{time: minute(0), results: results(up4, unconfirmed), want: []Change{{Kind: WentDown, Endpoint: Endpoint{Family: check.IPv6}, Result: &unconfirmed}}, down: []Endpoint{{Family: check.IPv6}}},
+			{time: minute(0), results: results(up4, lookupFailed), want: []Change{{Kind: WentDown, Endpoint: Endpoint{Family: check.IPv6}, Result: &lookupFailed}}, down: []Endpoint{{Family: check.IPv6}}},
 		}},
 		{"a check that was not done changes nothing", []observation{
 			{time: minute(0), omissions: []check.Omission{nameLacks6}, excesses: []check.Excess{tooMany4}},
