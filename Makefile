@@ -12,7 +12,7 @@ SOAKTIME ?= 10m
 RELOADS ?= 9
 
 .DEFAULT_GOAL = test
-.PHONY: help run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog compat configs without-ipv6 lowest-go faults accuracy soak bench profile
+.PHONY: help run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog compat configs without-ipv6 lowest-go faults quiet accuracy soak bench profile
 .PHONY: benchmarks picture fuzz mutants distribution-datadog distribution-datadog-modules generate generated lint vet tidy clean
 
 help: ## list the targets
@@ -92,6 +92,11 @@ e2e-datadog: $(DATADOG) ## what arrives at Datadog's intake
 # The table of faults, and the test peers that it is made with. Needs root.
 faults: ## the table of faults (root)
 	cd e2e && $(GO) test -race -count=1 ./faults ./peers ./dnsserver ./soak
+
+# What the servers that people check log of a plain check and of a quiet one. Needs root, and
+# these servers, which .ci/run installs.
+quiet: ## what real servers log of a check (root)
+	cd e2e && $(GO) test -race -count=1 ./quiet -all
 
 # How true the response times are under load. Needs root.
 accuracy: ## how true the response times are under load (root)

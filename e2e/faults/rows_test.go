@@ -144,7 +144,7 @@ func all(changes ...change) change {
 	}
 }
 
-var rows = slices.Concat(peerRows, icmpRows, localRows, dnsRows, searchRows, familyRows, changingRows, ownFaultRows, tableRows, withoutIPv6Rows)
+var rows = slices.Concat(peerRows, quietRows, retryRows, icmpRows, localRows, dnsRows, searchRows, familyRows, changingRows, ownFaultRows, tableRows, withoutIPv6Rows)
 
 var (
 	refuse  = peers.Behaviour{Answer: peers.Refuse}

@@ -168,7 +168,7 @@ func InNamespace(resolv string, run func() int) int {
 	// No mount is to leave the namespace.
 	err := os.NewSyscallError("mount", unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
 	if err == nil && resolv != "" {
-		err = mountText("/etc/resolv.conf", resolv)
+		err = MountText("/etc/resolv.conf", resolv)
 	}
 	if err == nil {
 		err = exec.Command("ip", "link", "set", "dev", "lo", "up").Run()
@@ -197,8 +197,9 @@ func failed(err error) int {
 	return 1
 }
 
-// mountText puts a file with a text in the place of one of the machine's.
-func mountText(place, text string) error {
+// MountText puts a file with a text in the place of one of the machine's, for a process that
+// InNamespace has put into its namespaces.
+func MountText(place, text string) error {
 	folder, err := os.MkdirTemp("", "e2e")
 	if err != nil {
 		return err
