@@ -23,8 +23,8 @@ import (
 func TestPromtool(t *testing.T) {
 	for _, args := range [][]string{
 		{"check", "config", "../../prometheus/prometheus.yml"},
-		{"check", "rules", "--lint-fatal", "../../prometheus/tcpcheck.rules.yml"},
-		{"test", "rules", "../../prometheus/tcpcheck.rules_test.yml"},
+		{"check", "rules", "--lint-fatal", "../../prometheus/tcpcheck.rules.yml", "../../prometheus/tcpcheck-slo.rules.yml"},
+		{"test", "rules", "../../prometheus/tcpcheck.rules_test.yml", "../../prometheus/tcpcheck-slo.rules_test.yml"},
 	} {
 		output, err := exec.Command(harness.Binary(t, "PROMTOOL", "e2e-prometheus"), args...).CombinedOutput()
 		assert.NoError(t, err, "%v: %s", args, output)
@@ -125,6 +125,35 @@ func TestReloadInTheMiddleOfAnAlert(t *testing.T) {
 	after := s.alert("TCPCheckDown")
 	assert.Equal(t, promv1.AlertStateFiring, after.State)
 	assert.Equal(t, before.ActiveAt, after.ActiveAt, "it was resolved meanwhile")
+}
+
+// What an objective allows is used up fast while a target is down; each attempt of it counts.
+func TestBudget(t *testing.T) {
+	web, steady := newService(t, "127.0.0.1"), newService(t, "127.0.0.1")
+	c := startCollector(t, steady.instance("steady")+fmt.Sprintf("{name: web, endpoint: '127.0.0.1:%d', timeout: 100ms, retry: {attempts: 2, interval: 100ms}},\n", web.port), "")
+	s := startServer(t, c, "rule_files: [tcpcheck.rules.yml]", "rule_files: [tcpcheck.rules.yml, tcpcheck-slo.rules.yml]")
+	labels := []model.LabelName{"alertname", "tcpcheck_instance"}
+	const fast = `ALERTS{alertstate="firing", alertname="TCPCheckBudgetBurnsFast"}`
+	s.awaitLines(`target:tcpcheck_errors:ratio_rate5m == 0`, labels[1:], "steady", "web")
+	web.down("127.0.0.1")
+	s.awaitLines(fast, labels, "TCPCheckBudgetBurnsFast web")
+	s.requireAnnotations()
+	s.awaitLines(`target:tcpcheck_availability:ratio30d < 1`, labels[1:], "web")
+	s.awaitLines(`target:tcpcheck_availability:ratio30d == 1`, labels[1:], "steady")
+}
+
+// A port that has to be closed is an alert when it is open, and none when it is closed.
+func TestOpen(t *testing.T) {
+	telnet := newService(t, "127.0.0.1")
+	telnet.down("127.0.0.1")
+	c := startCollector(t, fmt.Sprintf("{name: telnet, endpoint: '127.0.0.1:%d', tags: [expect:closed]},\n{name: closed, endpoint: '127.0.0.1:1'},\n", telnet.port), "")
+	s := startServer(t, c)
+	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown closed")
+	telnet.up("127.0.0.1")
+	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown closed", "TCPCheckOpen telnet ipv4")
+	s.requireAnnotations()
+	telnet.down("127.0.0.1")
+	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown closed")
 }
 
 // alert returns the only alert of a name.

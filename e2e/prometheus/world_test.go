@@ -213,7 +213,9 @@ func startServer(t *testing.T, c *collector, replacements ...string) *server {
 		config = strings.ReplaceAll(config, pair[0], pair[1])
 	}
 	harness.Write(t, filepath.Join(folder, "prometheus.yml"), config)
-	harness.Write(t, filepath.Join(folder, "tcpcheck.rules.yml"), accelerated(t, "../../prometheus/tcpcheck.rules.yml"))
+	for _, rules := range []string{"tcpcheck.rules.yml", "tcpcheck-slo.rules.yml"} {
+		harness.Write(t, filepath.Join(folder, rules), accelerated(t, "../../prometheus/"+rules))
+	}
 	address := harness.FreeAddress(t)
 	harness.Start(t, exec.Command(harness.Binary(t, "PROMETHEUS", "e2e-prometheus"),
 		"--config.file="+filepath.Join(folder, "prometheus.yml"),
