@@ -23,7 +23,7 @@ import (
 var (
 	sizes   = flag.String("targets", "", "numbers of targets whose costs to measure, separated by commas")
 	rounds  = flag.Int("rounds", 3, "rounds of each contender, of which the median counts")
-	states  = flag.String("states", "up,refused", "states of the targets, separated by commas")
+	states  = flag.String("states", "up,refused,quiet", "states of the targets, separated by commas; quiet ones are up")
 	window  = flag.Duration("window", 5*time.Second, "how long a round is")
 	million = flag.Duration("million", 0, "how long to check a million targets; 0 is not to")
 	profile = flag.String("cpuprofile", "", "write CPU profiles of the receiver's rounds to this file, with .1, .2 and so on")
@@ -94,12 +94,12 @@ func TestBench(t *testing.T) {
 // targetsIn returns n targets that are up or refused.
 func (b *bench) targetsIn(state string, n int) []netip.AddrPort {
 	switch state {
-	case "up":
+	case "up", "quiet":
 		return b.server.Targets(n)
 	case "refused":
 		return peers.Targets(n, 1)
 	}
-	require.FailNow(b, "no such state", "%q is none of up and refused", state)
+	require.FailNow(b, "no such state", "%q is none of up, refused and quiet", state)
 	return nil
 }
 
@@ -121,9 +121,9 @@ func (b *bench) measureCosts(state string, n int) {
 	var runs [3][]cost
 	held := uint64(0)
 	for range *rounds {
-		runs[0] = append(runs[0], b.measureLoop(targets, rate, schedule.Tick, bare))
+		runs[0] = append(runs[0], b.measureLoop(targets, rate, schedule.Tick, bareOf(state)))
 		runs[1] = append(runs[1], b.measureLoop(targets, rate, schedule.Tick, dial))
-		r := b.run(targets, options{})
+		r := b.run(targets, options{quiet: state == "quiet"})
 		r.awaitSteady()
 		runs[2] = append(runs[2], r.measure())
 		held = r.held()

@@ -96,7 +96,7 @@ func (t *table) printLines(state string, n int, names []string, runs [][]cost, h
 			m.cpu.Round(10*time.Nanosecond), ratio(m.cpu, floor.cpu), ratio(m.cpu, dialer.cpu), 100*m.core, m.allocs, m.bytes)
 	}
 	fmt.Printf("  %7d B\n", held)
-	limit := map[string]float64{"up": 1.25, "refused": 1.35}[state]
+	limit := map[string]float64{"up": 1.25, "refused": 1.35, "quiet": 1.25}[state]
 	t.addGoal(fmt.Sprintf("CPU per check, %d %s, to the bare calls", n, state), ratio(m.cpu, floor.cpu), limit)
 	if n == 10_000 {
 		t.addGoal(fmt.Sprintf("per cent of a core, 10,000 %s every %v", state, interval), 100*m.core, 5)

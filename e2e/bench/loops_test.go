@@ -35,6 +35,14 @@ func (b *bench) measureLoop(targets []netip.AddrPort, rate float64, tick time.Du
 	})
 }
 
+// bareOf returns the loop body that makes the system calls of a check of such a target.
+func bareOf(state string) func(netip.AddrPort, *sync.WaitGroup) error {
+	if state == "quiet" {
+		return bareQuiet
+	}
+	return bare
+}
+
 // bare makes the system calls of a check and nothing else. It does not wait for an
 // answer: on loopback there is none to wait for.
 func bare(target netip.AddrPort, _ *sync.WaitGroup) error {
@@ -42,7 +50,26 @@ func bare(target netip.AddrPort, _ *sync.WaitGroup) error {
 	if err != nil {
 		return err
 	}
-	err = unix.Connect(fd, &unix.SockaddrInet4{Port: int(target.Port()), Addr: target.Addr().As4()})
+	return connectAndClose(fd, target)
+}
+
+// bareQuiet is bare for a quiet check.
+func bareQuiet(target netip.AddrPort, _ *sync.WaitGroup) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	if err != nil {
+		return err
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0); err != nil {
+		return err
+	}
+	if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
+		return err
+	}
+	return connectAndClose(fd, target)
+}
+
+func connectAndClose(fd int, target netip.AddrPort) error {
+	err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(target.Port()), Addr: target.Addr().As4()})
 	if err != nil && !errors.Is(err, unix.EINPROGRESS) {
 		return err
 	}

@@ -25,6 +25,7 @@ const (
 	canConnect   = "network.tcp.can_connect"
 	responseTime = "network.tcp.response_time"
 	failures     = "tcpcheck.errors"
+	checks       = "tcpcheck.checks"
 )
 
 // apiKey has the form of a key, and is none.

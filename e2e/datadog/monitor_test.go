@@ -33,30 +33,33 @@ instances:
   - {name: bound to IPv4, host: both.test, port: %d, collect_response_time: true}
   - {name: down, host: both.test, port: %d, collect_response_time: true}
   - {name: no address, host: four.test, port: %d, address_families: [ipv6]}
-`, both, ipv4, closed, both))
-	for _, instance := range []string{"up", "bound to IPv4", "down", "no address"} {
+  - {name: closed, host: both.test, port: %d, tags: ["expect:closed"]}
+  - {name: open, host: both.test, port: %d, tags: ["expect:closed"]}
+`, both, ipv4, closed, both, closed, ipv4))
+	for _, instance := range []string{"up", "bound to IPv4", "down", "no address", "closed", "open"} {
 		in.await(canConnect, instance, 4)
 	}
 	in.await(responseTime, "up", 4)
 	in.await(failures, "down", 4)
-	return in.arrived(canConnect, responseTime, failures)
+	in.await(checks, "up", 4)
+	return in.arrived(canConnect, responseTime, failures, checks)
 }
 
-var monitorPattern = regexp.MustCompile(`^(avg|min|max|sum)\(last_\w+\):(.+) < ([0-9.]+)$`)
+var monitorPattern = regexp.MustCompile(`^(avg|min|max|sum)\(last_\w+\):(.+) ([<>]) ([0-9.]+)$`)
 
-// The monitor in datadog/, which Datadog's own client reads, names what arrives,
-// and alerts as the service check did.
-func TestMonitor(t *testing.T) {
+// alertsOf returns which groups a monitor in datadog/, which Datadog's own client reads, alerts
+// for. It names what has arrived.
+func alertsOf(t *testing.T, file string, arrived []point) map[string]bool {
+	t.Helper()
 	var monitor datadogV1.Monitor
-	readJSON(t, "../../datadog/monitor.json", &monitor)
+	readJSON(t, "../../datadog/"+file, &monitor)
 	parts := monitorPattern.FindStringSubmatch(monitor.GetQuery())
 	require.NotNil(t, parts, monitor.GetQuery())
-	threshold, err := strconv.ParseFloat(parts[3], 64)
+	threshold, err := strconv.ParseFloat(parts[4], 64)
 	require.NoError(t, err)
 	options := monitor.GetOptions()
 	assert.InDelta(t, threshold, options.Thresholds.GetCritical(), 0)
 
-	arrived := states(t)
 	q := parseQuery(t, parts[2])
 	requireArrived(t, arrived, q)
 	for _, key := range q.by {
@@ -64,13 +67,53 @@ func TestMonitor(t *testing.T) {
 	}
 	alerts := make(map[string]bool)
 	for group, values := range q.evaluate(arrived) {
-		alerts[group] = aggregators[parts[1]](values) < threshold
+		value := aggregators[parts[1]](values)
+		alerts[group] = parts[3] == "<" && value < threshold || parts[3] == ">" && value > threshold
 	}
+	return alerts
+}
+
+// The monitor alerts as the service check did.
+func TestMonitor(t *testing.T) {
+	arrived := states(t)
+	alerts, closed := alertsOf(t, "monitor.json", arrived), alertsOf(t, "monitor-closed.json", arrived)
 	t.Run("up", func(t *testing.T) { assert.False(t, alerts["up"]) })
 	t.Run("down", func(t *testing.T) { assert.True(t, alerts["down"]) })
 	t.Run("one_family", func(t *testing.T) { assert.True(t, alerts["bound to IPv4"]) })
 	t.Run("no_address", func(t *testing.T) { assert.True(t, alerts["no address"]) })
 	assert.Len(t, alerts, 4)
+	t.Run("has_to_be_closed", func(t *testing.T) { assert.Equal(t, map[string]bool{"closed": false, "open": true}, closed) })
+}
+
+// The objective in datadog/, which Datadog's own client reads, is about what arrives: of each
+// instance, the part of the checks that connected.
+func TestSLO(t *testing.T) {
+	var slo datadogV1.ServiceLevelObjectiveRequest
+	readJSON(t, "../../datadog/slo.json", &slo)
+	require.NoError(t, slo.UnmarshalJSON([]byte(harness.Read(t, "../../datadog/slo.json"))))
+	count := slo.SliSpecification.SLOCountSpec.Count.SLOCountDefinitionWithTotalEventsFormula
+	require.NotNil(t, count)
+	assert.Equal(t, "checks - default_zero(errors)", count.GoodEventsFormula.Formula)
+	assert.Equal(t, "checks", count.TotalEventsFormula.Formula)
+	arrived := states(t)
+	events := make(map[string]map[string]float64)
+	for _, written := range count.Queries {
+		metric := written.FormulaAndFunctionMetricQueryDefinition
+		require.NotNil(t, metric)
+		q := parseQuery(t, metric.Query)
+		requireArrived(t, arrived, q)
+		events[metric.Name] = make(map[string]float64)
+		for group, values := range q.evaluate(arrived) {
+			events[metric.Name][group] = sum(values)
+		}
+	}
+	require.Len(t, events["checks"], 4)
+	for instance, bad := range map[string]float64{"up": 0, "bound to IPv4": 0.5, "down": 1, "no address": 1} {
+		require.Positive(t, events["checks"][instance])
+		// The exporter leaves out what a sum begins with, of each of its series.
+		assert.InDelta(t, bad, events["errors"][instance]/events["checks"][instance], 0.25, instance)
+	}
+	assert.Zero(t, events["errors"]["up"])
 }
 
 // Every query of the dashboard in datadog/, which Datadog's own client reads, names
@@ -211,7 +254,7 @@ func parseQuery(t *testing.T, text string) query {
 func (q query) keys() []string {
 	found := slices.Clone(q.by)
 	for _, tag := range q.scope {
-		if key, _, ok := strings.Cut(tag, ":"); ok {
+		if key, _, ok := strings.Cut(tag, ":"); ok && !strings.HasPrefix(key, "!") {
 			found = append(found, key)
 		}
 	}
@@ -250,7 +293,8 @@ func (q query) group(p point) (string, bool) {
 	}
 	for _, tag := range q.scope {
 		key, value, ok := strings.Cut(tag, ":")
-		if ok && p.tags[key] != value {
+		key, not := strings.CutPrefix(key, "!")
+		if ok && (p.tags[key] == value) == not {
 			return "", false
 		}
 	}

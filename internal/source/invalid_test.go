@@ -82,6 +82,10 @@ instances:
 - {name: f, host: h, port: 1, retry: {attempts: 6}}
 - {name: g, host: h, port: 1, min_collection_interval: -1, retry: {attempts: 1, intervall: 2}, recheck_interval: 1}
 - {name: i, host: h, port: 1, timeout: 0, retry: {attempts: many}}
+- {name: k, host: h, port: 1, min_collection_interval: 1, recheck_interval: 1}
+- {name: l, host: h, port: 1, min_collection_interval: 0.1, recheck_interval: 1}
+- {name: m, host: h, port: 1, min_collection_interval: 0.1, retry: {attempts: 1, interval: 0.1}}
+- {name: n, host: h, port: 1, timeout: 0, retry: {attempts: 1, interval: 20}}
 - {name: j, host: h, port: 1, timeout: 2540400h, min_collection_interval: 2540400h, retry: {attempts: 100, interval: 2540400h}}`,
 			want: `instances[0] "a" .retry: 3 is not a mapping of attempts and interval
 instances[1] "b" .retry.attempts: it is missing: how often is a failed check to be repeated?
@@ -97,7 +101,11 @@ instances[6] "g" .retry.intervall: unknown option; retry has attempts, interval
 instances[6] "g" .min_collection_interval: -1s is not more than 0
 instances[7] "i" .timeout: 0s is not more than 0
 instances[7] "i" .retry.attempts: "many" is not a whole number
-instances[8] "j" .retry.attempts: 100 of up to 2540400h0m0s (timeout), each 2540400h0m0s after the one before (retry.interval), may last longer than the interval of 2540400h0m0s`,
+instances[8] "k" .recheck_interval: 1s is not shorter than the interval of 1s, so it would change nothing
+instances[9] "l" .recheck_interval: 1s is not shorter than the interval of 100ms, so it would change nothing
+instances[10] "m" .retry.attempts: 1 of up to 100ms (timeout), each 100ms after the one before (retry.interval), may last longer than the interval of 100ms
+instances[11] "n" .timeout: 0s is not more than 0
+instances[12] "j" .retry.attempts: 100 of up to 2540400h0m0s (timeout), each 2540400h0m0s after the one before (retry.interval), may last longer than the interval of 2540400h0m0s`,
 		},
 		{
 			name: "unknown option of an instance",

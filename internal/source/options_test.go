@@ -173,13 +173,13 @@ func TestValid(t *testing.T) {
 		},
 		{
 			name: "the default timeout gives way to the repetitions",
-			yaml: "instances: [{name: a, host: h, port: 1, retry: {attempts: 3}}, {name: a, host: h, port: 1, retry: {attempts: 7, interval: 1.1428571}}]",
+			yaml: "instances: [{name: a, host: h, port: 1, retry: {attempts: 1}, min_collection_interval: 10}, {name: a, host: h, port: 1, retry: {attempts: 5, interval: 2}}]",
 			want: append(
 				with(func(t *check.Target) {
-					t.Timeout, t.Retry = 4*time.Second, check.Retry{Attempts: 3, Interval: time.Second}
+					t.Interval, t.Timeout, t.Retry = 10*time.Second, 9*time.Second, check.Retry{Attempts: 1, Interval: time.Second}
 				}),
 				with(func(t *check.Target) {
-					t.Timeout, t.Retry = 1_000_000_042, check.Retry{Attempts: 7, Interval: 1_142_857_100}
+					t.Timeout, t.Retry = time.Second, check.Retry{Attempts: 5, Interval: 2 * time.Second}
 				})...),
 		},
 		{
