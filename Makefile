@@ -12,7 +12,7 @@ SOAKTIME ?= 10m
 RELOADS ?= 9
 
 .DEFAULT_GOAL = test
-.PHONY: help run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog compat configs without-ipv6 lowest-go faults quiet accuracy soak bench profile
+.PHONY: help run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog compat configs without-ipv6 lowest-go faults quiet accuracy soak soak-tracked bench profile
 .PHONY: benchmarks picture fuzz mutants distribution-datadog distribution-datadog-modules generate generated lint vet tidy clean
 
 help: ## list the targets
@@ -106,6 +106,11 @@ accuracy: ## how true the response times are under load (root)
 soak: $(COLLECTOR) ## ten minutes in which targets, names and configuration keep changing (root)
 	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) test -count=1 -v -timeout 0 -run TestSoak ./soak \
 		-duration $(SOAKTIME) -reloads $(RELOADS) $(if $(filter 10m-9,$(SOAKTIME)-$(RELOADS)),-update)
+
+# Ten minutes in which the checks themselves fill the table of tracked connections half of the
+# time, and three of quiet checks, which do not. Needs root.
+soak-tracked: ## ten minutes with a full table of tracked connections (root)
+	cd e2e && $(GO) test -count=1 -v -timeout 0 -run TestTrackedConnections ./soak -tracked $(SOAKTIME)
 
 # What a check costs, beside the bare system calls and net.Dialer. Needs root.
 bench: $(COLLECTOR) $(DATADOG) ## what a check costs, beside the bare system calls and net.Dialer (root)

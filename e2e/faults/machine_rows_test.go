@@ -1,19 +1,13 @@
 package faults
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"github.com/ti-mo/conntrack"
-	"golang.org/x/sys/unix"
 
 	"example.com/tcpcheckreceiver/e2e/harness"
 )
@@ -107,36 +101,14 @@ func trackConnections(w *world, a addresses) {
 	w.t.Cleanup(func() { flushConntrack(w, a) })
 }
 
-func flushConntrack(w *world, _ addresses) {
-	conn, err := conntrack.Dial(nil)
-	require.NoError(w.t, err)
-	assert.NoError(w.t, conn.Flush())
-	assert.NoError(w.t, conn.Close())
-}
+func flushConntrack(w *world, _ addresses) { harness.FlushConntrack(w.t) }
 
-// fillConntrack fills the connection tracking table from one share to another, with connections that
-// the kernel does not give up for others, as it would those of earlier checks. It takes
-// a few seconds for the usual 262,144 entries: only root of the machine itself could
-// make the table small.
+// fillConntrack fills the connection tracking table from one share to another. It takes
+// a few seconds for the usual 262,144 entries.
 func fillConntrack(from, to float64) change {
 	return func(w *world, _ addresses) {
-		conn, err := conntrack.Dial(nil)
-		require.NoError(w.t, err)
-		defer func() { assert.NoError(w.t, conn.Close()) }()
-		room, err := strconv.Atoi(strings.TrimSpace(harness.Read(w.t, "/proc/sys/net/netfilter/nf_conntrack_max")))
-		require.NoError(w.t, err)
-		entries := int(to * float64(room))
-		require.LessOrEqual(w.t, entries, 1<<21, "so large a table takes too long to fill")
-		for n := int(from * float64(room)); n < entries; n++ {
-			source := netip.AddrFrom4([4]byte{203, 0, 113, byte(n >> 16)})
-			flow := conntrack.NewFlow(unix.IPPROTO_UDP, conntrack.StatusAssured|conntrack.StatusSeenReply|conntrack.StatusConfirmed,
-				source, netip.MustParseAddr("203.0.113.255"), uint16(n), 9, 300, 0)
-			err := conn.Create(flow)
-			if to == 1 && errors.Is(err, unix.ENOMEM) {
-				return // it is full: a connection that was just ending has an entry as well
-			}
-			require.NoError(w.t, err, "entry %d", n)
-		}
+		room := float64(harness.ConntrackMax(w.t))
+		harness.FillConntrack(w.t, int(from*room), int(to*room), 300)
 	}
 }
 

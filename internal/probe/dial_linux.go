@@ -158,8 +158,7 @@ func (d *linuxDialer) pollAfter(fd int, read unix.Errno) (handshake, error) {
 		return shake, d.failed("connect", unix.ECONNREFUSED)
 	}
 	shake.unsent = false
-	// The delayed ACK has left (0.2 s) where more segments have than the SYNs.
-	shake.noticed = d.quiet && info.Segs_out > 1+info.Total_retrans
+	shake.noticed = d.quiet && isAcknowledged(&info)
 	shake.time = handshakeTime(&info, time.Since(d.start))
 	return shake, nil
 }
@@ -315,6 +314,10 @@ func phaseOf(state uint8, err unix.Errno) phase {
 func synsOf(info *unix.TCPInfo) handshake {
 	return handshake{retransmits: int(info.Total_retrans), unsent: info.Total_retrans > 0 && info.Retrans == 0}
 }
+
+// isAcknowledged reports whether the kernel has acknowledged the SYN-ACK: more segments have left
+// than the SYNs.
+func isAcknowledged(info *unix.TCPInfo) bool { return info.Segs_out > 1+info.Total_retrans }
 
 // handshakeTime returns how long the handshake took, where the clock says that elapsed
 // has passed since the SYN was sent.

@@ -70,6 +70,22 @@ func TestHandshakeTime(t *testing.T) {
 	}
 }
 
+func TestIsAcknowledged(t *testing.T) {
+	for _, test := range []struct {
+		segments, retransmits uint32
+		want                  bool
+	}{
+		{0, 0, false}, // the kernel does not tell
+		{1, 0, false},
+		{2, 0, true},
+		{2, 1, false},
+		{3, 1, true},
+		{4, 3, false},
+	} {
+		assert.Equal(t, test.want, isAcknowledged(&unix.TCPInfo{Segs_out: test.segments, Total_retrans: test.retransmits}), "%+v", test)
+	}
+}
+
 // extended returns a control message as recvmsg(2) gives it for an error queue.
 func extended(level, kind int32, origin, icmpType, code uint8, sockaddr []byte) []byte {
 	errorData := []byte{113, 0, 0, 0, origin, icmpType, code, 0, 0, 0, 0, 0, 0, 0, 0, 0}

@@ -120,3 +120,13 @@ func FuzzErrorType(f *testing.F) {
 		require.Contains(t, []check.ErrorType{check.DNSNotFound, check.DNSTimeout, check.DNSFailure}, lookupErrorType(err))
 	})
 }
+
+// An attempt that this machine lost had no answer until its timeout, and that is all it is.
+func TestLostHereIsATimeout(t *testing.T) {
+	for local, want := range map[bool]bool{true: true, false: false} {
+		err := &dialError{local: local, err: check.ErrConntrackFull}
+		assert.Equal(t, want, errors.Is(err, os.ErrDeadlineExceeded))
+		assert.NotErrorIs(t, err, os.ErrExist)
+		assert.ErrorIs(t, err, check.ErrConntrackFull)
+	}
+}
