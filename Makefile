@@ -108,7 +108,8 @@ soak: $(COLLECTOR) ## ten minutes in which targets, names and configuration keep
 		-duration $(SOAKTIME) -reloads $(RELOADS) $(if $(filter 10m-9,$(SOAKTIME)-$(RELOADS)),-update)
 
 # Ten minutes in which the checks themselves fill the table of tracked connections half of the
-# time, and three of quiet checks, which do not. Needs root.
+# time, and three of quiet checks, which do not. Needs root of the machine itself, which tracks
+# no more than 4,096 connections meanwhile (nf_conntrack_max), in all of its network namespaces.
 soak-tracked: ## ten minutes with a full table of tracked connections (root)
 	cd e2e && $(GO) test -count=1 -v -timeout 0 -run TestTrackedConnections ./soak -tracked $(SOAKTIME)
 

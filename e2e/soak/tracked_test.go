@@ -5,7 +5,9 @@ import (
 	"flag"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +21,9 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"example.com/tcpcheckreceiver"
 	"example.com/tcpcheckreceiver/e2e/harness"
@@ -41,11 +46,14 @@ const late = 1100 * time.Millisecond
 type outages struct {
 	*testing.T
 	world *world
+	logs  *observer.ObservedLogs
 
 	mu      sync.Mutex
 	changes map[string][]turn // of each target
 	results map[string][]told
+	began   time.Time
 	full    []time.Time // when the kernel had dropped something since the last time
+	entries int         // at most
 }
 
 // turn is a change of a target.
@@ -72,6 +80,7 @@ func TestTrackedConnections(t *testing.T) {
 	rule.Stdin = strings.NewReader("table inet soak {\nchain tracked { type filter hook output priority 0; ct state invalid drop; }\n}")
 	output, err := rule.CombinedOutput()
 	require.NoError(t, err, "%s", output)
+	limitConntrack(t)
 	for _, quiet := range []bool{false, true} {
 		lasts := *tracked
 		if quiet {
@@ -80,11 +89,28 @@ func TestTrackedConnections(t *testing.T) {
 		t.Run(fmt.Sprint("quiet: ", quiet), func(t *testing.T) {
 			o := &outages{T: t, world: newTrackedWorld(t), changes: make(map[string][]turn), results: make(map[string][]told)}
 			harness.FlushConntrack(t)
-			harness.FillConntrack(t, 0, harness.ConntrackMax(t)-room, 3600)
 			checks, unchecked := o.check(quiet, lasts)
 			o.judge(quiet, lasts, checks, unchecked)
 		})
 	}
+}
+
+// limitConntrack has this machine track no more connections than there is room for, in each of its network
+// namespaces: the limit is one for all. It is what it was when the test ends.
+func limitConntrack(t *testing.T) {
+	t.Helper()
+	limit := func(most int) ([]byte, error) {
+		machine := fmt.Sprintf("--net=/proc/%d/ns/net", os.Getppid())
+		return exec.Command("nsenter", machine, "sh", "-c", fmt.Sprintf("echo %d > /proc/sys/net/netfilter/nf_conntrack_max", most)).CombinedOutput()
+	}
+	before := harness.ConntrackMax(t)
+	if output, err := limit(room); err != nil {
+		t.Skipf("needs the network namespace in which the machine began: %s", output)
+	}
+	t.Cleanup(func() {
+		output, err := limit(before)
+		assert.NoError(t, err, "%s", output)
+	})
 }
 
 // newTrackedWorld returns a world of IPv4 addresses, all of which listen.
@@ -120,6 +146,8 @@ func (o *outages) check(quiet bool, lasts time.Duration) (checks uint64, uncheck
 	require.NoError(o, err)
 	telemetry, settings := componenttest.NewTelemetry(), receivertest.NewNopSettings(factory.Type())
 	settings.TelemetrySettings = telemetry.NewTelemetrySettings()
+	core, logs := observer.New(zapcore.WarnLevel)
+	settings.Logger, o.logs = zap.New(core), logs
 	receiver, err := factory.CreateMetrics(o.Context(), settings, config, next)
 	require.NoError(o, err)
 	require.NoError(o, receiver.Start(o.Context(), componenttest.NewNopHost()))
@@ -157,12 +185,17 @@ func (o *outages) change(lasts time.Duration) {
 	const tick = 250 * time.Millisecond
 	ticks := time.NewTicker(tick)
 	defer ticks.Stop()
+	<-time.After(3 * interval / 2) // the second check of each target is at its own moment
 	losses, n := harness.ConntrackLosses(o), 0
+	o.began = time.Now()
 	for end := time.Now().Add(lasts); time.Now().Before(end); n++ {
 		<-ticks.C
 		if now := harness.ConntrackLosses(o); now != losses {
 			losses, o.full = now, append(o.full, time.Now())
 		}
+		count, err := strconv.Atoi(strings.TrimSpace(harness.Read(o, "/proc/sys/net/netfilter/nf_conntrack_count")))
+		require.NoError(o, err)
+		o.entries = max(o.entries, count)
 		if n%4 != 0 {
 			continue
 		}
@@ -214,7 +247,7 @@ func (o *outages) judge(quiet bool, lasts time.Duration, checks uint64, unchecke
 		for _, result := range all {
 			if !result.up && !o.wasDown(name, result.known) {
 				wrong++
-				o.Errorf("%s is up and said to be down at %v", name, result.known)
+				o.Errorf("%s is up and said to be down at %v: %v", name, result.known, o.logs.FilterField(zap.String("tcpcheck.instance", name)).All())
 			}
 		}
 	}
@@ -225,7 +258,7 @@ func (o *outages) judge(quiet bool, lasts time.Duration, checks uint64, unchecke
 				within += timeout
 			}
 			deadline := turn.at.Add(within)
-			if turn.to == listening || deadline.After(turns[0].at.Add(lasts)) || o.isFull(turn.at.Add(-time.Second), deadline) {
+			if turn.to == listening || deadline.After(o.began.Add(lasts)) || o.isFull(turn.at.Add(-time.Second), deadline) {
 				continue
 			}
 			took := o.toldDown(name, turn.at)
@@ -239,8 +272,8 @@ func (o *outages) judge(quiet bool, lasts time.Duration, checks uint64, unchecke
 			latest = max(latest, took)
 		}
 	}
-	o.Logf("%v, %d targets every %v: %d checks, %d results, %d unchecked, table full in %d of %d moments; %d of the %d outages began and were due while it was not: told after %v at most",
-		lasts, trackedTargets, interval, checks, results, unchecked, len(o.full), lasts/(250*time.Millisecond), seen, len(o.changes), latest.Round(time.Millisecond))
+	o.Logf("%v, %d targets every %v: %d checks, %d results, %d unchecked, %d entries at most, table full in %d of %d moments; %d of the %d outages began and were due while it was not: told after %v at most",
+		lasts, trackedTargets, interval, checks, results, unchecked, o.entries, len(o.full), lasts/(250*time.Millisecond), seen, len(o.changes), latest.Round(time.Millisecond))
 	assert.Zero(o, wrong)
 	assert.InDelta(o, float64(checks), float64(results)+float64(unchecked), 2*trackedTargets/interval.Seconds(), "a check is told or counted, but for those that were under way at the end")
 	share := float64(len(o.full)) / lasts.Seconds() / 4

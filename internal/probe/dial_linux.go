@@ -230,17 +230,14 @@ func (d *linuxDialer) await(ctx context.Context) (shake handshake, err error) {
 			return handshake{}, d.failed("epoll_wait", err)
 		}
 	}
-	switch {
-	case err == errPending: //nolint:errorlint // it is never wrapped
-		err = d.timedOut(d.start.Add(d.timeout), shake)
-	case err == nil && shake.time > d.timeout:
-		shake.time, err = 0, d.failed("", os.ErrDeadlineExceeded)
+	if err == errPending || err == nil && shake.time > d.timeout { //nolint:errorlint // it is never wrapped
+		shake.time, err = 0, d.timedOut(d.start.Add(d.timeout), shake)
 	}
 	return shake, err
 }
 
-// timedOut returns the error of an attempt that had no answer until end, of which shake
-// is known: that of this machine where the SYN was lost here.
+// timedOut returns the error of an attempt that had no answer until end, or one that came
+// later, of which shake is known: that of this machine where the SYN was lost here.
 func (d *linuxDialer) timedOut(end time.Time, shake handshake) error {
 	err := newDialError(d.address, "", os.ErrDeadlineExceeded)
 	after := d.tables.at(end, min(stale, d.timeout/4))

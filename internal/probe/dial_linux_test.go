@@ -496,6 +496,21 @@ func TestAnswerFoundLate(t *testing.T) {
 			awaitWritable(t, d.fd)
 			return d
 		}, os.ErrDeadlineExceeded},
+		{"too late, as this machine lost the first SYN", func(t *testing.T) *linuxDialer {
+			p := proc{t, t.TempDir()}
+			p.write("sys/net/netfilter/nf_conntrack_count", "100")
+			p.write("sys/net/netfilter/nf_conntrack_max", "100")
+			p.write("net/stat/nf_conntrack", "drop\n00000000\n")
+			address, answer := late(t)
+			d := newLinuxDialer(t, address, time.Millisecond)
+			d.tables = &tables{proc: p.folder}
+			_, err := d.begin()
+			require.ErrorIs(t, err, errPending)
+			p.write("net/stat/nf_conntrack", "drop\n00000001\n")
+			answer()
+			awaitWritable(t, d.fd)
+			return d
+		}, check.ErrConntrackFull},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			shake, err := test.prepare(t).await(t.Context())

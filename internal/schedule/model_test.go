@@ -239,7 +239,10 @@ func TestPhasesOfAgents(t *testing.T) {
 	const interval = 15 * time.Second
 	windows := make(map[time.Duration]int)
 	for agent := range 500 {
-		windows[phase(fmt.Sprintf("agent-%d/tcpcheck", agent), "web", interval)/(100*time.Millisecond)]++
+		at := phase(fmt.Sprintf("agent-%d/tcpcheck", agent), "web", interval)
+		assert.GreaterOrEqual(t, at, time.Duration(0))
+		assert.Less(t, at, interval)
+		windows[at/(100*time.Millisecond)]++
 	}
 	for window, n := range windows {
 		assert.LessOrEqual(t, float64(n), 4*500/150., "%v", window*100*time.Millisecond)
@@ -428,6 +431,17 @@ func TestModel(t *testing.T) {
 				stats := m.schedule.Stats()
 				require.Equal(t, len(targets), stats.Targets)
 				require.LessOrEqual(t, len(m.schedule.queue), 2*len(targets)+2, "what is gone is kept")
+				rate, void := 0., 0
+				for _, target := range targets {
+					rate += 1 / target.interval.Seconds()
+				}
+				for _, i := range m.schedule.queue {
+					if i.at != i.entry.next {
+						void++
+					}
+				}
+				require.InDelta(t, rate, m.schedule.rate, 1e-6)
+				require.LessOrEqual(t, m.schedule.void, void, "what is due is taken for void")
 				require.LessOrEqual(t, m.most, int(m.schedule.slots.all))
 			}
 			// Each of those that are left is made or left out, once in its interval.
@@ -533,6 +547,54 @@ func TestAgainHasARate(t *testing.T) {
 	}
 	assert.Positive(t, others[0])
 	assert.Positive(t, others[1], "those that do not answer are not forgotten")
+}
+
+// A schedule without targets, and one whose target is due at a tick, wakes just then.
+func TestWait(t *testing.T) {
+	m := newModel(t, 1)
+	_, _, wait := m.schedule.take()
+	assert.Equal(t, idleFor, wait)
+	target := m.add(&modelTarget{name: "a", interval: 40 * Tick})
+	m.run(m.now + time.Minute)
+	target.entry.next = m.now + 10*Tick
+	m.schedule.queue[0].at = target.entry.next
+	_, _, wait = m.schedule.take()
+	assert.Equal(t, 10*Tick, wait)
+	m.pass(Tick / 2)
+	_, _, wait = m.schedule.take()
+	assert.Equal(t, 9*Tick+Tick/2, wait)
+}
+
+// Of those that are to be checked again, the one that has been due for longest is the first, whether
+// or not it answered, and an urgent one before it. What is void is not kept.
+func TestAgainInOrder(t *testing.T) {
+	for _, silentFirst := range []bool{true, false} {
+		m := newModel(t, 100)
+		again := time.Duration(0)
+		add := func(name string, silent, urgent bool) *modelTarget {
+			return m.add(&modelTarget{name: name, interval: time.Hour, silent: silent, again: func() (time.Duration, bool) { return again, urgent }})
+		}
+		first, second, urgent := add("first", silentFirst, false), add("second", !silentFirst, false), add("urgent", false, true)
+		m.run(m.now + 3*time.Hour)
+		for _, target := range []*modelTarget{first, second, urgent} {
+			again = 30 * time.Minute
+			for range 20 {
+				m.schedule.CheckNow(target.entry)
+				m.run(m.now + Tick)
+			}
+		}
+		assert.LessOrEqual(t, m.items(), 4*(2*3+1))
+		m.pass(31 * time.Minute)
+		again = 0
+		for _, want := range []*modelTarget{urgent, first, second} {
+			e := m.schedule.nextBesides(m.now)
+			require.NotNil(t, e)
+			assert.Equal(t, want.name, e.target.name)
+			m.schedule.start(e, m.now, true)
+			m.schedule.done(e, Outcome{})
+		}
+		assert.Nil(t, m.schedule.nextBesides(m.now))
+	}
 }
 
 // Silent targets that are checked again take no slot of others.

@@ -107,6 +107,66 @@ func TestChangesWake(t *testing.T) {
 	end()
 }
 
+// A check that waited for its answer wakes the others, for the one that waits for its slot, and for
+// the one that is to follow it.
+func TestEndsWake(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		targets int
+		outcome Outcome
+		want    []int
+	}{
+		{"for one that waits", 2, Outcome{Dials: 1}, []int{0, 1}},
+		{"for one that waits, of another line", 2, Outcome{Dials: 1, Silent: true}, []int{0, 1}},
+		{"to be checked again", 1, Outcome{Dials: 1, Again: 5 * time.Second}, []int{0, 0, 0}},
+		{"to be checked again, urgently", 1, Outcome{Dials: 1, Again: 5 * time.Second, Urgent: true}, []int{0, 0, 0}},
+		{"not to be checked again", 1, Outcome{Dials: 1}, []int{0}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
+				var checked []int
+				_, end := run(t, Settings{Slots: 1}, test.targets, func(_ context.Context, target int, _ time.Duration, handOff func()) Outcome {
+					mu.Lock()
+					checked = append(checked, target)
+					mu.Unlock()
+					handOff()
+					pass(time.Second)
+					return test.outcome
+				})
+				pass(14 * time.Second)
+				end()
+				assert.Equal(t, test.want, checked)
+			})
+		})
+	}
+}
+
+// The slots that a check of a target may take that did not answer the last time.
+func TestForOthers(t *testing.T) {
+	for _, test := range []struct{ all, heaviest, want int32 }{
+		{1, 0, 1}, {2, 0, 1}, {4, 0, 3}, {5, 0, 3}, {8, 0, 6}, {8, 4, 4}, {8, 8, 1}, {9, 1, 6},
+	} {
+		s := slots{all: test.all, heaviest: test.heaviest}
+		assert.Equal(t, test.want, s.forOthers(), "%+v", test)
+	}
+	s := slots{all: 8}
+	assert.True(t, s.free(others, 8), "more than there are for its line, of which none is taken")
+	s.take(others, 4)
+	assert.True(t, s.free(others, 2))
+	assert.False(t, s.free(others, 3))
+	assert.True(t, s.free(answered, 4))
+	assert.False(t, s.free(answered, 5))
+}
+
+func TestPace(t *testing.T) {
+	p := pace{credit: 1}
+	assert.True(t, p.allows(0, 1))
+	p.count()
+	assert.False(t, p.allows(0, 1))
+	assert.True(t, p.allows(time.Second, 1))
+}
+
 // One worker starts checks as long as it keeps up, and as many as there may be while it does
 // not.
 func TestWorkers(t *testing.T) {
