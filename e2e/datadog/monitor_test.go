@@ -28,6 +28,7 @@ func states(t *testing.T) []point {
 	closed := testnet.ClosedPort(t, "127.0.0.1").Port()
 	in, _ := startWithHosts(t, bothHosts+"127.0.0.1 four.test\n", fmt.Sprintf(`
 collection_interval: 3s
+metrics: {tcpcheck.checks: {enabled: true}}
 instances:
   - {name: up, host: both.test, port: %d, service: web, collect_response_time: true}
   - {name: bound to IPv4, host: both.test, port: %d, collect_response_time: true}

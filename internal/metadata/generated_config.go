@@ -401,7 +401,7 @@ func DefaultMetricsConfig() MetricsConfig {
 			EnabledAttributes:   []NetworkTCPResponseTimeMetricAttributeKey{NetworkTCPResponseTimeMetricAttributeKeyTcpcheckInstance, NetworkTCPResponseTimeMetricAttributeKeyServerAddress, NetworkTCPResponseTimeMetricAttributeKeyServerPort, NetworkTCPResponseTimeMetricAttributeKeyNetworkType, NetworkTCPResponseTimeMetricAttributeKeyNetworkPeerAddress},
 		},
 		TcpcheckChecks: TcpcheckChecksMetricConfig{
-			Enabled:             true,
+			Enabled:             false,
 			AggregationStrategy: AggregationStrategySum,
 			EnabledAttributes:   []TcpcheckChecksMetricAttributeKey{TcpcheckChecksMetricAttributeKeyTcpcheckInstance, TcpcheckChecksMetricAttributeKeyServerAddress, TcpcheckChecksMetricAttributeKeyServerPort, TcpcheckChecksMetricAttributeKeyNetworkType},
 		},

@@ -94,7 +94,7 @@ func TestMetricsBuilder(t *testing.T) {
 			if tt.name == "reaggregate_set" {
 				mb.RecordNetworkTCPResponseTimeDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2", "url-val-2", "instance-val-2", "address-val-2")
 			}
-			defaultMetricsCount++
+
 			allMetricsCount++
 			mb.RecordTcpcheckChecksDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4)
 			if tt.name == "reaggregate_set" {

@@ -93,7 +93,6 @@ func TestCollect(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name    string
-		checks  bool // tcpcheck.checks is enabled
 		config  func(*metadata.MetricsConfig)
 		targets []check.Target
 		want    []string
@@ -107,7 +106,7 @@ func TestCollect(t *testing.T) {
 		},
 		{
 			name:    "checks are counted",
-			checks:  true,
+			config:  func(c *metadata.MetricsConfig) { c.TcpcheckChecks.Enabled = true },
 			targets: []check.Target{checked("web", up)},
 			want: []string{
 				line("{} can_connect{network.peer.address=127.0.0.1 network.type=ipv4 server.address=127.0.0.1 server.port=$1 tcpcheck.instance=web} 1", up),
@@ -213,7 +212,6 @@ func TestCollect(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			config := reporttest.DefaultMetrics()
-			config.Metrics.TcpcheckChecks.Enabled = test.checks
 			if test.config != nil {
 				test.config(&config.Metrics)
 			}
@@ -314,7 +312,6 @@ func TestLocalFault(t *testing.T) {
 	c := newChecker(t, reporttest.DefaultMetrics(), checked("a", netip.MustParseAddrPort("[fe80::1%nosuchif]:80")), checked("b", up))
 	assert.Equal(t, []string{
 		fmt.Sprintf("{} can_connect{network.peer.address=127.0.0.1 network.type=ipv4 server.address=127.0.0.1 server.port=%d tcpcheck.instance=b} 1", up.Port()),
-		fmt.Sprintf("{} checks{network.type=ipv4 server.address=127.0.0.1 server.port=%d tcpcheck.instance=b} 1", up.Port()),
 	}, reporttest.Lines(t, c.collect(t)))
 	c.host = componenttest.NewNopHost()
 	c.machine.Review(time.Now())

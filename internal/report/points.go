@@ -35,6 +35,7 @@ type Series struct {
 	target   *check.Target
 	template *template
 	start    pcommon.Timestamp // of what is counted
+	checks   bool              // are counted as well, and not only those that failed
 	tallies  []tally
 	address  addressText
 	live     [][]identity // that had a value in the last report, by metric
@@ -65,8 +66,9 @@ type addressText struct {
 
 // NewSeries returns the Series of a target. Its sums count from start on.
 func (p *Points) NewSeries(t *check.Target, start time.Time) *Series {
+	checks := slices.ContainsFunc(p.metrics, func(m metric) bool { return m.name == metadata.MetricsInfo.TcpcheckChecks.Name })
 	return &Series{
-		target: t, template: p.templates.of(t), start: pcommon.NewTimestampFromTime(start),
+		checks: checks, target: t, template: p.templates.of(t), start: pcommon.NewTimestampFromTime(start),
 		live: make([][]identity, len(p.metrics)), given: make([][]identity, len(p.metrics)),
 	}
 }
@@ -78,7 +80,9 @@ func (s *Series) count(r *check.Report) {
 		if result.Status == check.Unchecked {
 			continue
 		}
-		s.countOne(result.Family, "")
+		if s.checks {
+			s.countOne(result.Family, "")
+		}
 		if result.ErrorType != "" {
 			s.countOne(result.Family, result.ErrorType)
 		}

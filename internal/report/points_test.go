@@ -36,7 +36,7 @@ func pointsOfOne(t *testing.T, config metadata.MetricsBuilderConfig) func(check.
 }
 
 // Where no metric is enabled, or the user's filters take the resource out, there are no
-// points. The checks are counted nevertheless.
+// points. The failures are counted nevertheless.
 func TestNoPoints(t *testing.T) {
 	disabled := metadata.NewDefaultMetricsBuilderConfig()
 	for _, enabled := range []*bool{
@@ -56,7 +56,7 @@ func TestNoPoints(t *testing.T) {
 				b := newBatch(p)
 				b.add(s, &check.Report{Target: target, Results: []check.Result{failed(netip.MustParseAddr("192.0.2.1"), check.Timeout)}})
 				assert.Zero(t, b.metrics().ResourceMetrics().Len())
-				assert.Equal(t, []tally{{check.IPv4, "", 1}, {check.IPv4, check.Timeout, 1}}, s.tallies)
+				assert.Equal(t, []tally{{check.IPv4, check.Timeout, 1}}, s.tallies)
 			}
 		})
 	}
@@ -66,7 +66,7 @@ func TestNoPoints(t *testing.T) {
 // a target.
 func TestChecksAreCounted(t *testing.T) {
 	v4, v6 := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
-	var s Series
+	s := Series{checks: true}
 	for _, results := range [][]check.Result{
 		{failed(v4, check.Timeout), failed(v6, check.Timeout), connected(v4)},
 		{failed(v4, check.ConnectionRefused), failed(v6, check.Timeout)},
@@ -99,9 +99,9 @@ func TestUnwantedMetrics(t *testing.T) {
 		result check.Result
 		want   []string
 	}{
-		{"up", check.Labels{}, up, []string{"can_connect", "checks"}},
-		{"up, with its response time", check.Labels{CollectResponseTime: true}, up, []string{"can_connect", "checks", "response_time"}},
-		{"refused, with its response time", check.Labels{CollectResponseTime: true}, refused, []string{"can_connect", "checks", "errors"}},
+		{"up", check.Labels{}, up, []string{"can_connect"}},
+		{"up, with its response time", check.Labels{CollectResponseTime: true}, up, []string{"can_connect", "response_time"}},
+		{"refused, with its response time", check.Labels{CollectResponseTime: true}, refused, []string{"can_connect", "errors"}},
 		{"refused, and only the errors are wanted", check.Labels{CollectResponseTime: true, Metrics: errorsOnly}, refused, []string{"errors"}},
 		{"up, and only the errors are wanted", check.Labels{CollectResponseTime: true, Metrics: errorsOnly}, up, nil},
 	} {
@@ -170,8 +170,8 @@ func TestLocalFaultEndsNothing(t *testing.T) {
 // attributes there are; of an address that is new, there is none either. The attempts are
 // counted.
 func TestUnconfirmed(t *testing.T) {
-	config := reporttest.DefaultMetrics()
-	merged := reporttest.DefaultMetrics()
+	config, merged := reporttest.DefaultMetrics(), reporttest.DefaultMetrics()
+	config.Metrics.TcpcheckChecks.Enabled, merged.Metrics.TcpcheckChecks.Enabled = true, true
 	merged.Metrics.NetworkTCPCanConnect.EnabledAttributes, merged.Metrics.NetworkTCPResponseTime.EnabledAttributes = nil, nil
 	for name, config := range map[string]metadata.MetricsBuilderConfig{"by default": config, "merged": merged} {
 		t.Run(name, func(t *testing.T) {
@@ -214,7 +214,9 @@ func TestUnconfirmed(t *testing.T) {
 func TestErrorsAndChecks(t *testing.T) {
 	for seed := range uint64(50) {
 		random := rand.New(rand.NewPCG(seed, 19))
-		p := NewPoints(receivertest.NewNopSettings(metadata.Type), reporttest.DefaultMetrics())
+		config := reporttest.DefaultMetrics()
+		config.Metrics.TcpcheckChecks.Enabled = true
+		p := NewPoints(receivertest.NewNopSettings(metadata.Type), config)
 		s := p.NewSeries(&check.Target{Host: "h", Port: 1, Labels: check.Labels{Name: "a"}}, start)
 		checks, errs := make(map[check.Family]float64), make(map[check.Family]float64)
 		for range 30 {
