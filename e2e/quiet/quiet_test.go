@@ -108,7 +108,7 @@ func (s *server) start(t *testing.T) (address string, program *harness.Program) 
 	}
 	_, port, err := net.SplitHostPort(harness.FreeAddress(t))
 	require.NoError(t, err)
-	folder, err := os.MkdirTemp("", "quiet") // the test's own one is for root alone
+	folder, err := os.MkdirTemp("", "quiet") //nolint:usetesting // the test's own folder is for root alone
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	require.NoError(t, os.Chmod(folder, 0o755)) //nolint:gosec // servers run as users of their own

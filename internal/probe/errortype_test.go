@@ -126,7 +126,7 @@ func TestLostHereIsATimeout(t *testing.T) {
 	for local, want := range map[bool]bool{true: true, false: false} {
 		err := &dialError{local: local, err: check.ErrConntrackFull}
 		assert.Equal(t, want, errors.Is(err, os.ErrDeadlineExceeded))
-		assert.NotErrorIs(t, err, os.ErrExist)
-		assert.ErrorIs(t, err, check.ErrConntrackFull)
+		require.NotErrorIs(t, err, os.ErrExist)
+		require.ErrorIs(t, err, check.ErrConntrackFull)
 	}
 }

@@ -66,7 +66,7 @@ func TestNoPoints(t *testing.T) {
 // a target.
 func TestChecksAreCounted(t *testing.T) {
 	v4, v6 := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
-	s := Series{checks: true}
+	var s Series
 	for _, results := range [][]check.Result{
 		{failed(v4, check.Timeout), failed(v6, check.Timeout), connected(v4)},
 		{failed(v4, check.ConnectionRefused), failed(v6, check.Timeout)},
@@ -75,7 +75,7 @@ func TestChecksAreCounted(t *testing.T) {
 		{failed(v6, check.Timeout), {Family: check.IPv4, Address: v4, Status: check.Unconfirmed, ErrorType: check.Timeout}},
 		{{Family: check.IPv6, Status: check.Unresolved, ErrorType: check.DNSTimeout}},
 	} {
-		s.count(&check.Report{Results: results})
+		s.count(&check.Report{Results: results}, true)
 	}
 	assert.ElementsMatch(t, []tally{
 		{check.IPv4, "", 6},
