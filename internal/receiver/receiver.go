@@ -175,7 +175,7 @@ func (r *metricsReceiver) run() {
 
 // runChecks makes checks until the receiver is shut down and the last one has ended.
 func (r *metricsReceiver) runChecks() {
-	if delay := r.settings.InitialDelay; delay > 0 {
+	if delay := r.settings.InitialDelay; delay != 0 {
 		select {
 		case <-time.After(delay):
 		case <-r.running.Done():

@@ -88,6 +88,25 @@ func TestIntervals(t *testing.T) {
 	assert.Equal(t, 1, checks["once as well"])
 }
 
+// Nothing is checked before the initial delay has passed: not until another receiver, started after
+// this one, has made its check.
+func TestInitialDelay(t *testing.T) {
+	up := newTarget("up", testnet.Listen(t, "tcp4", "127.0.0.1:0"), time.Hour)
+	r, err := New(receivertest.NewNopSettings(metadata.Type), Settings{
+		Targets: []check.Target{up}, InitialDelay: time.Hour, FlushInterval: time.Hour, Metrics: metadata.NewDefaultMetricsBuilderConfig(),
+	}, make(instances))
+	require.NoError(t, err)
+	require.NoError(t, r.Start(context.Background(), componenttest.NewNopHost()))
+	payloads := make(instances, 10)
+	other := start(t, payloads, up)
+	<-payloads
+	delayed, ok := r.(*metricsReceiver)
+	require.True(t, ok)
+	assert.Zero(t, delayed.schedule.Stats().Targets)
+	require.NoError(t, r.Shutdown(context.Background()))
+	require.NoError(t, other.Shutdown(context.Background()))
+}
+
 // Shutdown does not wait for a target that never answers: the test would take
 // that target's timeout of a minute otherwise.
 func TestShutdownWithASilentTarget(t *testing.T) {

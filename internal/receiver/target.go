@@ -43,9 +43,6 @@ func (r *metricsReceiver) check(ctx context.Context, t *target, late time.Durati
 	r.telemetry.ReceiverTcpcheckLateness.Record(ctx, late.Seconds(), r.id)
 	began := time.Now()
 	found := t.probe.Check(ctx, t.now, r.addresses.get, handOff)
-	if ctx.Err() != nil && len(found.Results) == 0 {
-		return schedule.Outcome{}
-	}
 	t.last = found.Time.Round(0)
 	t.log.Flush(&found, &t.known)
 	told := t.known.Confirm(found)
@@ -53,15 +50,19 @@ func (r *metricsReceiver) check(ctx context.Context, t *target, late time.Durati
 	t.log.Write(&told, changes)
 	r.machine.Observe(&t.watch, &told, slices.ContainsFunc(changes, stoppedAnswering), late)
 	r.delivery.Add(t.series, &told, slices.ContainsFunc(changes, isNews))
-	// A host that is off is said to be so by the one before it, seconds later.
-	slow := time.Since(began) > slowAfter && !slices.ContainsFunc(found.Results, isUp)
-	outcome := schedule.Outcome{Silent: slow || found.Silent(), Dials: len(found.Results), Urgent: t.known.Doubtful()}
+	outcome := schedule.Outcome{Silent: isSilent(&found, time.Since(began)), Dials: len(found.Results), Urgent: t.known.Doubtful()}
 	if outcome.Urgent {
 		outcome.Again = t.Retry.Interval
-	} else if t.RecheckInterval > 0 && len(t.known.Down()) > 0 {
+	} else if t.RecheckInterval != 0 && len(t.known.Down()) > 0 {
 		outcome.Again = t.RecheckInterval
 	}
 	return outcome
+}
+
+// isSilent reports whether a target did not answer, of a check that took so long. A host that
+// is off is said to be so by the one before it, seconds later.
+func isSilent(found *check.Report, took time.Duration) bool {
+	return found.Silent() || took > slowAfter && !slices.ContainsFunc(found.Results, isUp)
 }
 
 // slowAfter is how long a check that finds nothing may take, and not count as silent.

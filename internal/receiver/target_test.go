@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -340,6 +341,43 @@ func TestOutcome(t *testing.T) {
 	assert.Equal(t, schedule.Outcome{Silent: true, Dials: 1}, c.check(c.running, c.targets[0], 0, func() {}))
 	assert.Equal(t, schedule.Outcome{Dials: 1}, c.check(c.running, c.targets[1], 0, func() {}))
 }
+
+// A target that took long, and does not connect, counts as one that did not answer.
+func TestIsSilent(t *testing.T) {
+	up, refused := check.Result{Status: check.Up}, check.Result{Status: check.Down, ErrorType: check.ConnectionRefused}
+	silent := check.Result{Status: check.Down, ErrorType: check.Timeout}
+	for _, test := range []struct {
+		results []check.Result
+		took    time.Duration
+		want    bool
+	}{
+		{[]check.Result{up}, time.Minute, false},
+		{[]check.Result{refused}, slowAfter, false},
+		{[]check.Result{refused}, slowAfter + 1, true},
+		{[]check.Result{refused, up}, time.Minute, false},
+		{[]check.Result{up, silent}, 0, true},
+	} {
+		assert.Equal(t, test.want, isSilent(&check.Report{Results: test.results}, test.took), "%+v", test)
+	}
+}
+
+// The addresses of this machine are read again when they are a second old.
+func TestHostAddresses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var a hostAddresses
+		assert.NotNil(t, a.get())
+		first := a.at
+		pass(addressesFor - 1)
+		a.get()
+		assert.Equal(t, first, a.at)
+		pass(1)
+		a.get()
+		assert.Equal(t, first.Add(addressesFor), a.at)
+	})
+}
+
+// pass lets time pass, in a bubble of synctest.
+func pass(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // it is not waited for anything
 
 // A check that fails is repeated soon, and says nothing until then. A target that is down is
 // checked more often than others.
