@@ -209,9 +209,12 @@ func (o *outages) turn(n int, to state) {
 	if n < 0 {
 		return
 	}
-	target := o.world.targets[n%trackedTargets]
+	target, at := o.world.targets[n%trackedTargets], time.Now()
 	o.world.become(target.peers[0], to)
-	o.changes[target.instance] = append(o.changes[target.instance], turn{time.Now(), to})
+	if to == listening {
+		at = time.Now() // it is down until then, and may be down before an outage is known to have begun
+	}
+	o.changes[target.instance] = append(o.changes[target.instance], turn{at, to})
 }
 
 // isFull reports whether the table was full at a moment from one time to another.

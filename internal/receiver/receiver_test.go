@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/pmetric"
@@ -238,6 +239,25 @@ func TestSeed(t *testing.T) {
 	id := component.MustNewIDWithName("tcpcheck", "dns")
 	assert.Equal(t, name+"/tcpcheck/dns", (&Settings{}).seed(id))
 	assert.Equal(t, "mine", (&Settings{PhaseSeed: "mine"}).seed(id))
+}
+
+// reporter is a host that is told the status.
+type reporter struct {
+	component.Host
+	events []*componentstatus.Event
+}
+
+func (r *reporter) Report(event *componentstatus.Event) { r.events = append(r.events, event) }
+
+func TestReportStatus(t *testing.T) {
+	host := &reporter{Host: componenttest.NewNopHost()}
+	r := &metricsReceiver{host: host}
+	r.reportStatus(os.ErrDeadlineExceeded)
+	r.reportStatus(nil)
+	require.Len(t, host.events, 2)
+	assert.Equal(t, componentstatus.StatusRecoverableError, host.events[0].Status())
+	require.ErrorIs(t, host.events[0].Err(), os.ErrDeadlineExceeded)
+	assert.Equal(t, componentstatus.StatusOK, host.events[1].Status())
 }
 
 // Several receivers in a collector have each their own self-telemetry.
