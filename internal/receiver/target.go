@@ -43,6 +43,9 @@ func (r *metricsReceiver) check(ctx context.Context, t *target, late time.Durati
 	r.telemetry.ReceiverTcpcheckLateness.Record(ctx, late.Seconds(), r.id)
 	began := time.Now()
 	found := t.probe.Check(ctx, t.now, r.addresses.get, handOff)
+	if len(found.Results) == 0 {
+		return schedule.Outcome{} // it was cut short, and even what was counted before is not to be told again
+	}
 	t.last = found.Time.Round(0)
 	t.log.Flush(&found, &t.known)
 	told := t.known.Confirm(found)
