@@ -137,6 +137,6 @@ func (b *bench) measureTicks() {
 	b.table.printTicksHeader()
 	targets := b.targetsIn("up", 10_000)
 	for _, tick := range []time.Duration{0, time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond} {
-		b.table.printTick(tick, b.measureLoop(targets, 667, tick, bare), b.measureLoop(targets, 667, tick, dial))
+		b.table.printTick(tick, b.measureLoop(targets, 667, tick, bareOf("up")), b.measureLoop(targets, 667, tick, dial))
 	}
 }

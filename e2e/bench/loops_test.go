@@ -35,45 +35,28 @@ func (b *bench) measureLoop(targets []netip.AddrPort, rate float64, tick time.Du
 	})
 }
 
-// bareOf returns the loop body that makes the system calls of a check of such a target.
+// bareOf returns what makes the system calls of a check of a target in such a state and nothing
+// else. It does not wait for an answer: on loopback there is none to wait for.
 func bareOf(state string) func(netip.AddrPort, *sync.WaitGroup) error {
-	if state == "quiet" {
-		return bareQuiet
+	return func(target netip.AddrPort, _ *sync.WaitGroup) error {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+		if err != nil {
+			return err
+		}
+		if state == "quiet" {
+			if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0); err != nil {
+				return err
+			}
+			if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
+				return err
+			}
+		}
+		err = unix.Connect(fd, &unix.SockaddrInet4{Port: int(target.Port()), Addr: target.Addr().As4()})
+		if err != nil && !errors.Is(err, unix.EINPROGRESS) {
+			return err
+		}
+		return unix.Close(fd)
 	}
-	return bare
-}
-
-// bare makes the system calls of a check and nothing else. It does not wait for an
-// answer: on loopback there is none to wait for.
-func bare(target netip.AddrPort, _ *sync.WaitGroup) error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
-	if err != nil {
-		return err
-	}
-	return connectAndClose(fd, target)
-}
-
-// bareQuiet is bare for a quiet check.
-func bareQuiet(target netip.AddrPort, _ *sync.WaitGroup) error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
-	if err != nil {
-		return err
-	}
-	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0); err != nil {
-		return err
-	}
-	if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
-		return err
-	}
-	return connectAndClose(fd, target)
-}
-
-func connectAndClose(fd int, target netip.AddrPort) error {
-	err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(target.Port()), Addr: target.Addr().As4()})
-	if err != nil && !errors.Is(err, unix.EINPROGRESS) {
-		return err
-	}
-	return unix.Close(fd)
 }
 
 // dial dials by a net.Dialer, in a goroutine of its own.

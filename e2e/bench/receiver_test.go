@@ -10,8 +10,6 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -298,7 +296,9 @@ func (b *bench) measureMillion(state string, lasts time.Duration) {
 	entries := 0
 	for time.Since(began) < lasts {
 		pause(time.Second)
-		entries = max(entries, b.number("/proc/sys/net/netfilter/nf_conntrack_count"))
+		if quiet {
+			entries = max(entries, harness.ConntrackCount(b))
+		}
 	}
 	end()
 	after, took, wall := r.lateness(), cpuTime()-used, time.Since(began)
@@ -314,7 +314,7 @@ func (b *bench) measureMillion(state string, lasts time.Duration) {
 	most := 0.8
 	if quiet {
 		most = 0.6
-		size := b.number("/proc/sys/net/netfilter/nf_conntrack_max")
+		size := harness.ConntrackMax(b)
 		require.Positive(b, entries, "connections were not tracked")
 		fmt.Printf("connection tracking: %d entries at most, of %d; %d unchecked, %d noticed\n", entries, size, unchecked, noticed)
 		b.table.addGoal("unchecked, "+what, float64(unchecked), 0)
@@ -324,18 +324,11 @@ func (b *bench) measureMillion(state string, lasts time.Duration) {
 	b.table.addGoal("seconds, p99 of the lateness, "+what, late, 1)
 	b.table.addGoal("bytes held per target, "+what, float64(held), 2048)
 	b.table.addGoal("cores, "+what, cores, most)
-	b.table.addGoal("cores, "+what+", to those of the bare calls", cores/alone.core, map[string]float64{"up": 1.25, "refused": 1.35, "quiet": 1.25}[state])
+	b.table.addGoal("cores, "+what+", to those of the bare calls", cores/alone.core, toBare[state])
 }
 
 // shell runs a command.
 func (b *bench) shell(text string) {
 	output, err := exec.Command("sh", "-ec", text).CombinedOutput()
 	require.NoError(b, err, "%s: %s", text, output)
-}
-
-// number returns the number in a file, or 0 if there is none.
-func (b *bench) number(file string) int {
-	text, _ := os.ReadFile(file)
-	number, _ := strconv.Atoi(strings.TrimSpace(string(text)))
-	return number
 }

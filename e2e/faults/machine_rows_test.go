@@ -108,7 +108,7 @@ func flushConntrack(w *world, _ addresses) { harness.FlushConntrack(w.t) }
 func fillConntrack(from, to float64) change {
 	return func(w *world, _ addresses) {
 		room := float64(harness.ConntrackMax(w.t))
-		harness.FillConntrack(w.t, int(from*room), int(to*room), 300)
+		harness.FillConntrack(w.t, int(from*room), int(to*room))
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -193,9 +192,7 @@ func (o *outages) change(lasts time.Duration) {
 		if now := harness.ConntrackLosses(o); now != losses {
 			losses, o.full = now, append(o.full, time.Now())
 		}
-		count, err := strconv.Atoi(strings.TrimSpace(harness.Read(o, "/proc/sys/net/netfilter/nf_conntrack_count")))
-		require.NoError(o, err)
-		o.entries = max(o.entries, count)
+		o.entries = max(o.entries, harness.ConntrackCount(o))
 		if n%4 != 0 {
 			continue
 		}

@@ -20,6 +20,10 @@ func (t *Target) Confirm(report check.Report) check.Report {
 	if attempts == 0 || len(results) == 0 {
 		return report
 	}
+	if !slices.ContainsFunc(results, func(r check.Result) bool { return r.Status != check.Up }) {
+		t.doubts = nil
+		return report
+	}
 	var doubts []doubt
 	report.Results = slices.Clone(results)
 	for i := range report.Results {
