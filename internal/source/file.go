@@ -9,14 +9,17 @@ import (
 	"iter"
 	"os"
 	"regexp"
+	"runtime"
 	"strconv"
+	"sync"
 
-	"go.opentelemetry.io/collector/confmap"
 	"go.yaml.in/yaml/v3"
 )
 
 // inFile is the place of what is in the file, in front of its place there.
 const inFile = "instances_file"
+
+const inInstances = "instances" // the list of a List
 
 // readFile reads the file that InstancesFile names.
 //
@@ -34,16 +37,36 @@ func (o *Options) readFile() {
 		o.undecoded.Add(inFile, "%s: %v", o.InstancesFile, err)
 		return
 	}
-	addOctals(&o.undecoded, inFile, root.Content[0])
-	var file struct {
-		Lists []List `mapstructure:"instances_file"` // one: confmap takes a key apart at ::, but none in a list
+	addOctals(&o.undecoded, func() string { return inFile }, root.Content[0])
+	instances, isList := written[inInstances].([]any)
+	if isList {
+		delete(written, inInstances)
 	}
-	o.decode(confmap.NewFromStringMap(map[string]any{inFile: []any{written}}), &file)
-	o.file = file.Lists[0]
+	o.undecoded.decode(o.schema, inFile+"[0]", written, &o.file) // what the option names, not its value
+	o.file.Instances = o.decodeInstances(inFile+"."+inInstances, instances)
 	for i := range o.file.Instances {
 		instance := &o.file.Instances[i]
 		instance.Service = cmp.Or(instance.Service, o.file.InitConfig.Service)
 	}
+}
+
+// decodeInstances decodes the instances that are written at a place, on all processors.
+func (o *Options) decodeInstances(place string, written []any) []Instance {
+	instances := make([]Instance, len(written))
+	parts := make([]Problems, runtime.GOMAXPROCS(0))
+	var decoding sync.WaitGroup
+	for n := range parts {
+		decoding.Go(func() {
+			for i := n * len(written) / len(parts); i < (n+1)*len(written)/len(parts); i++ {
+				parts[n].decode(o.schema, fmt.Sprintf("%s[%d]", place, i), written[i], &instances[i])
+			}
+		})
+	}
+	decoding.Wait()
+	for _, part := range parts {
+		o.undecoded.merge(part)
+	}
+	return instances
 }
 
 // maxFile is the size of an instances file at most: 64 MiB are some 500,000 instances.
@@ -98,18 +121,18 @@ var leadingZero = regexp.MustCompile(`^[-+]?0[0-7]+$`)
 
 // addOctals adds a problem for each number that was written with a leading 0 at or below
 // a node at a place. Only a file has them: the collector's own YAML comes as numbers.
-func addOctals(p *Problems, place string, node *yaml.Node) {
+func addOctals(p *Problems, place func() string, node *yaml.Node) {
 	if node.Kind == yaml.ScalarNode && node.Tag == "!!int" && leadingZero.MatchString(node.Value) {
 		if means, err := strconv.ParseInt(node.Value, 8, 64); err == nil {
-			p.Add(place, "%s is %d in YAML, where a leading 0 makes a number octal; write it without", node.Value, means)
+			p.Add(place(), "%s is %d in YAML, where a leading 0 makes a number octal; write it without", node.Value, means)
 		}
 	}
 	for i, inner := range node.Content {
 		switch {
 		case node.Kind == yaml.SequenceNode:
-			addOctals(p, fmt.Sprintf("%s[%d]", place, i), inner)
+			addOctals(p, func() string { return fmt.Sprintf("%s[%d]", place(), i) }, inner)
 		case i%2 == 1: // the value of a mapping's key
-			addOctals(p, place+"."+shown(node.Content[i-1].Value), inner)
+			addOctals(p, func() string { return place() + "." + shown(node.Content[i-1].Value) }, inner)
 		}
 	}
 }

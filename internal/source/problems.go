@@ -33,6 +33,15 @@ func (p *Problems) Add(place, format string, args ...any) {
 	}
 }
 
+// merge adds the problems at other places.
+func (p *Problems) merge(others Problems) {
+	for place, text := range others.texts {
+		if text != "" {
+			p.Add(place, "%s", text)
+		}
+	}
+}
+
 // outerPlace returns the place around one: instances[2] is around instances[2].port.
 func outerPlace(place string) string {
 	return place[:max(0, strings.LastIndexAny(place, ".["))]
