@@ -1,6 +1,7 @@
 package tcpcheckreceiver
 
 import (
+	"context"
 	"reflect"
 	"slices"
 	"strings"
@@ -58,7 +59,7 @@ func (c *Config) Validate() error {
 	checkSum(problems, metadata.MetricsInfo.TcpcheckErrors.Name, c.Metrics.TcpcheckErrors.AggregationStrategy)
 	// Where the attributes are wrong, nothing can be said about what they tell apart.
 	if !problems.Within("metrics") && !problems.Within("resource_attributes") && confmap.Validate(&c.Metrics) == nil {
-		c.addClashes(problems)
+		c.addClashes(&c.Options, problems)
 	}
 	return c.Options.Err(problems)
 }
@@ -72,22 +73,23 @@ func checkSum(problems *source.Problems, metric, strategy string) {
 	}
 }
 
-// addClashes adds a problem for each instance that nothing would tell from another one.
-func (c *Config) addClashes(problems *source.Problems) {
+// addClashes adds a problem for each instance of options that nothing would tell from another
+// one.
+func (c *Config) addClashes(options *source.Options, problems *source.Problems) {
 	var places []string
 	var targets []*check.Target
-	for place, target := range c.Options.Identified(problems) {
+	for place, target := range options.Identified(problems) {
 		places, targets = append(places, place), append(targets, &target)
 	}
 	metrics := c.metrics()
 	for _, clash := range report.Clashes(&metrics, targets) {
 		other, place := targets[clash.First], places[clash.Second]
 		if len(clash.Enable) == 0 {
-			problems.Add(place, "it has the name, target, service and tags of %s (%q, %s), so nothing would tell them apart",
-				places[clash.First], other.Labels.Name, other.HostPort())
+			problems.Add(place, "it has the name, target, service and tags of %s (%s), so nothing would tell them apart",
+				options.Place(places[clash.First]), other.HostPort())
 		} else {
-			problems.Add(place, "nothing would tell its %s from that of %s (%q, %s); enable the attribute %s",
-				clash.Metric, places[clash.First], other.Labels.Name, other.HostPort(), strings.Join(clash.Enable, " or "))
+			problems.Add(place, "nothing would tell its %s from that of %s (%s); enable the attribute %s",
+				clash.Metric, options.Place(places[clash.First]), other.HostPort(), strings.Join(clash.Enable, " or "))
 		}
 	}
 }
@@ -109,13 +111,22 @@ func (c *Config) metrics() metadata.MetricsBuilderConfig {
 func (c *Config) settings() receiver.Settings {
 	settings := receiver.Settings{
 		InitialDelay: c.Options.Delay(), FlushInterval: c.Options.Flush(), PhaseSeed: c.Options.PhaseSeed,
-		Warnings: c.Options.Warnings(), Metrics: c.metrics(),
-	}
-	for _, target := range c.Options.Identified(&source.Problems{}) {
-		settings.Targets = append(settings.Targets, target)
+		List: c.Options.ToCheck(&source.Problems{}), Metrics: c.metrics(),
 	}
 	if limit := c.Options.MaxConcurrentChecks; limit != nil {
 		settings.MaxConcurrentChecks = int(*limit)
 	}
+	if len(c.Options.InstancesFile) > 0 {
+		settings.Watch = c.watch
+	}
 	return settings
+}
+
+// watch calls changed with each new list that the files have, until ctx ends.
+func (c *Config) watch(ctx context.Context, changed func(check.List)) {
+	c.Options.Watch(ctx, attributes(), func(options *source.Options) {
+		problems := options.Check(attributes())
+		c.addClashes(options, problems)
+		changed(options.ToCheck(problems))
+	})
 }

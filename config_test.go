@@ -57,22 +57,22 @@ func TestInvalidConfig(t *testing.T) {
 			name: "unknown option of the receiver",
 			yaml: `timeout: 5s
 instances: [{name: a, host: h, port: 1}]`,
-			want: `timeout: unknown option; the receiver has collection_interval, initial_delay, flush_interval, phase_seed, max_concurrent_checks, max_ip_cache_duration, quiet, service, init_config, instances, instances_file, metrics, resource_attributes`,
+			want: `timeout: unknown option; the receiver has collection_interval, initial_delay, flush_interval, phase_seed, max_concurrent_checks, max_ip_cache_duration, quiet, service, init_config, defaults, instances, instances_file, metrics, resource_attributes`,
 		},
 		{
 			name: "same instance twice",
 			yaml: "instances: [{name: a, host: h, port: 1}, {name: a, endpoint: 'h:1'}]",
-			want: `instances[1] "a": it has the name, target, service and tags of instances[0] ("a", h:1), so nothing would tell them apart`,
+			want: `instances[1] "a": it has the name, target, service and tags of instances[0] "a" (h:1), so nothing would tell them apart`,
 		},
 		{
 			name: "same instance twice in one family",
 			yaml: "instances: [{name: a, host: h, port: 1, ipv4_only: true}, {name: b, host: h, port: 1}, {name: a, host: h, port: 1, tags: ['a:b']}, {name: a, host: h, port: 1}]",
-			want: `instances[3] "a": it has the name, target, service and tags of instances[0] ("a", h:1), so nothing would tell them apart`,
+			want: `instances[3] "a": it has the name, target, service and tags of instances[0] "a" (h:1), so nothing would tell them apart`,
 		},
 		{
 			name: "same instance with tags in another order",
 			yaml: "instances: [{name: a, host: h, port: 1, tags: ['a:b', 'c:d']}, {name: a, host: h, port: 1, tags: ['c:d', 'a:b']}]",
-			want: `instances[1] "a": it has the name, target, service and tags of instances[0] ("a", h:1), so nothing would tell them apart`,
+			want: `instances[1] "a": it has the name, target, service and tags of instances[0] "a" (h:1), so nothing would tell them apart`,
 		},
 		{
 			name: "tag named like an attribute of a metric",
@@ -140,15 +140,15 @@ metrics: [a]`,
 colour: red
 instances:
   - {name: web, host: 'https://example.com', port: 70000, timeout: 20s}
-  - {host: '::1', ipv4_only: yes, port: many, tags: [prod]}
+  - {host: '::1', ipv4_only: yes, port: many, tags: [':prod']}
 metrics: {network.tcp.can_connect: {aggregation_strategy: median}}`,
 			want: `instances[0] "web" .host: "https://example.com" has a scheme; write the host alone
 instances[0] "web" .port: 70000 is not between 1 and 65535
 instances[1].name: there is none; every instance needs a name
 instances[1].host: "::1" is an ipv6 address, but ipv4_only is true
 instances[1].port: "many" is not a whole number
-instances[1].tags[0]: "prod" has no value; write key:value
-colour: unknown option; the receiver has collection_interval, initial_delay, flush_interval, phase_seed, max_concurrent_checks, max_ip_cache_duration, quiet, service, init_config, instances, instances_file, metrics, resource_attributes
+instances[1].tags[0]: ":prod" has no key; write key:value
+colour: unknown option; the receiver has collection_interval, initial_delay, flush_interval, phase_seed, max_concurrent_checks, max_ip_cache_duration, quiet, service, init_config, defaults, instances, instances_file, metrics, resource_attributes
 metrics::network.tcp.can_connect: invalid aggregation strategy "median", valid strategies: [sum, avg, min, max]`,
 		},
 	} {
@@ -169,17 +169,17 @@ func TestClashes(t *testing.T) {
 		{
 			name: "without the name", instances: "{name: a, host: h, port: 1}, {name: b, host: h, port: 1}",
 			metrics: "{network.tcp.can_connect: {attributes: [server.address, server.port, network.type, network.peer.address]}}",
-			want:    `"b": nothing would tell its network.tcp.can_connect from that of instances[0] ("a", h:1); enable the attribute tcpcheck.instance`,
+			want:    `"b": nothing would tell its network.tcp.can_connect from that of instances[0] "a" (h:1); enable the attribute tcpcheck.instance`,
 		},
 		{
 			name: "without host and port", instances: "{name: a, host: h, port: 1}, {name: a, host: i, port: 2}",
 			metrics: "{tcpcheck.errors: {attributes: [tcpcheck.instance, error.type]}}",
-			want:    `"a": nothing would tell its tcpcheck.errors from that of instances[0] ("a", h:1); enable the attribute server.address or server.port`,
+			want:    `"a": nothing would tell its tcpcheck.errors from that of instances[0] "a" (h:1); enable the attribute server.address or server.port`,
 		},
 		{
 			name: "names that are one once they are normalised", instances: "{name: a-b, host: h, port: 1}, {name: a b, host: h, port: 1}",
 			metrics: "{network.tcp.can_connect: {attributes: [instance, target_host, port]}}",
-			want:    `"a b": nothing would tell its network.tcp.can_connect from that of instances[0] ("a-b", h:1); enable the attribute tcpcheck.instance`,
+			want:    `"a b": nothing would tell its network.tcp.can_connect from that of instances[0] "a-b" (h:1); enable the attribute tcpcheck.instance`,
 		},
 		{
 			name: "names that are as written", instances: "{name: a-b, host: h, port: 1, collect_response_time: true}, {name: a b, host: h, port: 1, collect_response_time: true}",
@@ -191,7 +191,7 @@ func TestClashes(t *testing.T) {
 		{
 			name: "families without their attribute", instances: "{name: a, host: h, port: 1, address_families: [ipv4]}, {name: a, host: h, port: 1, address_families: [ipv6]}",
 			metrics: "{network.tcp.can_connect: {attributes: [tcpcheck.instance]}}",
-			want:    `"a": nothing would tell its network.tcp.can_connect from that of instances[0] ("a", h:1); enable the attribute network.type`,
+			want:    `"a": nothing would tell its network.tcp.can_connect from that of instances[0] "a" (h:1); enable the attribute network.type`,
 		},
 		{name: "families with it", instances: "{name: a, host: h, port: 1, address_families: [ipv4]}, {name: a, host: h, port: 1, address_families: [ipv6]}"},
 		{
@@ -202,11 +202,11 @@ func TestClashes(t *testing.T) {
 		{
 			name: "services without their attribute", instances: "{name: a, host: h, port: 1, service: x}, {name: a, host: h, port: 1, service: y}",
 			metrics: "{}\nresource_attributes: {service.name: {enabled: false}}",
-			want:    `"a": nothing would tell its network.tcp.can_connect from that of instances[0] ("a", h:1); enable the attribute service.name of the resource`,
+			want:    `"a": nothing would tell its network.tcp.can_connect from that of instances[0] "a" (h:1); enable the attribute service.name of the resource`,
 		},
 		{
 			name: "one without a host, which Prometheus does not see", instances: "{name: a, host: h, port: 1}, {name: a, host: h, port: 1, empty_default_hostname: true}",
-			want: `"a": it has the name, target, service and tags of instances[0] ("a", h:1), so nothing would tell them apart`,
+			want: `"a": it has the name, target, service and tags of instances[0] "a" (h:1), so nothing would tell them apart`,
 		},
 		{
 			name: "literals by their addresses", instances: "{name: a, host: 192.0.2.1, port: 80}, {name: a, host: 192.0.2.2, port: 80}",
@@ -238,7 +238,7 @@ func TestClashes(t *testing.T) {
 		},
 		{
 			name: "something else is wrong with one of them", instances: "{name: a, host: h, port: 1}, {name: a, host: h, port: 1, timeout: -1}",
-			want: `"a": it has the name, target, service and tags of instances[0] ("a", h:1), so nothing would tell them apart
+			want: `"a": it has the name, target, service and tags of instances[0] "a" (h:1), so nothing would tell them apart
 instances[1] "a" .timeout: -1s is not more than 0`,
 		},
 		{
@@ -248,8 +248,8 @@ instances[1] "a" .timeout: -1s is not more than 0`,
 metrics::network.tcp.can_connect: metric network.tcp.can_connect doesn't have an attribute tcpcheck.instnace, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address, instance, target_host, port, address]`,
 		},
 		{
-			name: "its tags are wrong", instances: "{name: a, host: h, port: 1}, {name: a, host: h, port: 1, tags: [x]}",
-			want: `"a" .tags[0]: "x" has no value; write key:value`,
+			name: "its tags are wrong", instances: "{name: a, host: h, port: 1}, {name: a, host: h, port: 1, tags: [':x']}",
+			want: `"a" .tags[0]: ":x" has no key; write key:value`,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -40,6 +40,10 @@ instances:
     tags:
       - env:prod
       - doc:http://wiki/page
+      - critical
+      - team:web
+      - team:shop
+    disable_generic_tags: true
   - name: patterns
     host: both.test
     port: %[1]d
@@ -83,6 +87,9 @@ instances:
 		tagged := of(in.arrived(canConnect, responseTime), "tagged")
 		assert.Equal(t, []string{"prod"}, values(tagged, "env"))
 		assert.Equal(t, []string{"http://wiki/page"}, values(tagged, "doc"))
+		assert.Equal(t, []string{"true"}, values(tagged, "critical"))
+		assert.Equal(t, []string{"web"}, values(tagged, "team"))
+		assert.Equal(t, []string{"shop"}, values(tagged, "team_2"))
 	})
 	t.Run("service", func(t *testing.T) {
 		assert.Equal(t, []string{"checkout"}, values(in.await(canConnect, "service", 1), "service"))

@@ -36,7 +36,9 @@ type TelemetryBuilder struct {
 	ReceiverTcpcheckPointsDropped      metric.Int64Counter
 	ReceiverTcpcheckQuietChecksNoticed metric.Int64Counter
 	ReceiverTcpcheckResultsUnchecked   metric.Int64Counter
+	ReceiverTcpcheckSourceStale        metric.Float64ObservableGauge
 	ReceiverTcpcheckTargets            metric.Int64ObservableGauge
+	ReceiverTcpcheckTargetsRefused     metric.Int64ObservableGauge
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -95,12 +97,42 @@ func (builder *TelemetryBuilder) RegisterReceiverTcpcheckChecksWaitingCallback(c
 	return nil
 }
 
+// RegisterReceiverTcpcheckSourceStaleCallback sets callback for observable ReceiverTcpcheckSourceStale metric.
+func (builder *TelemetryBuilder) RegisterReceiverTcpcheckSourceStaleCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ReceiverTcpcheckSourceStale, obs: o})
+		return nil
+	}, builder.ReceiverTcpcheckSourceStale)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 // RegisterReceiverTcpcheckTargetsCallback sets callback for observable ReceiverTcpcheckTargets metric.
 func (builder *TelemetryBuilder) RegisterReceiverTcpcheckTargetsCallback(cb metric.Int64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
 		cb(ctx, &observerInt64{inst: builder.ReceiverTcpcheckTargets, obs: o})
 		return nil
 	}, builder.ReceiverTcpcheckTargets)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterReceiverTcpcheckTargetsRefusedCallback sets callback for observable ReceiverTcpcheckTargetsRefused metric.
+func (builder *TelemetryBuilder) RegisterReceiverTcpcheckTargetsRefusedCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverTcpcheckTargetsRefused, obs: o})
+		return nil
+	}, builder.ReceiverTcpcheckTargetsRefused)
 	if err != nil {
 		return err
 	}
@@ -118,6 +150,16 @@ type observerInt64 struct {
 
 func (oi *observerInt64) Observe(value int64, opts ...metric.ObserveOption) {
 	oi.obs.ObserveInt64(oi.inst, value, opts...)
+}
+
+type observerFloat64 struct {
+	embedded.Float64Observer
+	inst metric.Float64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerFloat64) Observe(value float64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveFloat64(oi.inst, value, opts...)
 }
 
 // Shutdown unregister all registered callbacks for async instruments.
@@ -188,9 +230,21 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{result}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ReceiverTcpcheckSourceStale, err = builder.meter.Float64ObservableGauge(
+		"otelcol_receiver_tcpcheck_source_stale",
+		metric.WithDescription("For how long the list of a source has been an older one, since its newest state is wrong or cannot be read; 0 as long as it is not. [Alpha]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ReceiverTcpcheckTargets, err = builder.meter.Int64ObservableGauge(
 		"otelcol_receiver_tcpcheck_targets",
 		metric.WithDescription("Targets on the schedule. [Alpha]"),
+		metric.WithUnit("{target}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverTcpcheckTargetsRefused, err = builder.meter.Int64ObservableGauge(
+		"otelcol_receiver_tcpcheck_targets_refused",
+		metric.WithDescription("Entries of the lists that are not checked, since they are wrong or nothing would tell them from another one. [Alpha]"),
 		metric.WithUnit("{target}"),
 	)
 	errs = errors.Join(errs, err)

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/consumer"
 	collector "go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -27,8 +28,10 @@ import (
 
 // Settings say what a receiver is to do.
 type Settings struct {
-	// Targets are checked each at its own interval.
-	Targets []check.Target
+	// List has the targets that are checked first, each at its own interval.
+	check.List
+	// Watch calls changed with each new list, until ctx ends. It is nil if there is none.
+	Watch func(ctx context.Context, changed func(check.List))
 	// InitialDelay is the time from the start to the first checks; 0 is none.
 	InitialDelay time.Duration
 	// FlushInterval is how often what was found is handed over, but for changes of state.
@@ -40,8 +43,6 @@ type Settings struct {
 	// MaxConcurrentChecks limits the addresses that are dialled at the same time; 0 has
 	// as many as the limit of open files allows, which holds in any case.
 	MaxConcurrentChecks int
-	// Warnings are logged at the start.
-	Warnings []string
 	// Metrics are those to make.
 	Metrics metadata.MetricsBuilderConfig
 }
@@ -59,6 +60,9 @@ type metricsReceiver struct {
 	system    *probe.System
 	addresses hostAddresses
 	host      component.Host
+	targets   []*target // on the schedule; nil if the list does not change
+	sources   sources
+	status    status
 
 	// cancel ends the checks that are under way, and give up the call of the consumer.
 	running, consuming context.Context
@@ -84,7 +88,7 @@ func New(set collector.Settings, settings Settings, next consumer.Metrics) (coll
 	if r.delivery, err = report.NewDelivery(set, r.points, settings.FlushInterval, r.telemetry, next); err != nil {
 		return nil, err
 	}
-	r.machine = report.NewMachine(set, r.telemetry, probe.ReadConntrack, r.reportStatus)
+	r.machine = report.NewMachine(set, r.telemetry, probe.ReadConntrack, func(err error) { r.status.report(r.host, &r.status.machine, err) })
 	r.schedule = schedule.New(schedule.Settings{
 		Clock: schedule.SystemClock(), Seed: settings.seed(set.ID), Slots: settings.slots(), Workers: runtime.GOMAXPROCS(0),
 	}, r.check)
@@ -113,13 +117,23 @@ func (s *Settings) slots() int {
 	return probe.MostDials()
 }
 
-// reportStatus tells the collector what ails this machine; nil for nothing.
-func (r *metricsReceiver) reportStatus(err error) {
+// status is that of the component: what ails this machine, and what ails the sources of the
+// list; nil for nothing.
+type status struct {
+	mu               sync.Mutex
+	machine, sources error
+}
+
+// report tells the collector that one of the two is what it was not before.
+func (s *status) report(host component.Host, which *error, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*which = err
 	event := componentstatus.NewEvent(componentstatus.StatusOK)
-	if err != nil {
-		event = componentstatus.NewRecoverableErrorEvent(err)
+	if ails := errors.Join(s.machine, s.sources); ails != nil {
+		event = componentstatus.NewRecoverableErrorEvent(ails)
 	}
-	componentstatus.ReportStatus(r.host, event)
+	componentstatus.ReportStatus(host, event)
 }
 
 // errUsed is the error of a Start that is not the first call. The receiver is of no use
@@ -138,9 +152,7 @@ func (r *metricsReceiver) Start(_ context.Context, host component.Host) error {
 		return err
 	}
 	r.begun, r.runs, r.host = true, true, host
-	for _, warning := range r.settings.Warnings {
-		r.logger.Warn(warning)
-	}
+	_, _ = r.sources.observe(r.logger, &r.settings.List) // nothing is stale yet
 	go r.run()
 	return nil
 }
@@ -158,6 +170,13 @@ func (r *metricsReceiver) observeSchedule() error {
 		r.telemetry.RegisterReceiverTcpcheckChecksUnderWayCallback(of(func(s schedule.Stats) int64 { return int64(s.UnderWay) })),
 		r.telemetry.RegisterReceiverTcpcheckChecksWaitingCallback(of(func(s schedule.Stats) int64 { return int64(s.Waiting) })),
 		r.telemetry.RegisterReceiverTcpcheckChecksLeftOutCallback(of(func(s schedule.Stats) int64 { return s.LeftOut })),
+		r.telemetry.RegisterReceiverTcpcheckTargetsRefusedCallback(of(func(schedule.Stats) int64 { return int64(r.sources.refusedNow()) })),
+		r.telemetry.RegisterReceiverTcpcheckSourceStaleCallback(func(_ context.Context, o metric.Float64Observer) error {
+			for source, age := range r.sources.staleFor(time.Now()) {
+				o.Observe(age.Seconds(), r.id, metric.WithAttributes(attribute.String("source", source)))
+			}
+			return nil
+		}),
 	)
 }
 
@@ -191,17 +210,11 @@ func (r *metricsReceiver) runChecks() {
 		if r.running.Err() != nil {
 			return
 		}
-		r.add(r.settings.Targets[i], now)
+		r.add(&r.settings.Targets[i], now)
 	}
-}
-
-// add puts a target on the schedule.
-func (r *metricsReceiver) add(checked check.Target, now time.Time) *target {
-	t := &target{Target: checked, last: now.Round(0)}
-	t.probe, t.log, t.series = r.system.Probe(&t.Target), report.NewLog(r.logger, &t.Target), r.points.NewSeries(&t.Target, now)
-	r.machine.Add(&t.Target)
-	r.schedule.Add(t, t.key(), t.Interval)
-	return t
+	if r.settings.Watch != nil {
+		r.settings.Watch(r.running, r.change)
+	}
 }
 
 // review has the machine reviewed until the receiver is shut down.

@@ -2,6 +2,7 @@ package receiver
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -63,7 +64,7 @@ func (i instances) ConsumeMetrics(_ context.Context, metrics pmetric.Metrics) er
 
 func start(t *testing.T, next consumer.Metrics, targets ...check.Target) collector.Metrics {
 	t.Helper()
-	r, err := New(receivertest.NewNopSettings(metadata.Type), Settings{Targets: targets, FlushInterval: 100 * time.Millisecond, Metrics: metadata.NewDefaultMetricsBuilderConfig()}, next)
+	r, err := New(receivertest.NewNopSettings(metadata.Type), Settings{List: check.List{Targets: targets}, FlushInterval: 100 * time.Millisecond, Metrics: metadata.NewDefaultMetricsBuilderConfig()}, next)
 	require.NoError(t, err)
 	require.NoError(t, r.Start(context.Background(), componenttest.NewNopHost()))
 	return r
@@ -94,7 +95,7 @@ func TestIntervals(t *testing.T) {
 func TestInitialDelay(t *testing.T) {
 	up := newTarget("up", testnet.Listen(t, "tcp4", "127.0.0.1:0"), time.Hour)
 	r, err := New(receivertest.NewNopSettings(metadata.Type), Settings{
-		Targets: []check.Target{up}, InitialDelay: time.Hour, FlushInterval: time.Hour, Metrics: metadata.NewDefaultMetricsBuilderConfig(),
+		List: check.List{Targets: []check.Target{up}}, InitialDelay: time.Hour, FlushInterval: time.Hour, Metrics: metadata.NewDefaultMetricsBuilderConfig(),
 	}, make(instances))
 	require.NoError(t, err)
 	require.NoError(t, r.Start(context.Background(), componenttest.NewNopHost()))
@@ -176,8 +177,8 @@ func TestLifeCycle(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, delay := range []time.Duration{0, time.Hour} {
 				r, err := New(receivertest.NewNopSettings(metadata.Type), Settings{
-					Targets: []check.Target{newTarget("up", testnet.Listen(t, "tcp4", "127.0.0.1:0"), time.Hour)}, InitialDelay: delay,
-					FlushInterval: time.Second, Metrics: metadata.NewDefaultMetricsBuilderConfig(), Warnings: []string{"a warning"},
+					List: check.List{Targets: []check.Target{newTarget("up", testnet.Listen(t, "tcp4", "127.0.0.1:0"), time.Hour)}, Warnings: []string{"a warning"}}, InitialDelay: delay,
+					FlushInterval: time.Second, Metrics: metadata.NewDefaultMetricsBuilderConfig(),
 				}, make(instances, 100))
 				require.NoError(t, err)
 				for n, call := range calls {
@@ -195,7 +196,7 @@ func TestLifeCycleAtOnce(t *testing.T) {
 	for range 20 {
 		payloads := make(instances, 100)
 		r, err := New(receivertest.NewNopSettings(metadata.Type),
-			Settings{Targets: []check.Target{newTarget("a", up, time.Hour), newTarget("b", up, 2*time.Hour)}, FlushInterval: time.Second, Metrics: metadata.NewDefaultMetricsBuilderConfig()}, payloads)
+			Settings{List: check.List{Targets: []check.Target{newTarget("a", up, time.Hour), newTarget("b", up, 2*time.Hour)}}, FlushInterval: time.Second, Metrics: metadata.NewDefaultMetricsBuilderConfig()}, payloads)
 		require.NoError(t, err)
 		var calls sync.WaitGroup
 		for range 4 {
@@ -251,13 +252,22 @@ func (r *reporter) Report(event *componentstatus.Event) { r.events = append(r.ev
 
 func TestReportStatus(t *testing.T) {
 	host := &reporter{Host: componenttest.NewNopHost()}
-	r := &metricsReceiver{host: host}
-	r.reportStatus(os.ErrDeadlineExceeded)
-	r.reportStatus(nil)
-	require.Len(t, host.events, 2)
-	assert.Equal(t, componentstatus.StatusRecoverableError, host.events[0].Status())
-	require.ErrorIs(t, host.events[0].Err(), os.ErrDeadlineExceeded)
-	assert.Equal(t, componentstatus.StatusOK, host.events[1].Status())
+	var s status
+	unable, stale := errors.New("this machine"), errors.New("a list")
+	s.report(host, &s.machine, unable)
+	s.report(host, &s.sources, stale)
+	s.report(host, &s.machine, nil)
+	s.report(host, &s.sources, nil)
+	require.Len(t, host.events, 4)
+	for i, want := range [][]error{{unable}, {unable, stale}, {stale}, nil} {
+		event := host.events[i]
+		if want == nil {
+			assert.Equal(t, componentstatus.StatusOK, event.Status())
+			continue
+		}
+		assert.Equal(t, componentstatus.StatusRecoverableError, event.Status())
+		assert.Equal(t, errors.Join(want...).Error(), event.Err().Error())
+	}
 }
 
 // Several receivers in a collector have each their own self-telemetry.
@@ -269,7 +279,7 @@ func TestSelfTelemetryOfSeveralReceivers(t *testing.T) {
 		set := receivertest.NewNopSettings(metadata.Type)
 		set.ID, set.TelemetrySettings = component.MustNewIDWithName("tcpcheck", name), telemetry.NewTelemetrySettings()
 		next := make(instances, len(targets))
-		r, err := New(set, Settings{Targets: targets[:n+1], FlushInterval: time.Millisecond, Metrics: metadata.NewDefaultMetricsBuilderConfig()}, next)
+		r, err := New(set, Settings{List: check.List{Targets: targets[:n+1]}, FlushInterval: time.Millisecond, Metrics: metadata.NewDefaultMetricsBuilderConfig()}, next)
 		require.NoError(t, err)
 		require.NoError(t, r.Start(context.Background(), componenttest.NewNopHost()))
 		defer func() { require.NoError(t, r.Shutdown(context.Background())) }()

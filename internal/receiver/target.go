@@ -15,17 +15,22 @@ import (
 
 // target is one target, with all that lasts from check to check.
 type target struct {
-	check.Target
+	entry *schedule.Entry[*target]
+
+	mu sync.Mutex // held while the target is replaced or removed, and while a report is told
+	*check.Target
 	probe  *probe.Probe
 	known  state.Target
 	log    report.Log
 	series *report.Series
 	watch  report.Watch
-	last   time.Time // the time of the last report
+	last   time.Time          // the time of the last report
+	giveUp context.CancelFunc // ends the check that is under way; nil if nothing may have to
+	gone   bool               // it was removed
 }
 
-// key is what the target's phase comes from.
-func (t *target) key() string {
+// phaseKey is what the target's phase comes from.
+func (t *target) phaseKey() string {
 	return t.Labels.Name + "\x00" + t.HostPort() + "\x00" + t.Labels.Service
 }
 
@@ -42,9 +47,16 @@ func (t *target) now() time.Time {
 func (r *metricsReceiver) check(ctx context.Context, t *target, late time.Duration, handOff func()) schedule.Outcome {
 	r.telemetry.ReceiverTcpcheckLateness.Record(ctx, late.Seconds(), r.id)
 	began := time.Now()
-	found := t.probe.Check(ctx, t.now, r.addresses.get, handOff)
+	by, ctx, end := r.begin(ctx, t)
+	defer end()
+	found := by.Check(ctx, t.now, r.addresses.get, handOff)
 	if len(found.Results) == 0 {
 		return schedule.Outcome{} // it was cut short, and even what was counted before is not to be told again
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.gone || t.probe != by {
+		return schedule.Outcome{} // it is of a target that is no longer what was checked
 	}
 	t.last = found.Time.Round(0)
 	t.log.Flush(&found, &t.known)
@@ -60,6 +72,21 @@ func (r *metricsReceiver) check(ctx context.Context, t *target, late time.Durati
 		outcome.Again = t.RecheckInterval
 	}
 	return outcome
+}
+
+// begin returns what checks a target now, and how long: until ctx ends, or until the target is
+// replaced or removed.
+func (r *metricsReceiver) begin(ctx context.Context, t *target) (*probe.Probe, context.Context, context.CancelFunc) {
+	if r.settings.Watch == nil {
+		return t.probe, ctx, func() {}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ctx, t.giveUp = context.WithCancel(ctx)
+	if t.gone {
+		t.giveUp()
+	}
+	return t.probe, ctx, t.giveUp
 }
 
 // isSilent reports whether a target did not answer, of a check that took so long. A host that

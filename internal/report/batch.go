@@ -16,6 +16,7 @@ type template struct {
 	// index has the place of each metric in it, and sizes how many points each had in
 	// the last batch.
 	index, sizes []int
+	uses         int // targets that have it
 }
 
 // templates makes the template of each resource.
@@ -31,6 +32,10 @@ type resourceKey struct {
 	emptyHostname bool
 }
 
+func resourceOf(t *check.Target) resourceKey {
+	return resourceKey{t.Labels.Service, t.Labels.EmptyHostname}
+}
+
 func newTemplates(set collector.Settings, config metadata.MetricsBuilderConfig, metrics []metric) templates {
 	return templates{builder: metadata.NewMetricsBuilder(config, set), metrics: metrics, made: make(map[resourceKey]*template)}
 }
@@ -38,8 +43,9 @@ func newTemplates(set collector.Settings, config metadata.MetricsBuilderConfig, 
 // of returns the template of the resource of a target, or nil if the user's filters take
 // that out, or if no metric is enabled.
 func (t *templates) of(target *check.Target) *template {
-	key := resourceKey{target.Labels.Service, target.Labels.EmptyHostname}
+	key := resourceOf(target)
 	if made, ok := t.made[key]; ok {
+		made.use()
 		return made
 	}
 	for i := range t.metrics {
@@ -50,7 +56,7 @@ func (t *templates) of(target *check.Target) *template {
 		t.made[key] = nil
 		return nil
 	}
-	made := &template{metrics: emitted.At(0), index: make([]int, len(t.metrics)), sizes: make([]int, len(t.metrics))}
+	made := &template{metrics: emitted.At(0), index: make([]int, len(t.metrics)), sizes: make([]int, len(t.metrics)), uses: 1}
 	for place, m := range made.metrics.ScopeMetrics().At(0).Metrics().All() {
 		pointsOf(m).RemoveIf(func(pmetric.NumberDataPoint) bool { return true })
 		for i := range t.metrics {
@@ -61,6 +67,25 @@ func (t *templates) of(target *check.Target) *template {
 	}
 	t.made[key] = made
 	return made
+}
+
+// use takes note of one more target that has the template, if there is one.
+func (t *template) use() {
+	if t != nil {
+		t.uses++
+	}
+}
+
+// release forgets the template of a target that is gone, unless others have it.
+func (t *templates) release(target *check.Target) {
+	key := resourceOf(target)
+	made := t.made[key]
+	if made != nil {
+		made.uses--
+	}
+	if made == nil || made.uses == 0 {
+		delete(t.made, key)
+	}
 }
 
 // resource returns the resource as the user wants it.
@@ -81,7 +106,14 @@ type batch struct {
 	points    *Points
 	metrics   pmetric.Metrics
 	resources map[*template]*resource
-	ended     map[key]bool
+	ended     map[endedKey]bool
+}
+
+// endedKey is what tells a series that has ended from others: its target may be back, with
+// another Series.
+type endedKey struct {
+	check.Key
+	seriesKey
 }
 
 // resource is a resource of a batch.
@@ -93,7 +125,7 @@ type resource struct {
 
 // metricsOf returns points, which are in the order of their times within each series.
 func (p *Points) metricsOf(points []point) pmetric.Metrics {
-	b := &batch{points: p, metrics: pmetric.NewMetrics(), resources: make(map[*template]*resource), ended: make(map[key]bool)}
+	b := &batch{points: p, metrics: pmetric.NewMetrics(), resources: make(map[*template]*resource), ended: make(map[endedKey]bool)}
 	for i := range points {
 		b.add(&points[i])
 	}
@@ -107,7 +139,7 @@ func (p *Points) metricsOf(points []point) pmetric.Metrics {
 }
 
 func (b *batch) add(p *point) {
-	if len(b.ended) > 0 && b.ended[p.key] {
+	if len(b.ended) > 0 && b.ended[endedKey{p.series.target.Key(), p.seriesKey}] {
 		// What comes after the end of a series comes after it in the batch as well.
 		b.remember()
 		clear(b.resources)
@@ -117,7 +149,7 @@ func (b *batch) add(p *point) {
 	var added pmetric.NumberDataPoint
 	switch {
 	case p.ends:
-		b.ended[p.key] = true
+		b.ended[endedKey{p.series.target.Key(), p.seriesKey}] = true
 		added = r.stale(p.metric).AppendEmpty()
 		added.SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
 	case m.integer:

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	collector "go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receiverhelper"
 	"go.opentelemetry.io/otel/attribute"
@@ -85,6 +86,20 @@ func (d *Delivery) Add(s *Series, r *check.Report, news bool) {
 	defer d.mu.Unlock()
 	before := len(d.writer.points)
 	news = d.writer.add(d.points, s, r) || news
+	d.added(before, news)
+}
+
+// End ends all series of s. Nothing of s may be added after that.
+func (d *Delivery) End(s *Series, now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	before := len(d.writer.points)
+	d.writer.end(d.points, s, pcommon.NewTimestampFromTime(now))
+	d.added(before, true)
+}
+
+// added takes note that there are more points than before. The caller holds mu.
+func (d *Delivery) added(before int, news bool) {
 	if len(d.writer.points) == before {
 		return
 	}
@@ -280,18 +295,16 @@ func (d *Delivery) give(points []point) []point {
 	kept := points[:0]
 	for _, p := range points {
 		p.first = false
-		if d.points.metrics[p.metric].staleWhenGone {
-			given := p.series.given[p.metric]
-			place := slices.Index(given, p.identity)
-			switch {
-			case p.ends && place < 0:
-				continue
-			case p.ends:
-				p.series.given[p.metric] = slices.Delete(slices.Clone(given), place, place+1)
-			case place < 0:
-				p.first = true
-				p.series.given[p.metric] = append(slices.Clip(given), p.identity)
-			}
+		given := p.series.given[p.metric]
+		place := slices.Index(given, p.identity)
+		switch {
+		case p.ends && place < 0:
+			continue
+		case p.ends:
+			p.series.given[p.metric] = slices.Delete(slices.Clone(given), place, place+1)
+		case place < 0:
+			p.first = true
+			p.series.given[p.metric] = append(slices.Clip(given), p.identity)
 		}
 		kept = append(kept, p)
 	}

@@ -419,13 +419,15 @@ func series(metrics pmetric.Metrics) []seriesPoint {
 
 // Whatever the consumer does, once it takes metrics again it has the true last value of
 // every series: times and sums rise, each end comes once, and no more waits than
-// there are series and two intervals.
+// there are series and two intervals. Where targets come and go as well, and ends are refused
+// for good, an end may come when the target is back: then the last value alone is true.
 func TestDeliveryModel(t *testing.T) {
 	addresses := []netip.Addr{v4, other, v6}
 	for seed := range uint64(100) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				random := rand.New(rand.NewPCG(seed, 18))
+				comeAndGo, forGood := seed%2 == 1, seed%4 != 1
 				var healthy atomic.Bool
 				moods := rand.New(rand.NewPCG(seed, 19)) // of the consumer
 				d := deliver(t, func() error {
@@ -433,7 +435,7 @@ func TestDeliveryModel(t *testing.T) {
 					case healthy.Load():
 					case n < 3:
 						return errors.New("refused")
-					case n < 5:
+					case n < 5 && forGood:
 						return consumererror.NewPermanent(errors.New("dropped"))
 					case n < 7:
 						pass(time.Duration(moods.IntN(100)) * time.Second)
@@ -462,7 +464,13 @@ func TestDeliveryModel(t *testing.T) {
 				}
 				for range 500 {
 					pass(time.Duration(1+random.IntN(400)) * time.Millisecond)
-					report(all[random.IntN(len(all))])
+					n := random.IntN(len(all))
+					report(all[n])
+					if comeAndGo && random.IntN(50) == 0 { // its target goes, and one of the same name comes
+						pass(time.Millisecond)
+						d.End(all[n], time.Now())
+						all[n] = d.target(all[n].target.Labels.Name)
+					}
 					d.mu.Lock()
 					waiting := len(d.writer.points)
 					d.mu.Unlock()
@@ -480,10 +488,10 @@ func TestDeliveryModel(t *testing.T) {
 				for _, p := range d.sink.payloads() {
 					for _, point := range series(p.metrics) {
 						before, known := last[point.key]
-						if known {
+						if known && (!comeAndGo || !forGood) {
 							require.Greater(t, point.time, before.time, point.key)
 							require.False(t, point.ends && before.ends, "%s ends twice", point.key)
-							require.True(t, !point.sum || point.value >= before.value, "%s falls", point.key)
+							require.True(t, !point.sum || point.ends || before.ends || point.value >= before.value, "%s falls", point.key)
 						}
 						last[point.key] = point
 					}

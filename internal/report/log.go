@@ -36,6 +36,9 @@ func NewLog(logger *zap.Logger, target *check.Target) Log {
 	return Log{logger: logger, target: target}
 }
 
+// Follow has the lines be about a target that has taken the place of the one before.
+func (l *Log) Follow(target *check.Target) { l.target = target }
+
 // Flush ends the time in which lines were counted instead of logged, if it is over when a
 // report comes, and says what they left unsaid: how many of the target's addresses are down,
 // by what is known before the report.

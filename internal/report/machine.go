@@ -94,6 +94,18 @@ func (m *Machine) Add(t *check.Target) {
 	m.period = max(m.period, t.Interval+t.Timeout)
 }
 
+// Remove takes note that there is no longer the target of w.
+func (m *Machine) Remove(w *Watch) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.targets--
+	for family := range w.lacking {
+		m.lacking[family] -= count(w.lacking[family])
+	}
+	m.replace(w.unchecked, "")
+	*w = Watch{}
+}
+
 // Observe takes note of a report on the target of w, which began so much later than it was
 // due. Stopped says that the target no longer answers since this report.
 func (m *Machine) Observe(w *Watch, r *check.Report, stopped bool, late time.Duration) {

@@ -72,6 +72,10 @@ func (p *Points) NewSeries(t *check.Target, start time.Time) *Series {
 	}
 }
 
+// Release forgets what only s needed. It is called once all series of s have ended, by whoever
+// calls NewSeries.
+func (p *Points) Release(s *Series) { p.templates.release(s.target) }
+
 // count counts the results of a report that failed, and if checks are counted, all those that
 // say something about the target.
 func (s *Series) count(r *check.Report, checks bool) {
@@ -197,6 +201,33 @@ func (w *writer) take(taken value) {
 		}
 	}
 	w.values = append(w.values, taken)
+}
+
+// end makes a point for each series of s that ends it, since the target is no longer checked.
+func (w *writer) end(p *Points, s *Series, now pcommon.Timestamp) {
+	if s.template == nil {
+		return
+	}
+	var all check.Report // of all that may have a series that is not live
+	for _, family := range check.Families {
+		all.Lookups = append(all.Lookups, check.Lookup{Family: family})
+	}
+	for i := range p.metrics {
+		if w.metric = &p.metrics[i]; !w.metric.wanted(&s.target.Labels) {
+			continue
+		}
+		w.values = w.values[:0]
+		if !w.metric.staleWhenGone {
+			w.metric.emit(w, s, &all)
+		}
+		for _, v := range w.values {
+			s.live[i] = append(s.live[i], v.identity)
+		}
+		for _, id := range s.live[i] {
+			w.points = append(w.points, point{key: key{s, seriesKey{i, id}}, time: now, ends: true})
+		}
+		s.live[i] = nil
+	}
 }
 
 // endGone ends the live series that have no value, and returns those that are live now. If

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/filter"
 	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.uber.org/goleak"
@@ -269,4 +271,57 @@ func TestNormalizeTag(t *testing.T) {
 	} {
 		assert.Equal(t, want, normalizeTag(text), "%q", text)
 	}
+}
+
+// All series of a target that is no longer checked end, the sums as well, and none that the
+// consumer has never had.
+func TestEnd(t *testing.T) {
+	config := reporttest.DefaultMetrics()
+	config.Metrics.TcpcheckChecks.Enabled, config.Metrics.TcpcheckDNSLookupDuration.Enabled = true, true
+	sink := new(consumertest.MetricsSink)
+	set := receivertest.NewNopSettings(metadata.Type)
+	telemetry, err := metadata.NewTelemetryBuilder(set.TelemetrySettings)
+	require.NoError(t, err)
+	points := NewPoints(set, config)
+	d, err := NewDelivery(set, points, time.Hour, telemetry, sink)
+	require.NoError(t, err)
+	flush := func() []string {
+		sink.Reset()
+		d.flush(context.Background())
+		if len(sink.AllMetrics()) == 0 {
+			return nil
+		}
+		return reporttest.Lines(t, sink.AllMetrics()[0])
+	}
+	s := points.NewSeries(&check.Target{Host: "h", Port: 1, Labels: check.Labels{Name: "web"}}, time.Unix(1, 0))
+	d.End(s, time.Unix(2, 0))
+	assert.Empty(t, flush(), "it had none")
+
+	s = points.NewSeries(s.target, time.Unix(3, 0))
+	v4, v6 := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1")
+	d.Add(s, &check.Report{
+		Target: s.target, Time: time.Unix(4, 0), Lookups: []check.Lookup{{Family: check.IPv4, Time: time.Second}},
+		Results: []check.Result{
+			{Family: check.IPv4, Address: v4, Status: check.Up, SYNRetransmits: check.UnknownRetransmits},
+			{Family: check.IPv6, Address: v6, Status: check.Down, ErrorType: check.Timeout, SYNRetransmits: check.UnknownRetransmits},
+		},
+	}, true)
+	values := flush()
+	assert.Len(t, values, 6)
+	d.End(s, time.Unix(5, 0))
+	ended := flush()
+	require.Len(t, ended, len(values))
+	for i, line := range ended {
+		series, value, _ := strings.Cut(line, "} ")
+		if series == "{" { // the resource
+			series, value, _ = strings.Cut(value, "} ")
+		}
+		assert.Equal(t, "ended", value)
+		assert.Contains(t, values[i], series)
+	}
+	assert.Empty(t, s.live[0])
+
+	unwanted := points.NewSeries(&check.Target{Labels: check.Labels{Metrics: check.Patterns{Exclude: []*regexp.Regexp{regexp.MustCompile("")}}}}, time.Unix(6, 0))
+	d.End(unwanted, time.Unix(7, 0))
+	assert.Empty(t, flush())
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/go-viper/mapstructure/v2"
 	"go.opentelemetry.io/collector/confmap"
@@ -18,13 +19,12 @@ import (
 // o is a part, and reads InstancesFile. What it cannot decode is for Check to report,
 // together with all else that is wrong.
 func (o *Options) Decode(conf *confmap.Conf, into any) {
-	o.undecoded, o.file, o.schema = Problems{}, List{}, schemaOf(reflect.TypeOf(into).Elem())
+	o.undecoded, o.files, o.schema = Problems{}, nil, schemaOf(reflect.TypeOf(into).Elem())
 	if err := conf.Unmarshal(into); err != nil {
 		o.undecoded.addUndecoded(o.schema, "", conf.ToStringMap(), err)
 	}
-	if o.InstancesFile != "" {
-		o.readFile()
-	}
+	o.inherit(inDefaults)
+	o.readFiles()
 }
 
 // decode decodes what is written at a place of a file, as confmap does with what is in the
@@ -52,7 +52,6 @@ func (p *Problems) addUndecoded(options *schema, outer string, written any, err 
 		value := valueAt(written, place)
 		place = strings.Trim(outer+"."+place, ".")
 		option, _ := options.at(place)
-		place = strings.Replace(place, inFile+"[0]", inFile, 1)
 		mapping, isMapping := value.(map[string]any)
 		inside := isMapping && (option.is == "" || strings.Contains(option.is, "a mapping")) // is what is wrong
 		var typeError *mapstructure.UnconvertibleTypeError
@@ -76,8 +75,11 @@ func (p *Problems) addUndecoded(options *schema, outer string, written any, err 
 // configuration.
 func (p *Problems) addUnknown(place, key string, options *schema) {
 	place = strings.Trim(place+"."+shown(key), ".")
+	why, ofAgent := agentOptions[options.what][key]
 	switch {
 	case slices.Contains(options.names, key):
+	case ofAgent:
+		p.addNote(place, key, "it has no effect: "+why)
 	case shown(key) == key:
 		p.Add(place, "unknown option; %s has %s", options.what, options.list())
 	default:
@@ -164,10 +166,7 @@ func schemaOf(t reflect.Type) *schema {
 		}
 		option := field{is: f.Tag.Get("is"), each: f.Tag.Get("each")}
 		inner := f.Type
-		switch {
-		case name == inFile:
-			inner = reflect.TypeFor[List]()
-		case inner.Kind() == reflect.Slice:
+		if inner.Kind() == reflect.Slice {
 			inner = inner.Elem()
 		}
 		switch {
@@ -183,6 +182,13 @@ func schemaOf(t reflect.Type) *schema {
 	return s
 }
 
+// fileSchema returns the schema of an instances file.
+var fileSchema = sync.OnceValue(func() *schema {
+	s := schemaOf(reflect.TypeFor[List]())
+	s.what = "the file"
+	return s
+})
+
 // list returns the names of the options of a schema, as a message has them.
 func (s *schema) list() string { return strings.Join(s.names, ", ") }
 
@@ -191,6 +197,12 @@ func (s *schema) list() string { return strings.Join(s.names, ", ") }
 // unknown behind them, and the index of each element.
 func (s *schema) at(place string) (option field, order []int) {
 	option.schema = s
+	if rest, found := strings.CutPrefix(place, inFile+"["); found {
+		index, inner, _ := strings.Cut(rest, "]")
+		n, _ := strconv.Atoi(index)
+		option, order = fileSchema().at(inner)
+		return option, append([]int{len(s.names), n}, order...)
+	}
 	for _, step := range placeStep.FindAllString(place, -1) {
 		i, err := strconv.Atoi(step)
 		switch {

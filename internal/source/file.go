@@ -3,70 +3,82 @@ package source
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 	"regexp"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// inFile is the place of what is in the file, in front of its place there.
-const inFile = "instances_file"
+// file is an instances file.
+type file struct {
+	path string
+	hash [sha256.Size]byte // of what is in it
+	List
+	undecoded Problems // with their places in the file
+}
 
-const inInstances = "instances" // the list of a List
+// inFile is the place of what is in a file, in front of its place there. It is no option, so
+// that a path in InstancesFile has a place of its own.
+const inFile = "file"
 
-// readFile reads the file that InstancesFile names.
+// inInstances is the place of the list of a List.
+const inInstances = "instances"
+
+// readFile reads a file of instances. What is wrong with it as a whole has no place in it.
 //
 // A file is there for the number of instances. The collector copies its own configuration
 // again and again: it took 5 s until the first points of ten thousand instances, and 0.8 s
 // where only the receiver reads them (make bench).
-func (o *Options) readFile() {
-	text, err := readRegular(o.InstancesFile, maxFile)
+func readFile(path string) *file {
+	f := &file{path: path}
+	text, err := readRegular(path, maxFile)
 	if err != nil {
-		o.undecoded.Add(inFile, "%v", err)
-		return
+		f.undecoded.Add("", "%v", err)
+		return f
 	}
+	f.hash = sha256.Sum256(text)
 	written, root, err := parse(text)
 	if err != nil {
-		o.undecoded.Add(inFile, "%s: %v", o.InstancesFile, err)
-		return
+		f.undecoded.Add("", "%s: %v", path, err)
+		return f
 	}
-	addOctals(&o.undecoded, func() string { return inFile }, root.Content[0])
+	addOctals(&f.undecoded, func() string { return "" }, root.Content[0])
 	instances, isList := written[inInstances].([]any)
 	if isList {
 		delete(written, inInstances)
 	}
-	o.undecoded.decode(o.schema, inFile+"[0]", written, &o.file) // what the option names, not its value
-	o.file.Instances = o.decodeInstances(inFile+"."+inInstances, instances)
-	for i := range o.file.Instances {
-		instance := &o.file.Instances[i]
-		instance.Service = cmp.Or(instance.Service, o.file.InitConfig.Service)
+	f.undecoded.decode(fileSchema(), "", written, &f.List)
+	f.decodeInstances(instances)
+	for i := range f.Instances {
+		f.Instances[i].Service = cmp.Or(f.Instances[i].Service, f.InitConfig.Service)
 	}
+	return f
 }
 
-// decodeInstances decodes the instances that are written at a place, on all processors.
-func (o *Options) decodeInstances(place string, written []any) []Instance {
-	instances := make([]Instance, len(written))
+// decodeInstances decodes the instances that are written in the file, on all processors.
+func (f *file) decodeInstances(written []any) {
+	f.Instances = make([]Instance, len(written))
 	parts := make([]Problems, runtime.GOMAXPROCS(0))
 	var decoding sync.WaitGroup
 	for n := range parts {
 		decoding.Go(func() {
 			for i := n * len(written) / len(parts); i < (n+1)*len(written)/len(parts); i++ {
-				parts[n].decode(o.schema, fmt.Sprintf("%s[%d]", place, i), written[i], &instances[i])
+				parts[n].decode(fileSchema(), fmt.Sprintf("%s[%d]", inInstances, i), written[i], &f.Instances[i])
 			}
 		})
 	}
 	decoding.Wait()
 	for _, part := range parts {
-		o.undecoded.merge(part)
+		f.undecoded.merge("", part)
 	}
-	return instances
 }
 
 // maxFile is the size of an instances file at most: 64 MiB are some 500,000 instances.
@@ -132,21 +144,7 @@ func addOctals(p *Problems, place func() string, node *yaml.Node) {
 		case node.Kind == yaml.SequenceNode:
 			addOctals(p, func() string { return fmt.Sprintf("%s[%d]", place(), i) }, inner)
 		case i%2 == 1: // the value of a mapping's key
-			addOctals(p, func() string { return place() + "." + shown(node.Content[i-1].Value) }, inner)
-		}
-	}
-}
-
-// instances are those of the configuration and of the file, with their places.
-func (o *Options) instances() iter.Seq2[string, *Instance] {
-	return func(yield func(string, *Instance) bool) {
-		for n, list := range []*List{&o.List, &o.file} {
-			prefix := []string{"", inFile + "."}[n]
-			for i := range list.Instances {
-				if !yield(fmt.Sprintf("%sinstances[%d]", prefix, i), &list.Instances[i]) {
-					return
-				}
-			}
+			addOctals(p, func() string { return strings.TrimPrefix(place()+"."+shown(node.Content[i-1].Value), ".") }, inner)
 		}
 	}
 }

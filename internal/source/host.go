@@ -13,7 +13,7 @@ import (
 
 // checkTarget checks host and port, wherever they are written.
 func (v *instanceValidator) checkTarget() {
-	if v.Endpoint != "" || v.problems.has(v.place+".endpoint") {
+	if v.Endpoint != "" || v.problems.has(v.placeOf(v.place, "endpoint")) {
 		v.checkEndpoint() // which adds nothing where it was not decoded
 		return
 	}
@@ -24,7 +24,12 @@ func (v *instanceValidator) checkTarget() {
 	}
 	if v.Port == nil {
 		v.add("port", "there is none; write host and port, or endpoint")
-	} else if *v.Port < 1 || *v.Port > 65535 {
+	}
+	v.checkPort()
+}
+
+func (v *instanceValidator) checkPort() {
+	if v.Port != nil && (*v.Port < 1 || *v.Port > 65535) {
 		v.add("port", "%d is not between 1 and 65535", *v.Port)
 	}
 }
@@ -81,7 +86,7 @@ func (v *instanceValidator) checkHost(option, host, written string) {
 	case literal.Is6() && literal.IsLinkLocalUnicast() && literal.Zone() == "":
 		v.add(option, "%q is a link-local address; write its zone as well, as in fe80::1%%eth0", written)
 	case len(asked) == 0 || slices.Equal(asked, []check.Family{family}):
-	case bool(v.IPv4Only):
+	case v.IPv4Only.or(false):
 		v.add(option, "%q is an %s address, but ipv4_only is true", written, family)
 	default:
 		v.add(option, "%q is an %s address, but address_families asks for %s", written, family, family.Other())

@@ -119,9 +119,9 @@ instances[12] "j" .retry.attempts: 100 of up to 2540400h0m0s (timeout), each 254
 		},
 		{
 			name: "unknown option of init_config",
-			yaml: `init_config: {proxy: x}
+			yaml: `init_config: {colour: x}
 instances: [{name: a, host: h, port: 1}]`,
-			want: `init_config.proxy: unknown option; init_config has service`,
+			want: `init_config.colour: unknown option; init_config has service`,
 		},
 		{
 			name: "unknown option of metric_patterns",
@@ -644,29 +644,9 @@ instances: [{name: a, host: h, port: 1}]`,
 			want: `instances[0] "a" .tags[0]: 5 is not a tag; write key:value, without a space or in quotes`,
 		},
 		{
-			name: "tag without a value",
-			yaml: "instances: [{name: a, host: h, port: 1, tags: ['env:']}]",
-			want: `instances[0] "a" .tags[0]: "env:" has no value; write key:value`,
-		},
-		{
-			name: "tag without a colon",
-			yaml: "instances: [{name: a, host: h, port: 1, tags: [prod]}]",
-			want: `instances[0] "a" .tags[0]: "prod" has no value; write key:value`,
-		},
-		{
 			name: "tag without a key",
 			yaml: "instances: [{name: a, host: h, port: 1, tags: [':prod']}]",
 			want: `instances[0] "a" .tags[0]: ":prod" has no key; write key:value`,
-		},
-		{
-			name: "tag twice",
-			yaml: "instances: [{name: a, host: h, port: 1, tags: ['env:prod', 'env:prod']}]",
-			want: `instances[0] "a" .tags[1]: "env:prod" has the key of tags[0], "env:prod"`,
-		},
-		{
-			name: "tag with two values",
-			yaml: "instances: [{name: a, host: h, port: 1, tags: ['env:prod', 'a:b', 'env:test']}]",
-			want: `instances[0] "a" .tags[2]: "env:test" has the key of tags[0], "env:prod"`,
 		},
 		{
 			name: "tag named like an attribute",
@@ -757,13 +737,13 @@ func TestInvalidInstancesFile(t *testing.T) {
 		"a list":                              {"[{name: a, host: h, port: 1}]", "instances_file: FILE: it is no mapping; write the instances as a list below the key instances"},
 		"two documents":                       {"instances: [{name: a, host: h, port: 1}]\n---\ninstances: []", "instances_file: FILE: it has more than one document; write one"},
 		"no instances":                        {"init_config: {service: a}", "instances: there are none, so there is nothing to check"},
-		"unknown option":                      {"{collection_interval: 15s, instances: [{name: a, host: h, port: 1}]}", `instances_file.collection_interval: unknown option; the file has init_config, instances`},
+		"unknown option":                      {"{collection_interval: 15s, instances: [{name: a, host: h, port: 1}]}", `instances_file.collection_interval: unknown option; the file has init_config, defaults, instances`},
 		"a key twice":                         {"instances: [{name: a, name: b}]", "instances_file: FILE: yaml: unmarshal errors:\n  line 1: mapping key \"name\" already defined at line 1"},
 		"instances a text":                    {"instances: many", `instances_file.instances: "many" is not a list of instances`},
 		"octal":                               {"instances: [{name: a, host: h, port: 0443, timeout: 010}, {name: b, host: h, port: 0o10}]", "instances_file.instances[0] \"a\" .port: 0443 is 291 in YAML, where a leading 0 makes a number octal; write it without\ninstances_file.instances[0] \"a\" .timeout: 010 is 8 in YAML, where a leading 0 makes a number octal; write it without"},
-		"a key with ::":                       {"{instances: [{name: a, host: h, port: 1}], 'instances::x': 5}", "instances_file.…: unknown option, not shown since it does not look like one; the file has init_config, instances"},
+		"a key with ::":                       {"{instances: [{name: a, host: h, port: 1}], 'instances::x': 5}", "instances_file.…: unknown option, not shown since it does not look like one; the file has init_config, defaults, instances"},
 		"an octal at a key that is not shown": {"{instances: [{name: a, host: h, port: 1}], 'instances[0]': 017}", "instances_file.…: 017 is 15 in YAML, where a leading 0 makes a number octal; write it without"},
-		"another file":                        {"root:$6$secret:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n", "instances: there are none, so there is nothing to check\ninstances_file.…: unknown option, not shown since it does not look like one; the file has init_config, instances"},
+		"another file":                        {"root:$6$secret:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n", "instances: there are none, so there is nothing to check\ninstances_file.…: unknown option, not shown since it does not look like one; the file has init_config, defaults, instances"},
 		"not even a place":                    {"instances: [7]", "instances_file.instances[0]: 7 is not an instance, which is a mapping of options"},
 		"unknown init_conf":                   {"{init_config: {a: b}, instances: [{name: a, host: h, port: 1}]}", `instances_file.init_config.a: unknown option; init_config has service`},
 	} {
@@ -784,9 +764,11 @@ func TestInvalidInstancesFile(t *testing.T) {
 	require.EqualError(t, err, fmt.Sprintf("instances_file: %s has 67108865 bytes; 67108864 are the most that are read", large))
 	_, err = load(t, "instances_file: testdata/nosuchfile.yaml")
 	require.EqualError(t, err, "instances_file: stat testdata/nosuchfile.yaml: no such file or directory")
-	_, err = load(t, "instances_file: [a]")
-	require.EqualError(t, err, "instances_file: a list of 1 is not the path of a file")
+	_, err = load(t, "instances_file: [{a: b}, 5, '']")
+	require.EqualError(t, err, "instances_file[0]: a mapping is not the path of a file\ninstances_file[1]: 5 is not the path of a file\ninstances_file[2]: there is no path")
+	_, err = load(t, "instances_file: ['[']")
+	require.EqualError(t, err, "instances_file[0]: \"[\" is not a pattern of paths")
 	_, err = load(t, "instances_file: {instances: []}")
-	require.EqualError(t, err, "instances_file: a mapping is not the path of a file")
-	require.EqualError(t, validate(&Options{InstancesFile: "a.yaml"}), "instances_file: a.yaml has not been read; that is for Unmarshal to do")
+	require.EqualError(t, err, "instances_file: a mapping is not the path of a file, or a list of paths")
+	require.EqualError(t, validate(&Options{InstancesFile: Texts{"a.yaml"}}), "instances_file: it has not been read, nor have the defaults been; that is for Unmarshal to do")
 }

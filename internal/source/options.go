@@ -3,7 +3,11 @@
 // wrong with these, with its place.
 package source
 
-import "time"
+import (
+	"time"
+
+	"example.com/tcpcheckreceiver/internal/check"
+)
 
 // The defaults of the durations that a user may leave out, and the shortest interval.
 const (
@@ -54,22 +58,29 @@ type Options struct {
 	// List has more of these, and the ports to check: at least one, here or in
 	// InstancesFile.
 	List `mapstructure:",squash"`
-	// InstancesFile is the path of a YAML file with more instances, and perhaps an
-	// init_config of their own. It is read when the configuration is, once.
-	InstancesFile string `mapstructure:"instances_file" is:"the path of a file" each:"the file, which is a mapping of options"`
+	// InstancesFile has the paths of YAML files with more instances, each perhaps with an
+	// init_config and defaults of its own. A path may be a pattern, as filepath.Match has
+	// them, of files that may come and go. The files are read when the configuration is,
+	// and again when they change.
+	InstancesFile Texts `mapstructure:"instances_file" is:"the path of a file, or a list of paths" each:"the path of a file"`
 
 	// undecoded is what Decode could not decode, and schema that of all options of the
 	// receiver.
 	undecoded Problems
 	schema    *schema
-	// file is what Decode read from InstancesFile, as far as it could decode it.
-	file List
+	// files are what Decode read from InstancesFile, as far as it could decode it.
+	files []*file
+	// sources say of which files an older list is here.
+	sources []check.Source
 }
 
 // List is what a configuration file of tcp_check has.
 type List struct {
 	// InitConfig is tcp_check's place for Options.Service.
 	InitConfig InitConfig `mapstructure:"init_config" is:"a mapping of options"`
+	// Defaults has the options of every instance that does not have them itself. Those of
+	// the receiver are for its InstancesFile as well.
+	Defaults Instance `mapstructure:"defaults" is:"a mapping of the options of an instance" each:"an instance"`
 	// Instances are ports to check.
 	Instances []Instance `mapstructure:"instances" is:"a list of instances" each:"an instance, which is a mapping of options"`
 }
@@ -96,15 +107,15 @@ type Instance struct {
 	// 0, default 10s, or the interval where that is shorter, or what Retry leaves of it.
 	Timeout *Duration `mapstructure:"timeout"`
 	// CollectResponseTime reports network.tcp.response_time.
-	CollectResponseTime Bool `mapstructure:"collect_response_time"`
+	CollectResponseTime *Bool `mapstructure:"collect_response_time"`
 	// AddressFamilies are the families that must connect, of ipv4 and ipv6. By
 	// default they are those that the name resolves to and that this machine has
 	// an address for.
 	AddressFamilies Texts `mapstructure:"address_families" is:"a list of address families" each:"an address family; they are ipv4 and ipv6"`
 	// IPv4Only is short for AddressFamilies [ipv4].
-	IPv4Only Bool `mapstructure:"ipv4_only"`
+	IPv4Only *Bool `mapstructure:"ipv4_only"`
 	// MultipleIPs checks every address of each family, not only the first.
-	MultipleIPs Bool `mapstructure:"multiple_ips"`
+	MultipleIPs *Bool `mapstructure:"multiple_ips"`
 	// Quiet resets the connection before the server accepts it, so that the check leaves no
 	// trace there. Only Linux can.
 	Quiet *Bool `mapstructure:"quiet"`
@@ -126,9 +137,11 @@ type Instance struct {
 	// the default interval, it is Timeout.
 	MinCollectionInterval *Duration `mapstructure:"min_collection_interval"`
 	// EmptyDefaultHostname makes the Datadog exporter send the points without a host.
-	EmptyDefaultHostname Bool `mapstructure:"empty_default_hostname"`
+	EmptyDefaultHostname *Bool `mapstructure:"empty_default_hostname"`
 	// MetricPatterns select the metrics of this instance by name.
 	MetricPatterns MetricPatterns `mapstructure:"metric_patterns" is:"a mapping of include and exclude"`
+
+	origin origin
 }
 
 // Retry says how a failed check is repeated.

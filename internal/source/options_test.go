@@ -312,7 +312,7 @@ func TestWarnings(t *testing.T) {
 		},
 		{
 			"three", "{collection_interval: 5, instances: [{name: a, host: h, port: 1, timeout: 6}, {name: b, host: h, port: 1, timeout: 7}, {name: c, host: h, port: 1, timeout: 8}]}",
-			[]string{`instances[0] "a" .timeout: 6s is longer than the interval of 5s (collection_interval), which counts; so it is of 2 more instances`},
+			[]string{`instances[0] "a" .timeout: 6s is longer than the interval of 5s (collection_interval), which counts; 2 more are like it`},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -332,7 +332,7 @@ func TestEveryOptionIsDocumented(t *testing.T) {
 	walk = func(s *schema) {
 		for _, name := range s.names {
 			assert.Contains(t, string(documentation), "`"+name+"`")
-			if name != inFile { // testdata/tcp_check.yaml is one
+			if name != "instances_file" { // testdata/tcp_check.yaml is one
 				assert.Regexp(t, `(?m)^[ -]*`+name+`:`, examples)
 			}
 			if inner := s.fields[name].schema; inner != nil {
@@ -382,7 +382,7 @@ func TestLabel(t *testing.T) {
 // An instance with a mistake is known by its series, unless the mistake is in what says
 // which these are.
 func TestIdentified(t *testing.T) {
-	options, err := load(t, "instances: [{name: a, host: h, port: 1, timeout: -1, x: y}, {name: b, host: h, port: 1, tags: [c]}, {name: c, host: h, port: 0}, 5]")
+	options, err := load(t, "instances: [{name: a, host: h, port: 1, timeout: -1, x: y}, {name: b, host: h, port: 1, tags: [':c']}, {name: c, host: h, port: 0}, 5]")
 	require.Error(t, err)
 	var known []string
 	for place := range options.Identified(options.Check(nil)) {

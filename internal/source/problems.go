@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -16,6 +16,15 @@ import (
 type Problems struct {
 	// texts has the problem of each place, and an empty text for the places around it.
 	texts map[string]string
+	notes []note
+}
+
+// note says in what something that is right is not taken as it is written.
+type note struct{ place, kind, text string }
+
+// addNote takes note of it. The notes of a kind are told by the first of them.
+func (p *Problems) addNote(place, kind, text string) {
+	p.notes = append(p.notes, note{place, kind, text})
 }
 
 // Add takes note of a problem at a place such as instances[2].port, unless there
@@ -33,12 +42,15 @@ func (p *Problems) Add(place, format string, args ...any) {
 	}
 }
 
-// merge adds the problems at other places.
-func (p *Problems) merge(others Problems) {
+// merge adds problems whose places come after a prefix.
+func (p *Problems) merge(prefix string, others Problems) {
 	for place, text := range others.texts {
 		if text != "" {
-			p.Add(place, "%s", text)
+			p.Add(strings.TrimSuffix(prefix+place, "."), "%s", text)
 		}
+	}
+	for _, n := range others.notes {
+		p.addNote(prefix+n.place, n.kind, n.text)
 	}
 }
 
@@ -70,35 +82,22 @@ func (o *Options) Err(problems *Problems) error {
 	if len(problems.texts) == 0 {
 		return nil
 	}
-	names := make(map[string]string)
-	for place, instance := range o.instances() {
-		names[place] = instance.Name
-	}
-	options := cmp.Or(o.schema, schemaOf(reflect.TypeFor[Options]()))
-	orders := make(map[string][]int)
-	for place := range problems.texts {
-		_, orders[place] = options.at(place)
-	}
 	var errs []error
-	for _, place := range slices.SortedFunc(maps.Keys(orders), func(a, b string) int {
-		return cmp.Or(slices.Compare(orders[a], orders[b]), strings.Compare(a, b))
-	}) {
+	for _, place := range o.sorted(maps.Keys(problems.texts)) {
 		if text := problems.texts[place]; text != "" {
-			place = named(place, names[instancePlace.FindString(place)])
-			errs = append(errs, errors.New(strings.TrimPrefix(place+": "+text, ": ")))
+			errs = append(errs, errors.New(strings.TrimPrefix(o.Place(place)+": "+text, ": ")))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// named returns a place with the name of the instance in it, if that has one: as in
-// instances[2] "web" .port.
-func named(place, name string) string {
-	instance := instancePlace.FindString(place)
-	if instance == "" || name == "" {
-		return place
+// sorted returns places in the order of the options and of the instances.
+func (o *Options) sorted(places iter.Seq[string]) []string {
+	options, orders := cmp.Or(o.schema, schemaOf(reflect.TypeFor[Options]())), make(map[string][]int)
+	for place := range places {
+		_, orders[place] = options.at(place)
 	}
-	return strings.TrimSuffix(fmt.Sprintf("%s %q %s", instance, name, place[len(instance):]), " ")
+	return slices.SortedFunc(maps.Keys(orders), func(a, b string) int {
+		return cmp.Or(slices.Compare(orders[a], orders[b]), strings.Compare(a, b))
+	})
 }
-
-var instancePlace = regexp.MustCompile(`^(instances_file\.)?instances\[\d+\]`)

@@ -77,6 +77,14 @@ func (b *Bool) UnmarshalMapstructure(value any) error {
 	return nil
 }
 
+// or returns the bool, or another one where the user wrote none.
+func (b *Bool) or(other bool) bool {
+	if b == nil {
+		return other
+	}
+	return bool(*b)
+}
+
 // Texts is a list of texts, or a single one without a list. confmap would split that at
 // its commas, which a regular expression or a tag may have.
 type Texts []string

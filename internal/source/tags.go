@@ -4,40 +4,81 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"example.com/tcpcheckreceiver/internal/check"
 )
+
+// attribute is what a tag of an instance becomes.
+type attribute struct {
+	check.Tag
+	tag        int    // its place among the tags
+	kind, text string // of the note that it is not as it is written; empty if it is
+}
+
+// withoutValue is the value of the attribute of a tag that has none: an empty one is no label
+// in Prometheus.
+const withoutValue = "true"
+
+// attributesOf returns what tags become. A tag without a value gets one, and of several tags with
+// one key each but the first gets a number at its key, since a point has each attribute once. A
+// tag that is there twice is one.
+func attributesOf(tags []string) []attribute {
+	var attributes []attribute
+	taken, seen := make(map[string]bool, len(tags)), make(map[check.Tag]bool, len(tags))
+	for _, tag := range tags {
+		key, _, _ := strings.Cut(tag, ":")
+		taken[key] = true
+	}
+	used := make(map[string]bool, len(tags))
+	for n, tag := range tags {
+		a := attribute{tag: n}
+		a.Key, a.Value, _ = strings.Cut(tag, ":")
+		if a.Value == "" {
+			a.Value, a.kind = withoutValue, "value"
+			a.text = fmt.Sprintf("%q has no value, so it is the attribute %s with the value %s", tag, a.Key, withoutValue)
+		}
+		if seen[a.Tag] {
+			continue
+		}
+		seen[a.Tag] = true
+		if used[a.Key] {
+			key := a.Key
+			for number := 2; taken[a.Key]; number++ {
+				a.Key = fmt.Sprintf("%s_%d", key, number)
+			}
+			a.kind, a.text = "key", fmt.Sprintf("%q has the key of another tag, so it is the attribute %s with the value %s", tag, a.Key, a.Value)
+		}
+		taken[a.Key], used[a.Key] = true, true
+		attributes = append(attributes, a)
+	}
+	return attributes
+}
 
 // checkTags checks the tags by the label that Prometheus makes of their keys: where two
 // labels of a point are the same, the exporter's page is without its series.
 func (v *instanceValidator) checkTags() {
 	first := make(map[string]int, len(v.Tags))
-	for i, tag := range v.Tags {
-		option := fmt.Sprintf("tags[%d]", i)
-		key, value, _ := strings.Cut(tag, ":")
+	for _, a := range attributesOf(v.Tags) {
+		option, tag := fmt.Sprintf("tags[%d]", a.tag), v.Tags[a.tag]
 		switch {
-		case key == "":
+		case strings.HasPrefix(tag, ":") || tag == "":
 			v.add(option, "%q has no key; write key:value", tag)
 			continue
-		case value == "":
-			v.add(option, "%q has no value; write key:value", tag)
 		case hasControl(tag):
 			v.add(option, "%q has a control character in it", tag)
-		case twoUnderscores.MatchString(key):
+		case twoUnderscores.MatchString(a.Key):
 			v.add(option, "%q has a key that begins with two underscores, as Prometheus' own labels do", tag)
-		case notInLabel.FindString(key) == key:
+		case notInLabel.FindString(a.Key) == a.Key:
 			v.add(option, "%q has a key without a letter or digit of ASCII, of which no label can be made", tag)
 		}
-		name := label(key)
+		name := label(a.Key)
 		if owner := v.ownerOf(name); owner != "" {
 			v.add(option, "%q is named like %s", tag, owner)
 		}
-		j, ok := first[name]
-		switch {
-		case !ok:
-			first[name] = i
-		case strings.HasPrefix(v.Tags[j]+":", key+":"):
-			v.add(option, "%q has the key of tags[%d], %q", tag, j, v.Tags[j])
-		default:
+		if j, ok := first[name]; ok {
 			v.add(option, "%q has the label of tags[%d], %q: both are %s in Prometheus", tag, j, v.Tags[j], name)
+		} else {
+			first[name] = a.tag
 		}
 	}
 }
@@ -55,7 +96,7 @@ func (v *instanceValidator) ownerOf(label string) string {
 		return "the resource's service.name, which is the service of the instance"
 	case label == "job" && v.service != "":
 		return "the label job, which the Prometheus exporter makes of the service of the instance"
-	case label == "datadog_host_name" && bool(v.EmptyDefaultHostname):
+	case label == "datadog_host_name" && v.EmptyDefaultHostname.or(false):
 		return "the resource's datadog.host.name"
 	}
 	return ""

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
+	"maps"
 	"net"
 	"regexp"
 	"slices"
@@ -20,11 +21,16 @@ var identifying = []string{
 }
 
 // Identified returns the instances whose series are known in spite of the problems, by their
-// places: in plain values, with every default applied. Without problems, these are all.
+// places: in plain values, with every default applied. Without problems, these are all, but
+// for those that an earlier list has as well.
 func (o *Options) Identified(problems *Problems) iter.Seq2[string, check.Target] {
 	return func(yield func(string, check.Target) bool) {
+		duplicates := o.duplicates()
 		for place, instance := range o.instances() {
-			wrong := func(option string) bool { return problems.Within(place + "." + option) }
+			if duplicates[place] != "" {
+				continue
+			}
+			wrong := func(option string) bool { return problems.Within(instance.placeOf(place, option)) }
 			known := !problems.has(place) && !slices.ContainsFunc(identifying, wrong)
 			if known && !yield(place, o.target(instance)) {
 				return
@@ -33,40 +39,68 @@ func (o *Options) Identified(problems *Problems) iter.Seq2[string, check.Target]
 	}
 }
 
+// duplicates returns the places of those instances that an earlier list has as well, each with
+// the place there.
+func (o *Options) duplicates() map[string]string {
+	if len(o.files) == 0 {
+		return nil
+	}
+	duplicates, first := make(map[string]string), make(map[check.Key]string)
+	for prefix, list := range o.lists() {
+		for i := range list.Instances {
+			key, place := list.Instances[i].key(), fmt.Sprintf("%s%s[%d]", prefix, inInstances, i)
+			switch before, known := first[key]; {
+			case !known:
+				first[key] = place
+			case !strings.HasPrefix(before, prefix+inInstances): // one list may have it twice, with other tags
+				duplicates[place] = before
+			}
+		}
+	}
+	return duplicates
+}
+
+// key returns the key of the target of i.
+func (i *Instance) key() check.Key {
+	key := check.Key{Host: unbracket(i.Host), Name: i.Name}
+	if i.Endpoint != "" {
+		host, digits, _ := net.SplitHostPort(i.Endpoint)
+		port, _ := strconv.ParseUint(digits, 10, 16)
+		key.Host, key.Port = host, uint16(port)
+	} else if i.Port != nil {
+		key.Port = uint16(*i.Port) //nolint:gosec // it is in the range, or there is a problem with it
+	}
+	return key
+}
+
 // target returns the target of an instance that has no problem in what identifies it.
 func (o *Options) target(i *Instance) check.Target {
 	interval, timeout := o.timing(i)
+	key := i.key()
 	t := check.Target{
-		Host:             unbracket(i.Host),
+		Host:             key.Host,
+		Port:             key.Port,
 		Families:         i.families(),
-		MultipleIPs:      bool(i.MultipleIPs),
+		MultipleIPs:      i.MultipleIPs.or(false),
 		Timeout:          timeout,
 		Interval:         interval,
 		CacheDuration:    i.IPCacheDuration.or(check.UntilError),
 		MaxCacheDuration: o.MaxIPCacheDuration.or(defaultMaxIPCache),
-		Quiet:            bool(*cmp.Or(i.Quiet, &o.Quiet)),
+		Quiet:            i.Quiet.or(bool(o.Quiet)),
 		RecheckInterval:  i.RecheckInterval.or(0),
 		Labels: check.Labels{
 			Name:                i.Name,
-			CollectResponseTime: bool(i.CollectResponseTime),
+			CollectResponseTime: i.CollectResponseTime.or(false),
 			Service:             o.serviceOf(i),
-			EmptyHostname:       bool(i.EmptyDefaultHostname),
+			EmptyHostname:       i.EmptyDefaultHostname.or(false),
 			Metrics:             check.Patterns{Include: compile(i.MetricPatterns.Include), Exclude: compile(i.MetricPatterns.Exclude)},
 		},
-	}
-	if i.Endpoint != "" {
-		host, digits, _ := net.SplitHostPort(i.Endpoint)
-		port, _ := strconv.ParseUint(digits, 10, 16)
-		t.Host, t.Port = host, uint16(port)
-	} else if i.Port != nil {
-		t.Port = uint16(*i.Port)
 	}
 	if i.Retry.Attempts != nil {
 		t.Retry = check.Retry{Attempts: uint8(*i.Retry.Attempts), Interval: i.Retry.interval()} //nolint:gosec // it is 100 at most
 	}
-	for _, tag := range i.Tags {
-		key, value, _ := strings.Cut(tag, ":")
-		t.Labels.Tags = append(t.Labels.Tags, check.Tag{Key: key, Value: value})
+	for _, a := range attributesOf(i.Tags) {
+		t.Labels.Tags = append(t.Labels.Tags, a.Tag)
 	}
 	return t
 }
@@ -111,25 +145,60 @@ func (r *Retry) left(interval time.Duration) time.Duration {
 // interval returns the time from a failure to the next attempt.
 func (r *Retry) interval() time.Duration { return r.Interval.or(defaultRetryInterval) }
 
-// Warnings are what is not as written in valid Options: a line at most for each kind.
+// Warnings are what is not as written in valid Options: a line for each kind, with the first
+// place.
 func (o *Options) Warnings() []string {
-	var longer []string
+	notes := Problems{notes: slices.Clone(o.undecoded.notes)}
+	for i, f := range o.files {
+		notes.merge(fmt.Sprintf("%s[%d].", inFile, i), Problems{notes: f.undecoded.notes})
+	}
+	duplicates := o.duplicates()
 	for place, i := range o.instances() {
 		interval, timeout := o.timing(i)
-		written := i.Timeout.or(timeout)
-		if written <= interval {
-			continue
+		if written := i.Timeout.or(timeout); written > interval {
+			option := "collection_interval"
+			if i.MinCollectionInterval != nil {
+				option = "min_collection_interval"
+			}
+			notes.addNote(i.placeOf(place, "timeout"), "timeout", fmt.Sprintf("%v is longer than the interval of %v (%s), which counts", written, interval, option))
 		}
-		option := "collection_interval"
-		if i.MinCollectionInterval != nil {
-			option = "min_collection_interval"
+		if len(i.Tags) > 0 {
+			for _, a := range attributesOf(i.Tags) {
+				if a.text != "" {
+					notes.addNote(i.placeOf(place, fmt.Sprintf("tags[%d]", a.tag)), "tags "+a.kind, a.text)
+				}
+			}
 		}
-		longer = append(longer, fmt.Sprintf("%s: %v is longer than the interval of %v (%s), which counts", named(place+".timeout", i.Name), written, interval, option))
+		if before := duplicates[place]; before != "" {
+			notes.addNote(place, "twice", fmt.Sprintf("it is %s as well, and is checked once", o.Place(before)))
+		}
 	}
-	if len(longer) > 1 {
-		return []string{fmt.Sprintf("%s; so it is of %d more instances", longer[0], len(longer)-1)}
+	return o.tell(notes.notes)
+}
+
+// tell returns a sentence for each kind of notes.
+func (o *Options) tell(notes []note) []string {
+	at := make(map[string][]note)
+	for _, n := range notes {
+		at[n.place] = append(at[n.place], n)
 	}
-	return longer
+	var sentences, kinds []string
+	instances := make(map[string]map[string]bool) // by kind
+	for _, place := range o.sorted(maps.Keys(at)) {
+		for _, n := range at[place] {
+			if instances[n.kind] == nil {
+				instances[n.kind] = make(map[string]bool)
+				kinds, sentences = append(kinds, n.kind), append(sentences, o.Place(place)+": "+n.text)
+			}
+			instances[n.kind][listPlace.FindString(place)] = true
+		}
+	}
+	for i, kind := range kinds {
+		if more := len(instances[kind]) - 1; more > 0 {
+			sentences[i] += fmt.Sprintf("; %d more are like it", more)
+		}
+	}
+	return sentences
 }
 
 // unbracket takes the brackets off [IPv6].
@@ -142,7 +211,7 @@ func unbracket(host string) string {
 
 // families returns the families asked for, in the order of reports; none means automatic.
 func (i *Instance) families() []check.Family {
-	if i.IPv4Only {
+	if i.IPv4Only.or(false) {
 		return []check.Family{check.IPv4}
 	}
 	var families []check.Family

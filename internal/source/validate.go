@@ -3,6 +3,8 @@ package source
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
+	"reflect"
 	"regexp"
 	"runtime"
 	"slices"
@@ -16,7 +18,7 @@ import (
 // Check returns all that is wrong with the options. A tag is compared with the
 // attributes of all metrics.
 func (o *Options) Check(attributes []string) *Problems {
-	p := &Problems{texts: maps.Clone(o.undecoded.texts)}
+	p := &Problems{texts: maps.Clone(o.undecoded.texts)} // and no notes, which are Warnings
 	p.checkDuration("collection_interval", o.CollectionInterval, minInterval)
 	p.checkDuration("initial_delay", o.InitialDelay, 0)
 	p.checkDuration("flush_interval", o.FlushInterval, 1)
@@ -31,9 +33,21 @@ func (o *Options) Check(attributes []string) *Problems {
 	if o.Service != "" && o.InitConfig.Service != "" {
 		p.Add("init_config.service", "%q is written as service already, as %q; write one of them", o.InitConfig.Service, o.Service)
 	}
-	if o.InstancesFile != "" && o.schema == nil {
-		p.Add(inFile, "%s has not been read; that is for Unmarshal to do", o.InstancesFile)
-	} else if len(o.Instances)+len(o.file.Instances) == 0 && !p.has(inFile+".instances") {
+	for i, f := range o.files {
+		p.merge(fmt.Sprintf("%s[%d].", inFile, i), f.undecoded)
+	}
+	for i, path := range o.InstancesFile {
+		place := fmt.Sprintf("instances_file[%d]", i)
+		if _, err := filepath.Match(path, ""); err != nil {
+			p.Add(place, "%q is not a pattern of paths", path)
+		} else if path == "" && len(o.InstancesFile) > 1 {
+			p.Add(place, "there is no path")
+		}
+	}
+	switch {
+	case o.schema == nil && (len(o.InstancesFile) > 0 || !reflect.ValueOf(o.Defaults).IsZero()):
+		p.Add("instances_file", "it has not been read, nor have the defaults been; that is for Unmarshal to do")
+	case !o.hasInstances() && !o.hasGlob() && !p.Within("instances_file") && !o.isUnread(p):
 		p.Add("instances", "there are none, so there is nothing to check")
 	}
 	labels := make(map[string]string, len(attributes))
@@ -45,7 +59,29 @@ func (o *Options) Check(attributes []string) *Problems {
 		v.interval, v.timeout = o.timing(instance)
 		v.validate()
 	}
+	for prefix, list := range o.lists() {
+		v := instanceValidator{Instance: &list.Defaults, problems: p, place: prefix + inDefaults, service: list.Defaults.Service, attributes: labels}
+		v.validateDefaults()
+	}
 	return p
+}
+
+// hasInstances reports whether there is an instance.
+func (o *Options) hasInstances() bool {
+	for range o.instances() {
+		return true
+	}
+	return false
+}
+
+// isUnread reports whether it is not known which instances there are in a file.
+func (o *Options) isUnread(p *Problems) bool {
+	for prefix, list := range o.lists() {
+		if list != &o.List && p.has(prefix+inInstances) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkDuration adds a problem if there is a duration and it is less than the least.
@@ -90,9 +126,22 @@ type instanceValidator struct {
 	interval, timeout time.Duration
 }
 
+// at returns where an option of the instance is written.
+func (v *instanceValidator) at(option string) string { return v.placeOf(v.place, option) }
+
 // add adds a problem with an option of the instance, or with an element such as tags[0].
 func (v *instanceValidator) add(option, format string, args ...any) {
-	v.problems.Add(v.place+"."+option, format, args...)
+	v.problems.Add(v.at(option), format, args...)
+}
+
+// addTogether adds a problem with an option that is only wrong beside others. It is the
+// instance's own if one of them is.
+func (v *instanceValidator) addTogether(option string, others []string, format string, args ...any) {
+	place := v.at(option)
+	if slices.ContainsFunc(others, v.has) {
+		place = v.place + "." + option
+	}
+	v.problems.Add(place, format, args...)
 }
 
 func (v *instanceValidator) validate() {
@@ -102,22 +151,38 @@ func (v *instanceValidator) validate() {
 	case strings.TrimSpace(v.Name) == "":
 		v.add("name", "%q is blank; every instance needs a name", v.Name)
 	}
-	v.problems.checkControl(v.place+".name", v.Name)
-	v.problems.checkControl(v.place+".service", v.Service)
 	v.checkTarget()
-	v.checkFamilies()
-	v.problems.checkDuration(v.place+".timeout", v.Timeout, 1)
-	v.problems.checkDuration(v.place+".min_collection_interval", v.MinCollectionInterval, minInterval)
-	v.problems.checkDuration(v.place+".ip_cache_duration", v.IPCacheDuration, 0)
-	if v.Quiet != nil {
-		v.problems.checkQuiet(v.place+".quiet", *v.Quiet, runtime.GOOS)
-	}
-	v.problems.checkDuration(v.place+".retry.interval", v.Retry.Interval, minInterval)
-	v.problems.checkDuration(v.place+".recheck_interval", v.RecheckInterval, minRecheckInterval)
+	v.checkValues()
 	v.checkAttempts()
 	if recheck := v.RecheckInterval.or(0); recheck >= minRecheckInterval && v.interval >= minInterval && recheck >= v.interval {
-		v.add("recheck_interval", "%v is not shorter than the interval of %v, so it would change nothing", recheck, v.interval)
+		v.addTogether("recheck_interval", []string{"min_collection_interval", "timeout"},
+			"%v is not shorter than the interval of %v, so it would change nothing", recheck, v.interval)
 	}
+}
+
+// validateDefaults finds what is wrong with the defaults of instances, whatever these are.
+func (v *instanceValidator) validateDefaults() {
+	switch {
+	case v.Endpoint != "":
+		v.checkEndpoint()
+	case v.Host != "":
+		v.checkHost("host", v.Host, v.Host)
+	}
+	v.checkPort()
+	v.checkValues()
+}
+
+// checkValues checks the options that say what is wrong with them by themselves.
+func (v *instanceValidator) checkValues() {
+	v.problems.checkControl(v.at("name"), v.Name)
+	v.problems.checkControl(v.at("service"), v.Service)
+	v.checkFamilies()
+	v.problems.checkDuration(v.at("timeout"), v.Timeout, 1)
+	v.problems.checkDuration(v.at("min_collection_interval"), v.MinCollectionInterval, minInterval)
+	v.problems.checkDuration(v.at("ip_cache_duration"), v.IPCacheDuration, 0)
+	v.problems.checkQuiet(v.at("quiet"), Bool(v.Quiet.or(false)), runtime.GOOS)
+	v.problems.checkDuration(v.at("retry.interval"), v.Retry.Interval, minInterval)
+	v.problems.checkDuration(v.at("recheck_interval"), v.RecheckInterval, minRecheckInterval)
 	v.checkTags()
 	v.checkPatterns("include", v.MetricPatterns.Include)
 	v.checkPatterns("exclude", v.MetricPatterns.Exclude)
@@ -137,7 +202,7 @@ func (v *instanceValidator) checkFamilies() {
 			v.add(option, "%q is there twice", name)
 		}
 	}
-	if bool(v.IPv4Only) && slices.Contains(names, check.IPv6.String()) {
+	if v.IPv4Only.or(false) && slices.Contains(names, check.IPv6.String()) {
 		v.add("ipv4_only", "true contradicts address_families, which asks for ipv6")
 	}
 }
@@ -154,7 +219,7 @@ func (v *instanceValidator) checkAttempts() {
 		v.add("retry.attempts", "%d is not in the range 1 to %d", *attempts, maxAttempts)
 	case v.interval < minInterval || v.timeout <= 0 || pause < minInterval: // that is told
 	case v.timeout > v.Retry.left(v.interval):
-		v.add("retry.attempts", "%d of up to %v (timeout), each %v after the one before (retry.interval), may last longer than the interval of %v", *attempts, v.timeout, pause, v.interval)
+		v.addTogether("retry.attempts", []string{"timeout", "min_collection_interval"}, "%d of up to %v (timeout), each %v after the one before (retry.interval), may last longer than the interval of %v", *attempts, v.timeout, pause, v.interval)
 	}
 }
 

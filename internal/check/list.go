@@ -1,0 +1,38 @@
+package check
+
+import "time"
+
+// List is what the sources say is to be checked.
+type List struct {
+	// Targets are those to check, each Key once but for those that one source has more
+	// than once, with other labels.
+	Targets []Target
+	// Kept are the keys of targets that go on as they are if they are checked already, since
+	// what is written about them now is wrong.
+	Kept []Key
+	// Refused is how many entries of the sources are no target, since they are wrong.
+	Refused int
+	// Warnings are sentences for the log.
+	Warnings []string
+	// Sources are those that may change.
+	Sources []Source
+}
+
+// Source is a source of a list.
+type Source struct {
+	Name string // such as the path of a file
+	// Err is why its newest state could not be taken, so that an older one stays; or nil.
+	Err   error
+	Stale time.Time // since when that has been so
+}
+
+// Key is what makes a target of a new list the same as one of the list before. The zero value
+// is that of no target.
+type Key struct {
+	Host string
+	Port uint16
+	Name string
+}
+
+// Key returns that of the target.
+func (t *Target) Key() Key { return Key{t.Host, t.Port, t.Labels.Name} }

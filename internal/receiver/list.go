@@ -1,0 +1,206 @@
+package receiver
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"example.com/tcpcheckreceiver/internal/check"
+	"example.com/tcpcheckreceiver/internal/report"
+)
+
+// add puts a target on the schedule.
+func (r *metricsReceiver) add(checked *check.Target, now time.Time) *target {
+	t := &target{Target: checked, last: now.Round(0)}
+	t.probe, t.log, t.series = r.system.Probe(checked), report.NewLog(r.logger, checked), r.points.NewSeries(checked, now)
+	r.machine.Add(checked)
+	t.entry = r.schedule.Add(t, t.phaseKey(), t.Interval)
+	if r.settings.Watch != nil {
+		r.targets = append(r.targets, t)
+	}
+	return t
+}
+
+// change has the receiver check what a new list has. A target that stays what it was keeps
+// its phase, addresses, state, counts and series.
+func (r *metricsReceiver) change(list check.List) {
+	now := time.Now()
+	if changed, ails := r.sources.observe(r.logger, &list); changed {
+		r.status.report(r.host, &r.status.sources, ails)
+	}
+	before := make(map[occurrence]*target, len(r.targets))
+	counts := make(map[check.Key]int)
+	for _, t := range r.targets {
+		before[nth(counts, t.Key())] = t
+	}
+	clear(counts)
+	added, changed, removed := 0, 0, 0
+	r.targets = nil
+	for i := range list.Targets {
+		checked := &list.Targets[i]
+		key := nth(counts, checked.Key())
+		t := before[key]
+		delete(before, key)
+		switch {
+		case t == nil:
+			added++
+			r.add(clone(checked), now)
+			continue
+		case !reflect.DeepEqual(t.Target, checked):
+			changed++
+			r.replace(t, clone(checked), now)
+		}
+		r.targets = append(r.targets, t)
+	}
+	kept := make(map[check.Key]bool, len(list.Kept))
+	for _, key := range list.Kept {
+		kept[key] = true
+	}
+	for key, t := range before {
+		if kept[key.Key] {
+			r.targets = append(r.targets, t)
+			continue
+		}
+		removed++
+		r.remove(t)
+	}
+	if added+changed+removed > 0 {
+		r.logger.Info(fmt.Sprintf("the list of targets has changed: %d added, %d changed, %d removed, %d in all", added, changed, removed, len(r.targets)),
+			zap.Int("added", added), zap.Int("changed", changed), zap.Int("removed", removed), zap.Int("targets", len(r.targets)))
+	}
+}
+
+// clone returns a copy, so that no list is kept for one of its targets.
+func clone(t *check.Target) *check.Target {
+	copied := *t
+	return &copied
+}
+
+// occurrence tells those targets of a list apart that have one key.
+type occurrence struct {
+	check.Key
+	n int
+}
+
+// nth returns the next occurrence of a key, by the counts of those before.
+func nth(counts map[check.Key]int, key check.Key) occurrence {
+	counts[key]++
+	return occurrence{key, counts[key]}
+}
+
+// replace has a target be checked and labelled as another one that has its key, from now on.
+func (r *metricsReceiver) replace(t *target, by *check.Target, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	was := t.Target
+	t.Target = by
+	t.log.Follow(by)
+	if !reflect.DeepEqual(was.Labels, by.Labels) {
+		r.end(t)
+		t.series = r.points.NewSeries(by, now)
+	}
+	if !checkedAlike(*was, *by) {
+		t.probe = r.system.Probe(by)
+		if t.giveUp != nil {
+			t.giveUp()
+		}
+	}
+	r.schedule.Replace(t.entry, t, by.Interval, t.phaseKey())
+	r.schedule.CheckNow(t.entry)
+}
+
+// checkedAlike reports whether two targets differ in their labels at most.
+func checkedAlike(a, b check.Target) bool {
+	a.Labels, b.Labels = check.Labels{}, check.Labels{}
+	return reflect.DeepEqual(a, b)
+}
+
+// remove has a target be checked no longer. Its check that is under way is given up.
+func (r *metricsReceiver) remove(t *target) {
+	r.schedule.Remove(t.entry)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.gone = true
+	if t.giveUp != nil {
+		t.giveUp()
+	}
+	r.end(t)
+	r.machine.Remove(&t.watch)
+}
+
+// end ends the series of a target, whose lock the caller holds.
+func (r *metricsReceiver) end(t *target) {
+	r.delivery.End(t.series, t.now())
+	r.points.Release(t.series)
+}
+
+// sources are what is known of those of the list. The zero value knows nothing.
+type sources struct {
+	mu      sync.Mutex
+	refused int
+	known   []check.Source
+	said    []string // the warnings about the list
+}
+
+// observe logs what is new about the sources of a list, and returns whether that changes what
+// ails them, and what it is now.
+func (s *sources) observe(logger *zap.Logger, list *check.List) (changed bool, ails error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = list.Refused
+	for _, warning := range list.Warnings {
+		if !slices.Contains(s.said, warning) {
+			logger.Warn(warning)
+		}
+	}
+	s.said = list.Warnings
+	before := make(map[string]check.Source)
+	for _, source := range s.known {
+		before[source.Name] = source
+	}
+	for _, source := range list.Sources {
+		was := before[source.Name]
+		delete(before, source.Name)
+		switch {
+		case source.Err == nil && was.Err != nil:
+			logger.Info("the list of "+source.Name+" is up to date again", zap.Time("stale_since", was.Stale))
+		case source.Err != nil && (was.Err == nil || was.Err.Error() != source.Err.Error()):
+			logger.Error("the list of "+source.Name+" cannot be taken as it is, so the last good one stays", zap.Error(source.Err), zap.Time("stale_since", source.Stale))
+		}
+		changed = changed || source.Stale != was.Stale
+		if source.Err != nil {
+			ails = errors.Join(ails, fmt.Errorf("the list of %s is that of before %s: %w", source.Name, source.Stale.Format(time.RFC3339), source.Err))
+		}
+	}
+	for _, gone := range before {
+		changed = changed || gone.Err != nil
+	}
+	s.known = list.Sources
+	return changed, ails
+}
+
+// refusedNow returns how many entries of the lists are refused.
+func (s *sources) refusedNow() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refused
+}
+
+// staleFor returns the sources, and for how long each has been stale.
+func (s *sources) staleFor(now time.Time) map[string]time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stale := make(map[string]time.Duration, len(s.known))
+	for _, source := range s.known {
+		stale[source.Name] = 0
+		if source.Err != nil {
+			stale[source.Name] = now.Sub(source.Stale)
+		}
+	}
+	return stale
+}

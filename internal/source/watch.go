@@ -1,0 +1,192 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"example.com/tcpcheckreceiver/internal/check"
+)
+
+const (
+	// pollEvery is how often it is looked whether a file has changed. It is read once it
+	// has been the same twice, so that one that is being written is not read half. To ask
+	// is a system call for each file, works on every file system, and misses nothing, which
+	// cannot be said of notifications.
+	pollEvery = 500 * time.Millisecond
+	// rereadEvery is how often a file is read that seems to be the same.
+	rereadEvery = 5 * time.Minute
+)
+
+// Watch calls changed with the options as they are with the instances files of the moment,
+// whenever these change, until ctx ends. Of a file that is wrong as a whole, the last good
+// list stays. The attributes are those for Check.
+func (o *Options) Watch(ctx context.Context, attributes []string, changed func(*Options)) {
+	w := newWatcher(o, attributes)
+	poll, reread := time.NewTicker(pollEvery), time.NewTicker(rereadEvery)
+	defer poll.Stop()
+	defer reread.Stop()
+	for {
+		all := false
+		select {
+		case <-ctx.Done():
+			return
+		case <-reread.C:
+			all = true
+		case <-poll.C:
+		}
+		if w.poll(time.Now(), all) {
+			changed(w.current())
+		}
+	}
+}
+
+// watcher knows what was in the files.
+type watcher struct {
+	options    *Options
+	attributes []string
+	paths      []string
+	files      map[string]*watchedFile
+}
+
+// watchedFile is a file of a watcher.
+type watchedFile struct {
+	seen, read stamp
+	good       *file // the last one that was; nil for none
+	source     check.Source
+}
+
+// stamp is what a file looks like from outside. The zero value is that of a file that was never
+// looked at.
+type stamp struct {
+	asked bool
+	info  os.FileInfo // nil if there is no such file, or it cannot be seen
+}
+
+func stampOf(path string) stamp {
+	info, err := os.Stat(path)
+	if err != nil {
+		info = nil
+	}
+	return stamp{true, info}
+}
+
+// same reports whether nothing speaks for a change.
+func (s stamp) same(other stamp) bool {
+	if s.info == nil || other.info == nil {
+		return s == other
+	}
+	return os.SameFile(s.info, other.info) && s.info.Size() == other.info.Size() && s.info.ModTime().Equal(other.info.ModTime())
+}
+
+// newWatcher returns a watcher of the files of valid options, which have been read.
+func newWatcher(o *Options, attributes []string) *watcher {
+	w := &watcher{options: o, attributes: attributes, files: make(map[string]*watchedFile)}
+	for _, f := range o.files {
+		w.paths = append(w.paths, f.path)
+		w.files[f.path] = &watchedFile{good: f, source: check.Source{Name: f.path}}
+	}
+	return w
+}
+
+// poll looks at the files, or reads all of them, and reports whether there is something new.
+func (w *watcher) poll(now time.Time, all bool) (changed bool) {
+	paths := w.options.paths()
+	for _, path := range paths {
+		f := w.files[path]
+		if f == nil {
+			f = &watchedFile{source: check.Source{Name: path}}
+			w.files[path] = f
+		}
+		is := stampOf(path)
+		settled := is.same(f.seen)
+		f.seen = is
+		if settled && (all || !is.same(f.read)) {
+			f.read = is
+			changed = w.readAgain(path, f, now) || changed
+		}
+	}
+	for path, f := range w.files {
+		if !slices.Contains(paths, path) {
+			delete(w.files, path)
+			changed = changed || f.good != nil || f.source.Err != nil
+		}
+	}
+	w.paths = paths
+	return changed
+}
+
+// readAgain reads a file, and reports whether there is something new in it.
+func (w *watcher) readAgain(path string, f *watchedFile, now time.Time) bool {
+	before, next := f.source, readFile(path)
+	if f.good != nil && next.hash == f.good.hash {
+		f.source = check.Source{Name: path}
+		return before.Err != nil
+	}
+	if err := w.wrong(next); err != nil {
+		f.source.Err = err
+		if before.Err == nil {
+			f.source.Stale = now
+		}
+		return before.Err == nil || before.Err.Error() != err.Error()
+	}
+	f.good, f.source = next, check.Source{Name: path}
+	return true
+}
+
+// wrong returns what is wrong with a file as a whole: with all of it but its instances.
+func (w *watcher) wrong(f *file) error {
+	trial := *w.options
+	trial.Instances, trial.files, trial.undecoded = nil, nil, Problems{}
+	trial.addFile(f)
+	problems := trial.Check(w.attributes)
+	prefix := fmt.Sprintf("%s[%d]", inFile, 0)
+	for place := range problems.texts {
+		if !strings.HasPrefix(place, prefix) || strings.HasPrefix(place, prefix+"."+inInstances+"[") {
+			delete(problems.texts, place)
+		}
+	}
+	return trial.Err(problems)
+}
+
+// current returns the options as they are now.
+func (w *watcher) current() *Options {
+	options := *w.options
+	options.files, options.sources = nil, nil
+	for _, path := range w.paths {
+		f := w.files[path]
+		if f.good != nil {
+			options.addFile(f.good)
+		}
+		options.sources = append(options.sources, f.source)
+	}
+	return &options
+}
+
+// ToCheck returns what is to be checked by options that have problems.
+func (o *Options) ToCheck(problems *Problems) check.List {
+	list := check.List{Warnings: o.Warnings(), Sources: o.sources}
+	var lines []error
+	if err, several := o.Err(problems).(interface{ Unwrap() []error }); several {
+		lines = err.Unwrap()
+	}
+	for place, target := range o.Identified(problems) {
+		if problems.Within(place) {
+			list.Kept = append(list.Kept, target.Key())
+		} else {
+			list.Targets = append(list.Targets, target)
+		}
+	}
+	for place := range o.instances() {
+		if problems.Within(place) {
+			list.Refused++
+		}
+	}
+	for _, line := range lines {
+		list.Warnings = append(list.Warnings, line.Error())
+	}
+	return list
+}
