@@ -19,7 +19,7 @@ import (
 // o is a part, and reads InstancesFile. What it cannot decode is for Check to report,
 // together with all else that is wrong.
 func (o *Options) Decode(conf *confmap.Conf, into any) {
-	o.undecoded, o.files, o.schema = Problems{}, nil, schemaOf(reflect.TypeOf(into).Elem())
+	o.undecoded, o.outer, o.files, o.sources, o.schema = Problems{}, nil, nil, nil, schemaOf(reflect.TypeOf(into).Elem())
 	if err := conf.Unmarshal(into); err != nil {
 		o.undecoded.addUndecoded(o.schema, "", conf.ToStringMap(), err)
 	}
@@ -197,7 +197,7 @@ func (s *schema) list() string { return strings.Join(s.names, ", ") }
 // unknown behind them, and the index of each element.
 func (s *schema) at(place string) (option field, order []int) {
 	option.schema = s
-	if rest, found := strings.CutPrefix(place, inFile+"["); found {
+	if rest, found := strings.CutPrefix(place, inOuter+"["); found {
 		index, inner, _ := strings.Cut(rest, "]")
 		n, _ := strconv.Atoi(index)
 		option, order = fileSchema().at(inner)

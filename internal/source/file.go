@@ -21,13 +21,8 @@ import (
 type file struct {
 	path string
 	hash [sha256.Size]byte // of what is in it
-	List
-	undecoded Problems // with their places in the file
+	outer
 }
-
-// inFile is the place of what is in a file, in front of its place there. It is no option, so
-// that a path in InstancesFile has a place of its own.
-const inFile = "file"
 
 // inInstances is the place of the list of a List.
 const inInstances = "instances"

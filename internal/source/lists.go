@@ -38,20 +38,40 @@ func isGlob(path string) bool { return strings.ContainsAny(path, "*?[") }
 // hasGlob reports whether there may be files that are not there yet.
 func (o *Options) hasGlob() bool { return slices.ContainsFunc(o.InstancesFile, isGlob) }
 
+// outer is a list from outside of the configuration.
+type outer struct {
+	title string // how its place is shown
+	List
+	undecoded Problems // with their places in the list
+}
+
+// inOuter is the place of what is in an outer list, in front of its place there. It is no option.
+const inOuter = "outer"
+
 // readFiles reads all files that InstancesFile names.
 func (o *Options) readFiles() {
-	o.files, o.sources = nil, nil
 	for _, path := range o.paths() {
-		o.addFile(readFile(path))
+		f := readFile(path)
+		o.files = append(o.files, f)
+		o.addFile(f)
 		o.sources = append(o.sources, check.Source{Name: path})
 	}
 }
 
-// addFile adds a file, whose instances have the defaults of the receiver.
+// addFile adds the list of a file.
 func (o *Options) addFile(f *file) {
-	o.files = append(o.files, f)
-	f.Defaults.inherit(&o.Defaults, inDefaults)
-	f.inherit(fmt.Sprintf("%s[%d].%s", inFile, len(o.files)-1, inDefaults))
+	f.title = "instances_file"
+	if len(o.InstancesFile) > 1 || o.hasGlob() {
+		f.title = fmt.Sprintf("instances_file %q ", f.path)
+	}
+	o.addOuter(&f.outer, &o.Defaults, inDefaults)
+}
+
+// addOuter adds a list, whose defaults have others behind them that are written at a place.
+func (o *Options) addOuter(list *outer, defaults *Instance, place string) {
+	o.outer = append(o.outer, list)
+	list.Defaults.inherit(defaults, place)
+	list.inherit(fmt.Sprintf("%s[%d].%s", inOuter, len(o.outer)-1, inDefaults))
 }
 
 // inherit gives the instances the defaults, which are at a place.
@@ -63,15 +83,15 @@ func (l *List) inherit(place string) {
 
 const inDefaults = "defaults" // of a List
 
-// lists are that of the configuration and those of the files, with what is in front of the
+// lists are that of the configuration and the outer ones, with what is in front of the
 // places in them.
 func (o *Options) lists() iter.Seq2[string, *List] {
 	return func(yield func(string, *List) bool) {
 		if !yield("", &o.List) {
 			return
 		}
-		for i, f := range o.files {
-			if !yield(fmt.Sprintf("%s[%d].", inFile, i), &f.List) {
+		for i, list := range o.outer {
+			if !yield(fmt.Sprintf("%s[%d].", inOuter, i), &list.List) {
 				return
 			}
 		}
@@ -98,11 +118,10 @@ func (o *Options) Place(place string) string {
 	list, shown, rest := &o.List, "", place[len(match[0]):]
 	if match[1] != "" {
 		n, _ := strconv.Atoi(match[1])
-		list, shown = &o.files[n].List, "instances_file"
-		if match[2]+rest != "" {
-			if len(o.InstancesFile) > 1 || o.hasGlob() {
-				shown += fmt.Sprintf(" %q ", o.files[n].path)
-			}
+		list, shown = &o.outer[n].List, o.outer[n].title
+		if match[2]+rest == "" {
+			shown, _, _ = strings.Cut(shown, " ") // what is wrong names the source
+		} else {
 			shown += "."
 		}
 	}
@@ -116,4 +135,4 @@ func (o *Options) Place(place string) string {
 }
 
 // listPlace is the part of a place that says in which file and in which instance it is.
-var listPlace = regexp.MustCompile(`^(?:file\[(\d+)\]\.?)?(?:instances\[(\d+)\])?`)
+var listPlace = regexp.MustCompile(`^(?:outer\[(\d+)\]\.?)?(?:instances\[(\d+)\])?`)

@@ -68,9 +68,10 @@ type Options struct {
 	// receiver.
 	undecoded Problems
 	schema    *schema
-	// files are what Decode read from InstancesFile, as far as it could decode it.
-	files []*file
-	// sources say of which files an older list is here.
+	// outer are the lists from outside of the configuration, as they are now.
+	outer []*outer
+	files []*file // that were read first
+	// sources say of which of them an older list is here.
 	sources []check.Source
 }
 

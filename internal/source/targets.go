@@ -42,7 +42,7 @@ func (o *Options) Identified(problems *Problems) iter.Seq2[string, check.Target]
 // duplicates returns the places of those instances that an earlier list has as well, each with
 // the place there.
 func (o *Options) duplicates() map[string]string {
-	if len(o.files) == 0 {
+	if len(o.outer) == 0 {
 		return nil
 	}
 	duplicates, first := make(map[string]string), make(map[check.Key]string)
@@ -149,8 +149,8 @@ func (r *Retry) interval() time.Duration { return r.Interval.or(defaultRetryInte
 // place.
 func (o *Options) Warnings() []string {
 	notes := Problems{notes: slices.Clone(o.undecoded.notes)}
-	for i, f := range o.files {
-		notes.merge(fmt.Sprintf("%s[%d].", inFile, i), Problems{notes: f.undecoded.notes})
+	for i, list := range o.outer {
+		notes.merge(fmt.Sprintf("%s[%d].", inOuter, i), Problems{notes: list.undecoded.notes})
 	}
 	duplicates := o.duplicates()
 	for place, i := range o.instances() {

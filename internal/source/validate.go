@@ -33,8 +33,8 @@ func (o *Options) Check(attributes []string) *Problems {
 	if o.Service != "" && o.InitConfig.Service != "" {
 		p.Add("init_config.service", "%q is written as service already, as %q; write one of them", o.InitConfig.Service, o.Service)
 	}
-	for i, f := range o.files {
-		p.merge(fmt.Sprintf("%s[%d].", inFile, i), f.undecoded)
+	for i, list := range o.outer {
+		p.merge(fmt.Sprintf("%s[%d].", inOuter, i), list.undecoded)
 	}
 	for i, path := range o.InstancesFile {
 		place := fmt.Sprintf("instances_file[%d]", i)

@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -140,10 +139,10 @@ func (w *watcher) readAgain(path string, f *watchedFile, now time.Time) bool {
 // wrong returns what is wrong with a file as a whole: with all of it but its instances.
 func (w *watcher) wrong(f *file) error {
 	trial := *w.options
-	trial.Instances, trial.files, trial.undecoded = nil, nil, Problems{}
+	trial.Instances, trial.outer, trial.undecoded = nil, nil, Problems{}
 	trial.addFile(f)
 	problems := trial.Check(w.attributes)
-	prefix := fmt.Sprintf("%s[%d]", inFile, 0)
+	prefix := inOuter + "[0]"
 	for place := range problems.texts {
 		if !strings.HasPrefix(place, prefix) || strings.HasPrefix(place, prefix+"."+inInstances+"[") {
 			delete(problems.texts, place)
@@ -155,7 +154,7 @@ func (w *watcher) wrong(f *file) error {
 // current returns the options as they are now.
 func (w *watcher) current() *Options {
 	options := *w.options
-	options.files, options.sources = nil, nil
+	options.outer, options.sources = nil, nil
 	for _, path := range w.paths {
 		f := w.files[path]
 		if f.good != nil {
