@@ -116,7 +116,7 @@ func (c *Config) settings() receiver.Settings {
 	if limit := c.Options.MaxConcurrentChecks; limit != nil {
 		settings.MaxConcurrentChecks = int(*limit)
 	}
-	if len(c.Options.InstancesFile) > 0 {
+	if c.Options.Changes() {
 		settings.Watch = c.watch
 	}
 	return settings

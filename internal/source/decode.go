@@ -25,6 +25,7 @@ func (o *Options) Decode(conf *confmap.Conf, into any) {
 	}
 	o.inherit(inDefaults)
 	o.readFiles()
+	o.decodeJobs()
 }
 
 // decode decodes what is written at a place of a file, as confmap does with what is in the

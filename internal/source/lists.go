@@ -38,6 +38,9 @@ func isGlob(path string) bool { return strings.ContainsAny(path, "*?[") }
 // hasGlob reports whether there may be files that are not there yet.
 func (o *Options) hasGlob() bool { return slices.ContainsFunc(o.InstancesFile, isGlob) }
 
+// Changes reports whether there is a source whose list may change.
+func (o *Options) Changes() bool { return len(o.InstancesFile)+len(o.ScrapeConfigs) > 0 }
+
 // outer is a list from outside of the configuration.
 type outer struct {
 	title string // how its place is shown

@@ -64,6 +64,10 @@ type Options struct {
 	// and again when they change.
 	InstancesFile Texts `mapstructure:"instances_file" is:"the path of a file, or a list of paths" each:"the path of a file"`
 
+	// ScrapeConfigs are jobs as Prometheus has them, which discover targets. These are
+	// checked; nothing is scraped.
+	ScrapeConfigs []map[string]any `mapstructure:"scrape_configs" is:"a list of jobs" each:"a job, which is a mapping of options"`
+
 	// undecoded is what Decode could not decode, and schema that of all options of the
 	// receiver.
 	undecoded Problems
@@ -71,6 +75,7 @@ type Options struct {
 	// outer are the lists from outside of the configuration, as they are now.
 	outer []*outer
 	files []*file // that were read first
+	jobs  []*job
 	// sources say of which of them an older list is here.
 	sources []check.Source
 }

@@ -102,6 +102,9 @@ func (v *instanceValidator) ownerOf(label string) string {
 	return ""
 }
 
+// otherLabels are those that a point has, or may have, of something else than an attribute.
+var otherLabels = []string{"job", "service_name", "datadog_host_name", "otel_scope_name", "otel_scope_version", "otel_scope_schema_url"}
+
 // label returns the Prometheus label of an attribute: a run of what is no letter or digit
 // becomes an underscore, and a key that would begin with an underscore or a digit gets a
 // word in front of it. The exporter keeps runs in some releases; taken as one here, two

@@ -47,23 +47,35 @@ func (o *Options) Check(attributes []string) *Problems {
 	switch {
 	case o.schema == nil && (len(o.InstancesFile) > 0 || !reflect.ValueOf(o.Defaults).IsZero()):
 		p.Add("instances_file", "it has not been read, nor have the defaults been; that is for Unmarshal to do")
-	case !o.hasInstances() && !o.hasGlob() && !p.Within("instances_file") && !o.isUnread(p):
+	case !o.hasInstances() && !o.hasGlob() && len(o.ScrapeConfigs) == 0 && !p.Within("instances_file") && !p.Within(inJobs) && !o.isUnread(p):
 		p.Add("instances", "there are none, so there is nothing to check")
 	}
-	labels := make(map[string]string, len(attributes))
-	for _, attribute := range attributes {
-		labels[label(attribute)] = attribute
-	}
+	labels := labelsOf(attributes)
 	for place, instance := range o.instances() {
 		v := instanceValidator{Instance: instance, problems: p, place: place, service: o.serviceOf(instance), attributes: labels}
 		v.interval, v.timeout = o.timing(instance)
 		v.validate()
 	}
-	for prefix, list := range o.lists() {
-		v := instanceValidator{Instance: &list.Defaults, problems: p, place: prefix + inDefaults, service: list.Defaults.Service, attributes: labels}
+	validateDefaults := func(place string, defaults *Instance) {
+		v := instanceValidator{Instance: defaults, problems: p, place: place, service: defaults.Service, attributes: labels}
 		v.validateDefaults()
 	}
+	for prefix, list := range o.lists() {
+		validateDefaults(prefix+inDefaults, &list.Defaults)
+	}
+	for _, j := range o.jobs {
+		validateDefaults(j.place+"."+inDefaults, &j.defaults)
+	}
 	return p
+}
+
+// labelsOf returns the labels that Prometheus makes of attributes, each with its attribute.
+func labelsOf(attributes []string) map[string]string {
+	labels := make(map[string]string, len(attributes))
+	for _, attribute := range attributes {
+		labels[label(attribute)] = attribute
+	}
+	return labels
 }
 
 // hasInstances reports whether there is an instance.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"example.com/tcpcheckreceiver/internal/check"
@@ -25,6 +26,9 @@ const (
 // list stays. The attributes are those for Check.
 func (o *Options) Watch(ctx context.Context, attributes []string, changed func(*Options)) {
 	w := newWatcher(o, attributes)
+	var running sync.WaitGroup
+	defer running.Wait()
+	w.discover(ctx, &running)
 	poll, reread := time.NewTicker(pollEvery), time.NewTicker(rereadEvery)
 	defer poll.Stop()
 	defer reread.Stop()
@@ -33,6 +37,9 @@ func (o *Options) Watch(ctx context.Context, attributes []string, changed func(*
 		select {
 		case <-ctx.Done():
 			return
+		case e := <-w.events:
+			w.observe(&e, time.Now())
+			continue // more may come with it
 		case <-reread.C:
 			all = true
 		case <-poll.C:
@@ -47,8 +54,11 @@ func (o *Options) Watch(ctx context.Context, attributes []string, changed func(*
 type watcher struct {
 	options    *Options
 	attributes []string
+	labels     map[string]string // of these
 	paths      []string
 	files      map[string]*watchedFile
+	jobs       []*found
+	events     chan event
 }
 
 // watchedFile is a file of a watcher.
@@ -83,7 +93,10 @@ func (s stamp) same(other stamp) bool {
 
 // newWatcher returns a watcher of the files of valid options, which have been read.
 func newWatcher(o *Options, attributes []string) *watcher {
-	w := &watcher{options: o, attributes: attributes, files: make(map[string]*watchedFile)}
+	w := &watcher{options: o, attributes: attributes, labels: labelsOf(attributes), files: make(map[string]*watchedFile), events: make(chan event)}
+	for _, j := range o.jobs {
+		w.jobs = append(w.jobs, newFound(j))
+	}
 	for _, f := range o.files {
 		w.paths = append(w.paths, f.path)
 		w.files[f.path] = &watchedFile{good: f, source: check.Source{Name: f.path}}
@@ -115,7 +128,15 @@ func (w *watcher) poll(now time.Time, all bool) (changed bool) {
 		}
 	}
 	w.paths = paths
+	for _, f := range w.jobs {
+		changed = f.update(now, w.isReserved) || changed
+	}
 	return changed
+}
+
+// isReserved reports whether a point may have a label that is none of its tags.
+func (w *watcher) isReserved(label string) bool {
+	return w.labels[label] != "" || slices.Contains(otherLabels, label)
 }
 
 // readAgain reads a file, and reports whether there is something new in it.
@@ -161,6 +182,10 @@ func (w *watcher) current() *Options {
 			options.addFile(f.good)
 		}
 		options.sources = append(options.sources, f.source)
+	}
+	for _, f := range w.jobs {
+		options.addOuter(f.list, &w.options.Defaults, inDefaults)
+		options.sources = append(options.sources, f.sources()...)
 	}
 	return &options
 }

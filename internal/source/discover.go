@@ -1,0 +1,288 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/config"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/discovery"
+	"github.com/prometheus/prometheus/discovery/targetgroup"
+	"github.com/prometheus/prometheus/model/labels"
+
+	"example.com/tcpcheckreceiver/internal/check"
+)
+
+// discoverer is a way in which a job discovers targets.
+type discoverer struct {
+	name   string
+	groups map[string]*targetgroup.Group // by their sources
+	source check.Source
+	// failed are the files of file_sd_configs that cannot be read, and whether something
+	// failed since the last groups came; the empty text is all of it.
+	failed map[string]bool
+}
+
+// found is what a job has found.
+type found struct {
+	*job
+	by   []*discoverer
+	list *outer    // that was made of it
+	old  bool      // it is to be made anew
+	over error     // it has more targets than it may, so the list is an older one
+	full time.Time // since when that has been so
+}
+
+// event is what a discoverer says.
+type event struct {
+	found  *found
+	by     *discoverer
+	groups []*targetgroup.Group
+	err    error  // it failed
+	path   string // that it failed to read; empty for none
+	whole  bool   // nothing but the error came of the attempt
+}
+
+// discover runs the discoverers of the jobs until ctx ends. What they say comes as events.
+func (w *watcher) discover(ctx context.Context, running *sync.WaitGroup) {
+	registry := prometheus.NewRegistry() // of which nothing is shown: what fails is the source's
+	metrics, err := discovery.RegisterSDMetrics(registry, discovery.NewRefreshMetrics(registry))
+	for _, f := range w.jobs {
+		for i, by := range f.by {
+			running.Go(func() {
+				failed := err
+				if failed == nil {
+					failed = w.runDiscoverer(ctx, f, by, f.discovery[i], metrics)
+				}
+				if failed != nil {
+					w.tell(ctx, event{found: f, by: by, err: failed, whole: true})
+				}
+			})
+		}
+	}
+}
+
+// runDiscoverer runs a discoverer until ctx ends.
+func (w *watcher) runDiscoverer(ctx context.Context, f *found, by *discoverer, c discovery.Config, metrics map[string]discovery.DiscovererMetrics) error {
+	d, err := c.NewDiscoverer(discovery.DiscovererOptions{
+		Logger: slog.New(&faults{watcher: w, ctx: ctx, found: f, by: by}), Metrics: metrics[c.Name()], SetName: f.name,
+		HTTPClientOptions: []config.HTTPClientOption{config.WithDialContextFunc(dialLimited), config.WithKeepAlivesDisabled()},
+	})
+	if err != nil {
+		return err
+	}
+	updates := make(chan []*targetgroup.Group)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		d.Run(ctx, updates)
+	}()
+	for {
+		select {
+		case groups, more := <-updates:
+			if !more {
+				updates = nil // that was all, as of static_configs
+				break
+			}
+			w.tell(ctx, event{found: f, by: by, groups: groups})
+		case <-ctx.Done():
+			<-ended
+			return nil
+		}
+	}
+}
+
+// tell has an event observed, unless ctx ends before.
+func (w *watcher) tell(ctx context.Context, e event) {
+	select {
+	case w.events <- e:
+	case <-ctx.Done():
+	}
+}
+
+// observe takes note of an event.
+func (w *watcher) observe(e *event, now time.Time) {
+	by := e.by
+	if e.err != nil {
+		by.failed[e.path] = true
+		if e.whole {
+			by.failed = map[string]bool{"": true}
+		}
+		if by.source.Err == nil {
+			by.source.Stale = now
+		}
+		e.found.old = e.found.old || by.source.Err == nil || by.source.Err.Error() != e.err.Error()
+		by.source.Err = e.err
+		return
+	}
+	for _, group := range e.groups {
+		if group == nil {
+			continue
+		}
+		e.found.old = replaceGroup(by.groups, group) || e.found.old
+		maps.DeleteFunc(by.failed, func(path string, _ bool) bool { return path == "" || strings.HasPrefix(group.Source, path+":") })
+	}
+	if len(e.groups) == 0 {
+		delete(by.failed, "")
+	}
+	if len(by.failed) == 0 && by.source.Err != nil {
+		by.source.Err, by.source.Stale = nil, time.Time{}
+		e.found.old = true
+	}
+}
+
+// replaceGroup puts a group in the place of the one of its source, and reports whether it is
+// another one. One without targets is none.
+func replaceGroup(groups map[string]*targetgroup.Group, group *targetgroup.Group) bool {
+	before := groups[group.Source]
+	if len(group.Targets) == 0 {
+		delete(groups, group.Source)
+		return before != nil
+	}
+	groups[group.Source] = group
+	return before == nil || !before.Labels.Equal(group.Labels) || !slices.EqualFunc(before.Targets, group.Targets, model.LabelSet.Equal)
+}
+
+// update makes the list of the job anew, if that is to be done, and reports whether it was.
+func (f *found) update(now time.Time, reserved func(label string) bool) bool {
+	if !f.old {
+		return false
+	}
+	f.old = false
+	made := &outer{title: fmt.Sprintf("%s %q ", f.place, f.name), List: List{Defaults: f.defaults}}
+	builder := labels.NewBuilder(labels.EmptyLabels())
+	for _, by := range f.by {
+		for _, source := range slices.Sorted(maps.Keys(by.groups)) {
+			group := by.groups[source]
+			for _, target := range group.Targets {
+				place := fmt.Sprintf("%s[%d]", inInstances, len(made.Instances))
+				if i := f.instance(&made.undecoded, place, target, group.Labels, builder, reserved); i != nil {
+					made.Instances = append(made.Instances, *i)
+				}
+			}
+		}
+	}
+	if f.most > 0 && len(made.Instances) > f.most {
+		if f.over == nil {
+			f.full = now
+		}
+		f.over = fmt.Errorf("it has %d targets, and may have %d (max_targets)", len(made.Instances), f.most)
+		return true
+	}
+	f.list, f.over = made, nil
+	return true
+}
+
+// sources returns those of the job.
+func (f *found) sources() []check.Source {
+	var sources []check.Source
+	for _, by := range f.by {
+		source := by.source
+		if f.over != nil && source.Err == nil {
+			source.Err, source.Stale = f.over, f.full
+		}
+		sources = append(sources, source)
+	}
+	return sources
+}
+
+// newFound returns what a job has found before it has begun.
+func newFound(j *job) *found {
+	f := &found{job: j, list: &outer{title: fmt.Sprintf("%s %q ", j.place, j.name), List: List{Defaults: j.defaults}}}
+	counts := make(map[string]int)
+	for _, c := range j.discovery {
+		name := c.Name() + "_sd_configs"
+		if c.Name() == "static" {
+			name = "static_configs"
+		}
+		name = fmt.Sprintf("%s.%s[%d]", j.place, name, counts[name])
+		counts[name]++
+		f.by = append(f.by, &discoverer{name: name, groups: make(map[string]*targetgroup.Group), failed: make(map[string]bool), source: check.Source{Name: name}})
+	}
+	return f
+}
+
+// faults is the handler of what a discoverer logs: that it fails is all that matters.
+type faults struct {
+	*watcher
+	ctx   context.Context
+	found *found
+	by    *discoverer
+	error string
+	path  string
+}
+
+// Enabled implements slog.Handler.
+func (*faults) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelError }
+
+// Handle implements slog.Handler.
+func (h *faults) Handle(_ context.Context, record slog.Record) error {
+	at := *h
+	record.Attrs(func(a slog.Attr) bool {
+		at.take(a)
+		return true
+	})
+	text := at.error
+	if text == "" {
+		text = record.Message
+	}
+	const nothingCame = "Unable to refresh target groups"
+	h.tell(h.ctx, event{found: h.found, by: h.by, err: errors.New(text), path: at.path, whole: record.Message == nothingCame})
+	return nil
+}
+
+// take takes note of an attribute.
+func (h *faults) take(a slog.Attr) {
+	switch a.Key {
+	case "err":
+		h.error = a.Value.String()
+	case "path":
+		h.path = a.Value.String()
+	}
+}
+
+// WithAttrs implements slog.Handler.
+func (h *faults) WithAttrs(attrs []slog.Attr) slog.Handler {
+	with := *h
+	for _, a := range attrs {
+		with.take(a)
+	}
+	return &with
+}
+
+// WithGroup implements slog.Handler.
+func (h *faults) WithGroup(string) slog.Handler { return h }
+
+// dialLimited dials for a connection from which so much can be read as a file may have.
+func dialLimited(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: 30 * time.Second}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &limitedConn{Conn: conn, left: maxFile}, nil
+}
+
+// limitedConn is a connection from which only so many bytes can be read.
+type limitedConn struct {
+	net.Conn
+	left int64
+}
+
+// Read implements net.Conn.
+func (c *limitedConn) Read(b []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, fmt.Errorf("the answer has more than the %d bytes that are read", int64(maxFile))
+	}
+	n, err := c.Conn.Read(b[:min(int64(len(b)), c.left)])
+	c.left -= int64(n)
+	return n, err
+}
