@@ -398,7 +398,7 @@ func TestOptionsOfTheReceiver(t *testing.T) {
 		More    string  `mapstructure:"more"`
 	}
 	receiver.Options.Decode(confmap.NewFromStringMap(map[string]any{"les": 1}), &receiver)
-	require.ErrorContains(t, validate(&receiver.Options), "instances_file, more")
+	require.ErrorContains(t, validate(&receiver.Options), "instances_file, scrape_configs, more")
 
 	undecoded := Options{Service: "\n"}
 	require.EqualError(t, validate(&undecoded), "service: \"\\n\" has a control character in it\ninstances: there are none, so there is nothing to check")
