@@ -2,10 +2,13 @@ package e2e
 
 import (
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -105,4 +108,62 @@ instances:
 	require.NoError(t, os.Remove(in("late.yaml")))
 	await(map[string]float64{label("stays", ""): 0, label("second", ""): 1, label("fixed", ""): 1})
 	assert.NotContains(t, c.Output(), "panic")
+}
+
+// Targets come from a server that is not there at first, changes its mind, and fails.
+func TestDiscoveryByHTTP(t *testing.T) {
+	up := testnet.Listen(t, "tcp4", "127.0.0.1:0")
+	address := harness.FreeAddress(t)
+	config, page := pipeline(t, fmt.Sprintf(`
+initial_delay: 0
+collection_interval: 1h
+flush_interval: 100ms
+scrape_configs:
+  - job_name: found
+    http_sd_configs: [{url: 'http://%s/targets', refresh_interval: 100ms}]
+    relabel_configs:
+      - {source_labels: [__meta_url], target_label: __tmp}
+      - {regex: team_(.*), action: labelmap}
+`, address))
+	c := start(t, config)
+	c.Await("the list of scrape_configs[0].http_sd_configs[0] cannot be taken as it is", "connection refused")
+
+	var answer atomic.Value
+	targets := func(names ...string) {
+		var groups []string
+		for _, name := range names {
+			groups = append(groups, fmt.Sprintf(`{"targets": [%q], "labels": {"instance": %q, "team_kind": "x"}}`, up, name))
+		}
+		answer.Store("[" + strings.Join(groups, ",") + "]")
+	}
+	targets("a", "b")
+	listener, err := net.Listen("tcp4", address)
+	require.NoError(t, err)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		text, _ := answer.Load().(string)
+		if text == "" {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+		_, _ = io.WriteString(w, text)
+	})}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { assert.NoError(t, server.Close()) })
+	await := func(names ...string) {
+		t.Helper()
+		want := make(map[string]float64)
+		for _, name := range names {
+			want[fmt.Sprintf("{job=found kind=x network_peer_address=127.0.0.1 network_type=ipv4 server_address=127.0.0.1 server_port=%d tcpcheck_instance=%s team_kind=x}", up.Port(), name)] = 1
+		}
+		page.await(t, func(page harness.Page) bool { return assert.ObjectsAreEqual(want, page.Values(canConnect)) })
+	}
+	await("a", "b")
+	c.Await("the list of scrape_configs[0].http_sd_configs[0] is up to date again")
+	targets("b", "c")
+	await("b", "c")
+	answer.Store("")
+	c.Await("the list of scrape_configs[0].http_sd_configs[0] cannot be taken as it is", "500 Internal Server Error")
+	await("b", "c")
+	targets()
+	await()
 }

@@ -126,11 +126,13 @@ func TestDiscoveredTargets(t *testing.T) {
 		{"rules that drop", "", "{static_configs: [{targets: ['a:1', 'b:1']}], relabel_configs: [{source_labels: [__address__], regex: 'a:.*', action: drop}]}", []string{"b:1 b:1 j"}, nil},
 		{
 			"a share of them", "", "{static_configs: [{targets: ['a:1', 'b:1', 'c:1', 'd:1']}], relabel_configs: [{source_labels: [__address__], modulus: 2, target_label: __tmp_hash, action: hashmod}, {source_labels: [__tmp_hash], regex: 1, action: keep}]}",
-			[]string{"c:1 c:1 j"}, nil,
+			[]string{"c:1 c:1 j"},
+			nil,
 		},
 		{
 			"options of its own", "", "static_configs: [{targets: ['h:1'], labels: {__tcpcheck_name: web, __tcpcheck_service: s, __tcpcheck_timeout: 3s, __tcpcheck_address_families: 'ipv4,ipv6', __other: x, job: k}}]",
-			[]string{"web h:1 s"}, nil,
+			[]string{"web h:1 s"},
+			nil,
 		},
 		{"a job of its own", "", "static_configs: [{targets: ['h:1'], labels: {job: k}}]", []string{"h:1 h:1 k"}, nil},
 		{
