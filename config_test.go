@@ -2,6 +2,7 @@ package tcpcheckreceiver
 
 import (
 	"context"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -57,7 +58,7 @@ func TestInvalidConfig(t *testing.T) {
 			name: "unknown option of the receiver",
 			yaml: `timeout: 5s
 instances: [{name: a, host: h, port: 1}]`,
-			want: `timeout: unknown option; the receiver has collection_interval, initial_delay, flush_interval, phase_seed, max_concurrent_checks, max_ip_cache_duration, quiet, service, init_config, defaults, instances, instances_file, scrape_configs, metrics, resource_attributes`,
+			want: `timeout: unknown option; the receiver has collection_interval, initial_delay, flush_interval, phase_seed, max_concurrent_checks, max_ip_cache_duration, quiet, allowed_addresses, denied_addresses, service, init_config, defaults, instances, instances_file, scrape_configs, metrics, resource_attributes`,
 		},
 		{
 			name: "same instance twice",
@@ -148,7 +149,7 @@ instances[1].name: there is none; every instance needs a name
 instances[1].host: "::1" is an ipv6 address, but ipv4_only is true
 instances[1].port: "many" is not a whole number
 instances[1].tags[0]: ":prod" has no key; write key:value
-colour: unknown option; the receiver has collection_interval, initial_delay, flush_interval, phase_seed, max_concurrent_checks, max_ip_cache_duration, quiet, service, init_config, defaults, instances, instances_file, scrape_configs, metrics, resource_attributes
+colour: unknown option; the receiver has collection_interval, initial_delay, flush_interval, phase_seed, max_concurrent_checks, max_ip_cache_duration, quiet, allowed_addresses, denied_addresses, service, init_config, defaults, instances, instances_file, scrape_configs, metrics, resource_attributes
 metrics::network.tcp.can_connect: invalid aggregation strategy "median", valid strategies: [sum, avg, min, max]`,
 		},
 	} {
@@ -278,7 +279,7 @@ func TestMaxConcurrentChecks(t *testing.T) {
 func TestAllOptions(t *testing.T) {
 	config, err := load(t, readTestdata(t, "all_options.yaml"))
 	require.NoError(t, err)
-	assert.Equal(t, []check.Target{
+	want := []check.Target{
 		{
 			Host: "db.example.com", Port: 5432, Families: []check.Family{check.IPv4, check.IPv6},
 			MultipleIPs: true, Timeout: time.Minute, Interval: 90 * time.Second, CacheDuration: 0, MaxCacheDuration: 2 * time.Minute,
@@ -295,7 +296,14 @@ func TestAllOptions(t *testing.T) {
 		},
 		{Host: "fe80::1%eth0", Port: 22, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 2 * time.Minute, Labels: check.Labels{Name: "IPv6 literal with a zone", Service: "payments"}},
 		{Host: "localhost", Port: 443, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 2 * time.Minute, Labels: check.Labels{Name: "only what is required", Service: "payments"}},
-	}, config.settings().Targets)
+	}
+	for i := range want {
+		want[i].Addresses = &check.Addresses{
+			Allowed: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")},
+			Denied:  []netip.Prefix{netip.MustParsePrefix("169.254.0.0/16")},
+		}
+	}
+	assert.Equal(t, want, config.settings().Targets)
 	assert.Equal(t, 2*time.Second, config.settings().FlushInterval)
 	assert.Equal(t, "site a", config.settings().PhaseSeed)
 }

@@ -107,6 +107,8 @@ type Report struct {
 	Time    time.Time
 	Results []Result // IPv4 before IPv6, then in the resolver's order; empty if it was not done
 	Lookups []Lookup // the name resolutions that took place, if any
+	// Denied are the addresses that may not be dialled.
+	Denied []netip.Addr
 	// Omissions and Excesses say what of the name was not checked.
 	Omissions []Omission
 	Excesses  []Excess
@@ -115,8 +117,11 @@ type Report struct {
 // Complete reports whether the target was checked over all its addresses: nothing is
 // known of one where that was cut short, or where this machine was unable to.
 func (r *Report) Complete() bool {
-	return len(r.Results) > 0 && !slices.ContainsFunc(r.Results, func(r Result) bool { return r.Status == Unchecked })
+	return r.Done() && !slices.ContainsFunc(r.Results, func(r Result) bool { return r.Status == Unchecked })
 }
+
+// Done reports whether the check was done: it was not cut short before it found anything.
+func (r *Report) Done() bool { return len(r.Results)+len(r.Denied) > 0 }
 
 // Silent reports whether one of the results is.
 func (r *Report) Silent() bool {

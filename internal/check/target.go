@@ -30,6 +30,8 @@ type Target struct {
 	// Quiet checks leave no trace: the connection is reset before the server accepts it.
 	// Only Linux has them.
 	Quiet bool
+	// Addresses say which of its addresses may be dialled; nil is all.
+	Addresses *Addresses
 	// Timeout bounds each name resolution and, apart from it, each connection
 	// attempt. It is positive.
 	Timeout time.Duration

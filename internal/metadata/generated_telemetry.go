@@ -28,6 +28,7 @@ type TelemetryBuilder struct {
 	meter                              metric.Meter
 	mu                                 sync.Mutex
 	registrations                      []metric.Registration
+	ReceiverTcpcheckAddressesDenied    metric.Int64Counter
 	ReceiverTcpcheckChecksLeftOut      metric.Int64ObservableCounter
 	ReceiverTcpcheckChecksUnderWay     metric.Int64ObservableGauge
 	ReceiverTcpcheckChecksWaiting      metric.Int64ObservableGauge
@@ -180,6 +181,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.ReceiverTcpcheckAddressesDenied, err = builder.meter.Int64Counter(
+		"otelcol_receiver_tcpcheck_addresses_denied",
+		metric.WithDescription("Addresses that were not dialled, since they are denied, at each check once. [Alpha]"),
+		metric.WithUnit("{address}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ReceiverTcpcheckChecksLeftOut, err = builder.meter.Int64ObservableCounter(
 		"otelcol_receiver_tcpcheck_checks_left_out",
 		metric.WithDescription("Checks that were left out, since the one before of the same target was still under way or waiting. [Alpha]"),

@@ -44,11 +44,15 @@ func TestSetupTelemetry(t *testing.T) {
 		observer.Observe(1)
 		return nil
 	}))
+	tb.ReceiverTcpcheckAddressesDenied.Add(context.Background(), 1)
 	tb.ReceiverTcpcheckDeliveryAge.Record(context.Background(), 1)
 	tb.ReceiverTcpcheckLateness.Record(context.Background(), 1)
 	tb.ReceiverTcpcheckPointsDropped.Add(context.Background(), 1)
 	tb.ReceiverTcpcheckQuietChecksNoticed.Add(context.Background(), 1)
 	tb.ReceiverTcpcheckResultsUnchecked.Add(context.Background(), 1)
+	AssertEqualReceiverTcpcheckAddressesDenied(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverTcpcheckChecksLeftOut(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())

@@ -97,6 +97,7 @@ func (p *Probe) Check(ctx context.Context, now func() time.Time, host func() *Ho
 	} else {
 		p.resolve(ctx, host(), handOff, &report)
 	}
+	p.deny(&report)
 	p.connect(ctx, handOff)
 	if ctx.Err() != nil {
 		return check.Report{Target: p.target, Time: now()}
@@ -108,6 +109,21 @@ func (p *Probe) Check(ctx context.Context, now func() time.Time, host func() *Ho
 	}
 	report.Time, report.Results, p.results = now(), p.results, nil
 	return report
+}
+
+// deny takes the results of those addresses out that may not be dialled. It comes after each
+// resolution: a name may have another address by then.
+func (p *Probe) deny(report *check.Report) {
+	if p.target.Addresses == nil {
+		return
+	}
+	p.results = slices.DeleteFunc(p.results, func(r check.Result) bool {
+		denied := r.Address.IsValid() && !p.target.Addresses.Permit(r.Address)
+		if denied {
+			report.Denied = append(report.Denied, r.Address)
+		}
+		return denied
+	})
 }
 
 // explain says of the addresses that were not checked since this machine has no address

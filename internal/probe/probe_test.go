@@ -311,3 +311,33 @@ func TestExplain(t *testing.T) {
 		})
 	}
 }
+
+// An address that is denied is not dialled, whether it is written or a name has it.
+func TestDeniedAddresses(t *testing.T) {
+	accepted := make(chan struct{}, 10)
+	up := testnet.ListenFunc(t, "tcp4", "127.0.0.1:0", func() { accepted <- struct{}{} })
+	for _, test := range []struct {
+		host    string
+		rules   *check.Addresses
+		results int
+	}{
+		{"127.0.0.1", &check.Addresses{Denied: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, 0},
+		{"::ffff:127.0.0.1", &check.Addresses{Denied: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, 0},
+		{"localhost", &check.Addresses{Denied: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, 0},
+		{"127.0.0.1", &check.Addresses{Allowed: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, 0},
+		{"127.0.0.1", &check.Addresses{Allowed: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}, 1},
+	} {
+		target := literal(up)
+		target.Host, target.Families, target.Addresses, target.MaxCacheDuration = test.host, []check.Family{check.IPv4}, test.rules, time.Hour
+		p := newProbe(target)
+		report := p.Check(context.Background(), time.Now, func() *HostAddresses { return ReadHostAddresses(nil) }, noHandOff)
+		assert.Len(t, report.Results, test.results, "%+v", test)
+		assert.Len(t, report.Denied, 1-test.results, "%+v", test)
+		assert.True(t, report.Done())
+		assert.True(t, report.Complete())
+		if test.results == 1 {
+			<-accepted
+		}
+	}
+	assert.Empty(t, accepted)
+}

@@ -50,7 +50,7 @@ func (r *metricsReceiver) check(ctx context.Context, t *target, late time.Durati
 	by, ctx, end := r.begin(ctx, t)
 	defer end()
 	found := by.Check(ctx, t.now, r.addresses.get, handOff)
-	if len(found.Results) == 0 {
+	if !found.Done() {
 		return schedule.Outcome{} // it was cut short, and even what was counted before is not to be told again
 	}
 	t.mu.Lock()

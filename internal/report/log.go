@@ -43,7 +43,7 @@ func (l *Log) Follow(target *check.Target) { l.target = target }
 // report comes, and says what they left unsaid: how many of the target's addresses are down,
 // by what is known before the report.
 func (l *Log) Flush(report *check.Report, known *state.Target) {
-	if l.held == 0 || len(report.Results) == 0 || report.Time.Sub(l.window) < state.FlapWindow {
+	if l.held == 0 || !report.Done() || report.Time.Sub(l.window) < state.FlapWindow {
 		return
 	}
 	down := known.Down()
@@ -94,6 +94,8 @@ func (l *Log) write(c *state.Change, results []check.Result) {
 		l.warn(c.Endpoint, "no longer checking "+name+": the name has no such address any more")
 	case state.FamilyBack:
 		l.info(c.Endpoint, "checking "+name+" again")
+	case state.Denied:
+		l.warn(c.Endpoint, "not checking "+name+": it is one of the denied addresses")
 	case state.Truncated:
 		l.warn(c.Endpoint, fmt.Sprintf("checking only the first %d of %d addresses of %s", c.Excess.Checked, c.Excess.Found, name))
 	}

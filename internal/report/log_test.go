@@ -432,6 +432,23 @@ func TestLogOfFamilies(t *testing.T) {
 			checks: []check.Report{{Results: both, Excesses: excess}, {Results: both, Excesses: excess}, {Results: both}, {Results: both, Excesses: excess}},
 			want:   [][]string{{tooMany}, nil, nil, {tooMany}},
 		},
+		{
+			name: "an address that is denied, and is one that was down",
+			checks: []check.Report{
+				{Results: []check.Result{failed(v4, check.Timeout)}},
+				{Denied: []netip.Addr{v4}},
+				{Denied: []netip.Addr{v4}},
+				{Results: ipv4Only},
+				{Results: ipv4Only, Denied: []netip.Addr{v6}},
+			},
+			want: [][]string{
+				{`warn cannot connect to "web" (192.0.2.1:443) over ipv4: timeout`},
+				{`info "web" (192.0.2.1:443) over ipv4 is no longer an address of the target, down since 0`, `warn not checking "web" (192.0.2.1:443) over ipv4: it is one of the denied addresses`},
+				nil,
+				nil,
+				{`warn not checking "web" ([2001:db8::1]:443) over ipv6: it is one of the denied addresses`},
+			},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			core, logs := observer.New(zapcore.DebugLevel)

@@ -115,6 +115,9 @@ func (m *Machine) Observe(w *Watch, r *check.Report, stopped bool, late time.Dur
 			now.lacking[o.Family] = true
 		}
 	}
+	if n := len(r.Denied); n > 0 {
+		m.telemetry.ReceiverTcpcheckAddressesDenied.Add(context.Background(), int64(n), m.receiver)
+	}
 	lost := false
 	for i := range r.Results {
 		result := &r.Results[i]
@@ -127,7 +130,7 @@ func (m *Machine) Observe(w *Watch, r *check.Report, stopped bool, late time.Dur
 			m.telemetry.ReceiverTcpcheckResultsUnchecked.Add(context.Background(), 1, m.receiver, otelmetric.WithAttributes(attribute.String("reason", string(result.Lack))))
 		}
 	}
-	if len(r.Results) == 0 || now == *w && now.unchecked == "" && !stopped && late < lateAfter {
+	if !r.Done() || now == *w && now.unchecked == "" && !stopped && late < lateAfter {
 		return
 	}
 	m.mu.Lock()

@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"syscall"
@@ -294,6 +295,20 @@ func TestNoticed(t *testing.T) {
 	sum, ok := metric.Data.(metricdata.Sum[int64])
 	require.True(t, ok)
 	assert.EqualValues(t, 2, sum.DataPoints[0].Value)
+}
+
+// Addresses that are denied are counted.
+func TestDenied(t *testing.T) {
+	m := newMachine(t, noConntrack, 1)
+	var watch Watch
+	for range 3 {
+		m.Observe(&watch, &check.Report{Denied: []netip.Addr{v4, v6}}, false, 0)
+	}
+	metric, err := m.meter.GetMetric("otelcol_receiver_tcpcheck_addresses_denied")
+	require.NoError(t, err)
+	sum, ok := metric.Data.(metricdata.Sum[int64])
+	require.True(t, ok)
+	assert.EqualValues(t, 6, sum.DataPoints[0].Value)
 }
 
 // The reasons of the metric are those that there are.

@@ -158,7 +158,7 @@ func (f *found) update(now time.Time, reserved func(label string) bool) bool {
 		return false
 	}
 	f.old = false
-	made := &outer{title: fmt.Sprintf("%s %q ", f.place, f.name), List: List{Defaults: f.defaults}}
+	made := &outer{title: fmt.Sprintf("%s %q ", f.place, f.name), List: List{Defaults: f.defaults, discovered: true}}
 	builder := labels.NewBuilder(labels.EmptyLabels())
 	for _, by := range f.by {
 		for _, source := range slices.Sorted(maps.Keys(by.groups)) {

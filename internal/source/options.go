@@ -53,6 +53,12 @@ type Options struct {
 	MaxIPCacheDuration *Duration `mapstructure:"max_ip_cache_duration"`
 	// Quiet is the Quiet of every instance that has none of its own.
 	Quiet Bool `mapstructure:"quiet"`
+	// AllowedAddresses are the only ones that are dialled, if there are any, as prefixes or
+	// addresses. They are judged once a name is resolved.
+	AllowedAddresses Texts `mapstructure:"allowed_addresses" is:"a list of prefixes" each:"a prefix of addresses, such as 10.0.0.0/8"`
+	// DeniedAddresses are not dialled. By default they are those of links and of the metadata
+	// of clouds, for targets that are discovered.
+	DeniedAddresses Texts `mapstructure:"denied_addresses" is:"a list of prefixes" each:"a prefix of addresses, such as 10.0.0.0/8"`
 	// Service is the service of every instance that has none of its own.
 	Service string `mapstructure:"service"`
 	// List has more of these, and the ports to check: at least one, here or in
@@ -89,6 +95,8 @@ type List struct {
 	Defaults Instance `mapstructure:"defaults" is:"a mapping of the options of an instance" each:"an instance"`
 	// Instances are ports to check.
 	Instances []Instance `mapstructure:"instances" is:"a list of instances" each:"an instance, which is a mapping of options"`
+
+	discovered bool
 }
 
 // InitConfig is the section of that name in a configuration of tcp_check.

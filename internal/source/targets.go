@@ -26,14 +26,19 @@ var identifying = []string{
 func (o *Options) Identified(problems *Problems) iter.Seq2[string, check.Target] {
 	return func(yield func(string, check.Target) bool) {
 		duplicates := o.duplicates()
-		for place, instance := range o.instances() {
-			if duplicates[place] != "" {
-				continue
-			}
-			wrong := func(option string) bool { return problems.Within(instance.placeOf(place, option)) }
-			known := !problems.has(place) && !slices.ContainsFunc(identifying, wrong)
-			if known && !yield(place, o.target(instance)) {
-				return
+		for prefix, list := range o.lists() {
+			addresses := o.addresses(list.discovered)
+			for i := range list.Instances {
+				instance, place := &list.Instances[i], fmt.Sprintf("%s%s[%d]", prefix, inInstances, i)
+				wrong := func(option string) bool { return problems.Within(instance.placeOf(place, option)) }
+				if duplicates[place] != "" || problems.has(place) || slices.ContainsFunc(identifying, wrong) {
+					continue
+				}
+				target := o.target(instance)
+				target.Addresses = addresses
+				if !yield(place, target) {
+					return
+				}
 			}
 		}
 	}

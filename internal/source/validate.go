@@ -27,6 +27,8 @@ func (o *Options) Check(attributes []string) *Problems {
 		p.Add("max_concurrent_checks", "%d is less than 1; leave the option out for as many as the limit of open files allows", *limit)
 	}
 	p.checkQuiet("quiet", o.Quiet, runtime.GOOS)
+	p.checkPrefixes("allowed_addresses", o.AllowedAddresses)
+	p.checkPrefixes("denied_addresses", o.DeniedAddresses)
 	p.checkControl("phase_seed", o.PhaseSeed)
 	p.checkControl("service", o.Service)
 	p.checkControl("init_config.service", o.InitConfig.Service)

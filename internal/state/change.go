@@ -34,6 +34,8 @@ const (
 	FamilyBack
 	// Truncated: a family has more addresses than are checked. Excess.
 	Truncated
+	// Denied: an address may not be dialled.
+	Denied
 )
 
 // Change is something that a report changes in what is known of a target.

@@ -31,6 +31,7 @@ type Target struct {
 	doubts    []doubt    // in whether endpoints are down
 	lost      familySet  // families that it had and that its name no longer has
 	truncated familySet  // families with more addresses than are checked
+	denied    []netip.Addr
 }
 
 // familySet is a set of families. The zero value is empty.
@@ -64,7 +65,7 @@ type endpoint struct {
 // Observe takes note of a report, and returns what it changes. Reports come in the
 // order of their times. One of a check that was not done changes nothing.
 func (t *Target) Observe(report *check.Report) []Change {
-	if len(report.Results) == 0 {
+	if !report.Done() {
 		return nil
 	}
 	had := t.families()
@@ -81,6 +82,12 @@ func (t *Target) Observe(report *check.Report) []Change {
 	for i := range t.endpoints {
 		t.endpoints[i].seen = false
 	}
+	for _, address := range report.Denied {
+		if !slices.Contains(t.denied, address) {
+			changes = append(changes, Change{Kind: Denied, Endpoint: Endpoint{check.FamilyOf(address), address}})
+		}
+	}
+	t.denied = report.Denied
 	return t.observeFamilies(changes, had, report)
 }
 
