@@ -28,6 +28,7 @@ var (
 	million = flag.Duration("million", 0, "how long to check a million targets; 0 is not to")
 	profile = flag.String("cpuprofile", "", "write CPU profiles of the receiver's rounds to this file, with .1, .2 and so on")
 	waits   = flag.Bool("waits", false, "measure what a user waits for: the start, news, the shutdown")
+	listed  = flag.Bool("lists", false, "measure what a list by HTTP costs")
 	serve   = flag.String("serve", "", "serve connections to this address, for the measuring process")
 )
 
@@ -61,7 +62,7 @@ func newBench(t *testing.T, server string) *bench {
 
 // All that docs/performance.md tells.
 func TestBench(t *testing.T) {
-	if *sizes == "" && !*waits && *million == 0 {
+	if *sizes == "" && !*waits && !*listed && *million == 0 {
 		t.Skip("takes minutes; run it by make bench")
 	}
 	b := newBench(t, "0.0.0.0:20000")
@@ -82,6 +83,9 @@ func TestBench(t *testing.T) {
 		b.measureConfig()
 		b.measureShutdown(10_000)
 		b.measureStart(10_000)
+	}
+	if *waits || *listed {
+		b.measureLists(100_000)
 	}
 	if *million > 0 {
 		for state := range strings.SplitSeq(*states, ",") {

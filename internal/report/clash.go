@@ -1,8 +1,8 @@
 package report
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"example.com/tcpcheckreceiver/internal/check"
@@ -62,17 +62,26 @@ func (m *metric) families(t *check.Target) []check.Family {
 // without a host (EmptyHostname) is not told from another one by that alone: a page of
 // the Prometheus exporter does not show it.
 func (m *metric) identify(resource *metadata.ResourceAttributesConfig, t *check.Target, family check.Family) string {
-	var parts []string
+	var key strings.Builder
+	add := func(part string) {
+		key.WriteString(part)
+		key.WriteByte(0)
+	}
 	if resource.ServiceName.Enabled {
-		parts = append(parts, t.Labels.Service)
+		add(t.Labels.Service)
 	}
 	for _, name := range m.attributes {
-		parts = append(parts, m.text(name, t, family))
+		add(m.text(name, t, family))
 	}
-	for _, tag := range slices.SortedFunc(slices.Values(t.Labels.Tags), func(a, b check.Tag) int { return strings.Compare(a.Key, b.Key) }) {
-		parts = append(parts, tag.Key, tag.Value)
+	tags, byKey := t.Labels.Tags, func(a, b check.Tag) int { return strings.Compare(a.Key, b.Key) }
+	if !slices.IsSortedFunc(tags, byKey) {
+		tags = slices.SortedFunc(slices.Values(tags), byKey)
 	}
-	return strings.Join(parts, "\x00")
+	for _, tag := range tags {
+		add(tag.Key)
+		add(tag.Value)
+	}
+	return key.String()
 }
 
 // text returns the value of an attribute as text. Of the addresses, only that of a literal
@@ -84,7 +93,7 @@ func (m *metric) text(name string, t *check.Target, family check.Family) string 
 	}
 	text, number := m.attribute(name, t, id)
 	if number != 0 {
-		return fmt.Sprint(number)
+		return strconv.FormatInt(number, 10)
 	}
 	return text
 }

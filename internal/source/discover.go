@@ -38,6 +38,7 @@ type found struct {
 	by   []*discoverer
 	list *outer    // that was made of it
 	old  bool      // it is to be made anew
+	news bool      // there is something to be told, even if it is the list of before
 	over error     // it has more targets than it may, so the list is an older one
 	full time.Time // since when that has been so
 }
@@ -120,7 +121,7 @@ func (w *watcher) observe(e *event, now time.Time) {
 		if by.source.Err == nil {
 			by.source.Stale = now
 		}
-		e.found.old = e.found.old || by.source.Err == nil || by.source.Err.Error() != e.err.Error()
+		e.found.news = e.found.news || by.source.Err == nil || by.source.Err.Error() != e.err.Error()
 		by.source.Err = e.err
 		return
 	}
@@ -136,7 +137,7 @@ func (w *watcher) observe(e *event, now time.Time) {
 	}
 	if len(by.failed) == 0 && by.source.Err != nil {
 		by.source.Err, by.source.Stale = nil, time.Time{}
-		e.found.old = true
+		e.found.news = true
 	}
 }
 
@@ -152,12 +153,15 @@ func replaceGroup(groups map[string]*targetgroup.Group, group *targetgroup.Group
 	return before == nil || !before.Labels.Equal(group.Labels) || !slices.EqualFunc(before.Targets, group.Targets, model.LabelSet.Equal)
 }
 
-// update makes the list of the job anew, if that is to be done, and reports whether it was.
+// update makes the list of the job anew, if that is to be done, and reports whether there is
+// something to be told.
 func (f *found) update(now time.Time, reserved func(label string) bool) bool {
 	if !f.old {
-		return false
+		news := f.news
+		f.news = false
+		return news
 	}
-	f.old = false
+	f.old, f.news = false, false
 	made := &outer{title: fmt.Sprintf("%s %q ", f.place, f.name), List: List{Defaults: f.defaults, discovered: true}}
 	builder := labels.NewBuilder(labels.EmptyLabels())
 	for _, by := range f.by {

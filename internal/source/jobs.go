@@ -302,7 +302,9 @@ func (j *job) instance(p *Problems, place string, target, group model.LabelSet, 
 			i.Tags = append(i.Tags, name+":"+l.Value)
 		}
 	})
-	p.decodeInstance(place, options, i)
+	if len(options) > 0 {
+		p.decodeInstance(place, options, i)
+	}
 	if d := i.MinCollectionInterval.or(minFoundInterval); d < minFoundInterval {
 		p.Add(place+".min_collection_interval", "%v is shorter than %v, the shortest that a target may have by itself", d, minFoundInterval)
 	}

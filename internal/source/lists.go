@@ -72,7 +72,7 @@ func (o *Options) addFile(f *file) {
 
 // addOuter adds a list, whose defaults have others behind them that are written at a place.
 func (o *Options) addOuter(list *outer, defaults *Instance, place string) {
-	o.outer = append(o.outer, list)
+	o.outer, o.twice = append(o.outer, list), nil
 	list.Defaults.inherit(defaults, place)
 	list.inherit(fmt.Sprintf("%s[%d].%s", inOuter, len(o.outer)-1, inDefaults))
 }

@@ -3,6 +3,7 @@ package source
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"example.com/tcpcheckreceiver/internal/check"
@@ -23,6 +24,25 @@ const withoutValue = "true"
 // one key each but the first gets a number at its key, since a point has each attribute once. A
 // tag that is there twice is one.
 func attributesOf(tags []string) []attribute {
+	if len(tags) == 0 {
+		return nil
+	}
+	attributes := make([]attribute, 0, len(tags))
+	for n, tag := range tags {
+		key, value, _ := strings.Cut(tag, ":")
+		if value == "" || len(tags) > fewTags || slices.ContainsFunc(attributes, func(a attribute) bool { return a.Key == key }) {
+			return otherThanWritten(tags)
+		}
+		attributes = append(attributes, attribute{Tag: check.Tag{Key: key, Value: value}, tag: n})
+	}
+	return attributes
+}
+
+// fewTags is how many tags are compared with each other.
+const fewTags = 16
+
+// otherThanWritten is attributesOf for tags that may not all be as they are written.
+func otherThanWritten(tags []string) []attribute {
 	var attributes []attribute
 	taken, seen := make(map[string]bool, len(tags)), make(map[check.Tag]bool, len(tags))
 	for _, tag := range tags {
@@ -71,7 +91,7 @@ func (v *instanceValidator) checkTags() {
 		case notInLabel.FindString(a.Key) == a.Key:
 			v.add(option, "%q has a key without a letter or digit of ASCII, of which no label can be made", tag)
 		}
-		name := label(a.Key)
+		name := v.labelOf(a.Key)
 		if owner := v.ownerOf(name); owner != "" {
 			v.add(option, "%q is named like %s", tag, owner)
 		}
@@ -81,6 +101,16 @@ func (v *instanceValidator) checkTags() {
 			first[name] = a.tag
 		}
 	}
+}
+
+// labelOf is label, for a key that may be that of many instances.
+func (v *instanceValidator) labelOf(key string) string {
+	name, known := v.labels[key]
+	if !known {
+		name = label(key)
+		v.labels[key] = name
+	}
+	return name
 }
 
 // ownerOf returns what a point of the instance has a label of, and an empty text if it has

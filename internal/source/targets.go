@@ -30,8 +30,7 @@ func (o *Options) Identified(problems *Problems) iter.Seq2[string, check.Target]
 			addresses := o.addresses(list.discovered)
 			for i := range list.Instances {
 				instance, place := &list.Instances[i], fmt.Sprintf("%s%s[%d]", prefix, inInstances, i)
-				wrong := func(option string) bool { return problems.Within(instance.placeOf(place, option)) }
-				if duplicates[place] != "" || problems.has(place) || slices.ContainsFunc(identifying, wrong) {
+				if duplicates[place] != "" || len(problems.texts) > 0 && !instance.isIdentified(problems, place) {
 					continue
 				}
 				target := o.target(instance)
@@ -44,11 +43,18 @@ func (o *Options) Identified(problems *Problems) iter.Seq2[string, check.Target]
 	}
 }
 
+// isIdentified reports whether the series of i, which is at a place, are known in spite of the
+// problems.
+func (i *Instance) isIdentified(problems *Problems, place string) bool {
+	wrong := func(option string) bool { return problems.Within(i.placeOf(place, option)) }
+	return !problems.has(place) && !slices.ContainsFunc(identifying, wrong)
+}
+
 // duplicates returns the places of those instances that an earlier list has as well, each with
 // the place there.
 func (o *Options) duplicates() map[string]string {
-	if len(o.outer) == 0 {
-		return nil
+	if len(o.outer) == 0 || o.twice != nil {
+		return o.twice
 	}
 	duplicates, first := make(map[string]string), make(map[check.Key]string)
 	for prefix, list := range o.lists() {
@@ -62,6 +68,7 @@ func (o *Options) duplicates() map[string]string {
 			}
 		}
 	}
+	o.twice = duplicates
 	return duplicates
 }
 

@@ -53,13 +53,14 @@ func (o *Options) Check(attributes []string) *Problems {
 		p.Add("instances", "there are none, so there is nothing to check")
 	}
 	labels := labelsOf(attributes)
+	known := make(map[string]string)
 	for place, instance := range o.instances() {
-		v := instanceValidator{Instance: instance, problems: p, place: place, service: o.serviceOf(instance), attributes: labels}
+		v := instanceValidator{Instance: instance, problems: p, place: place, service: o.serviceOf(instance), attributes: labels, labels: known}
 		v.interval, v.timeout = o.timing(instance)
 		v.validate()
 	}
 	validateDefaults := func(place string, defaults *Instance) {
-		v := instanceValidator{Instance: defaults, problems: p, place: place, service: defaults.Service, attributes: labels}
+		v := instanceValidator{Instance: defaults, problems: p, place: place, service: defaults.Service, attributes: labels, labels: known}
 		v.validateDefaults()
 	}
 	for prefix, list := range o.lists() {
@@ -136,6 +137,7 @@ type instanceValidator struct {
 	place      string
 	service    string            // its own, or that of all
 	attributes map[string]string // of all metrics, by the label that Prometheus makes of them
+	labels     map[string]string // of keys that have been seen
 	// interval and timeout are those that count.
 	interval, timeout time.Duration
 }

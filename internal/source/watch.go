@@ -160,7 +160,7 @@ func (w *watcher) readAgain(path string, f *watchedFile, now time.Time) bool {
 // wrong returns what is wrong with a file as a whole: with all of it but its instances.
 func (w *watcher) wrong(f *file) error {
 	trial := *w.options
-	trial.Instances, trial.outer, trial.undecoded = nil, nil, Problems{}
+	trial.Instances, trial.outer, trial.undecoded, trial.twice = nil, nil, Problems{}, nil
 	trial.addFile(f)
 	problems := trial.Check(w.attributes)
 	prefix := inOuter + "[0]"
@@ -175,7 +175,7 @@ func (w *watcher) wrong(f *file) error {
 // current returns the options as they are now.
 func (w *watcher) current() *Options {
 	options := *w.options
-	options.outer, options.sources = nil, nil
+	options.outer, options.sources, options.twice = nil, nil, nil
 	for _, path := range w.paths {
 		f := w.files[path]
 		if f.good != nil {
