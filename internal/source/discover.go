@@ -96,11 +96,17 @@ func (w *watcher) runDiscoverer(ctx context.Context, f *found, by *discoverer, c
 			}
 			w.tell(ctx, event{found: f, by: by, groups: groups})
 		case <-ctx.Done():
-			<-ended
+			select {
+			case <-ended:
+			case <-time.After(endPatience): // a query of DNS takes its time, whatever ctx says
+			}
 			return nil
 		}
 	}
 }
+
+// endPatience is how long a discoverer is waited for that is to end.
+const endPatience = 100 * time.Millisecond
 
 // tell has an event observed, unless ctx ends before.
 func (w *watcher) tell(ctx context.Context, e event) {

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -33,6 +34,7 @@ type job struct {
 	timeout    string            // scrape_timeout
 	most       int               // targets; 0 for any number
 	defaults   Instance
+	hasService bool // there is a default one, so the name of the job is none
 }
 
 // inJobs is the option that has the jobs.
@@ -69,6 +71,8 @@ func (o *Options) decodeJobs() {
 		o.jobs[i] = &job{place: fmt.Sprintf("%s[%d]", inJobs, i)}
 		o.jobs[i].decode(&o.undecoded, written)
 		o.jobs[i].defaults.inherit(&o.Defaults, inDefaults)
+		o.jobs[i].hasService = cmp.Or(o.jobs[i].defaults.Service, o.Service, o.InitConfig.Service) != ""
+		o.sources = append(o.sources, newFound(o.jobs[i]).sources()...)
 	}
 }
 
@@ -308,7 +312,7 @@ func (j *job) instance(p *Problems, place string, target, group model.LabelSet, 
 	if d := i.MinCollectionInterval.or(minFoundInterval); d < minFoundInterval {
 		p.Add(place+".min_collection_interval", "%v is shorter than %v, the shortest that a target may have by itself", d, minFoundInterval)
 	}
-	if i.Service == "" && j.defaults.Service == "" {
+	if i.Service == "" && !j.hasService {
 		i.Service = builder.Get(model.JobLabel)
 	}
 	return i

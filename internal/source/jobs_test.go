@@ -122,6 +122,7 @@ func TestDiscoveredTargets(t *testing.T) {
 	}{
 		{"nothing but its address", "", "static_configs: [{targets: ['h:1']}]", []string{"h:1 h:1 j"}, nil},
 		{"defaults of the receiver", "{port: 443, service: shop}", "static_configs: [{targets: [h]}]", []string{"h h:443 shop"}, nil},
+		{"a service of all", "{port: 443}\nservice: shop", "static_configs: [{targets: [h]}]", []string{"h h:443 shop"}, nil},
 		{"defaults of the job", "{port: 443, service: shop}", "{defaults: {port: 22, tags: [a:b]}, static_configs: [{targets: [h]}]}", []string{"h h:22 shop a=b"}, nil},
 		{"rules that drop", "", "{static_configs: [{targets: ['a:1', 'b:1']}], relabel_configs: [{source_labels: [__address__], regex: 'a:.*', action: drop}]}", []string{"b:1 b:1 j"}, nil},
 		{
