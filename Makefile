@@ -156,6 +156,7 @@ $(PROMETHEUS): tools/prometheus/go.mod tools/prometheus/go.sum
 FUZZ = $(GO) test -run '^$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x -fuzz
 fuzz: ## new inputs for the fuzz tests
 	$(FUZZ) FuzzConfig .
+	$(FUZZ) FuzzFound ./internal/source
 	$(FUZZ) FuzzErrorType ./internal/probe
 	$(FUZZ) FuzzDNSAnswer ./internal/probe
 

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/prometheus/discovery/targetgroup"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -267,4 +269,37 @@ func TestFileDiscovery(t *testing.T) {
 	})
 	assert.Contains(t, list.Sources[0].Err.Error(), "yaml")
 	assert.Equal(t, "scrape_configs[0].file_sd_configs[0]", list.Sources[0].Name)
+}
+
+// FuzzFound: whatever an answer has, nothing panics, and what is checked can be.
+func FuzzFound(f *testing.F) {
+	f.Add([]byte(`[{"targets": ["h:1", "[::1]:22", "::1"], "labels": {"team": "data", "url": "x", "instance": "i"}}]`))
+	f.Add([]byte(`[{"targets": ["h:1"], "labels": {"__tcpcheck_timeout": "1d", "__tcpcheck_address_families": ",", "__param_target": "x:2", "a:b": ":", "é": ""}}]`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var groups []*targetgroup.Group
+		if json.Unmarshal(text, &groups) != nil {
+			t.Skip("no groups")
+		}
+		options, err := load(t, "scrape_configs: [{job_name: j, static_configs: [{targets: [h]}], relabel_configs: [{regex: '__meta_(.*)', action: labelmap}]}]")
+		require.NoError(t, err)
+		w := newWatcher(options, []string{"url"})
+		for i, group := range groups {
+			if group != nil {
+				group.Source = fmt.Sprint(i)
+			}
+		}
+		w.observe(&event{found: w.jobs[0], by: w.jobs[0].by[0], groups: groups}, time.Now())
+		w.poll(time.Now(), false)
+		found := w.current()
+		list := found.ToCheck(found.Check([]string{"url"}))
+		for i := range list.Targets {
+			target := &list.Targets[i]
+			require.NotEmpty(t, target.Labels.Name)
+			require.NotEmpty(t, target.Host)
+			require.NotZero(t, target.Port)
+			require.Positive(t, target.Timeout)
+			require.GreaterOrEqual(t, target.Interval, minFoundInterval)
+		}
+		require.LessOrEqual(t, len(list.Warnings), 10_000)
+	})
 }
