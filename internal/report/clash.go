@@ -25,9 +25,16 @@ type Clash struct {
 func Clashes(config *metadata.MetricsBuilderConfig, targets []*check.Target) []Clash {
 	var clashes []Clash
 	clashed := make([]bool, len(targets))
+	keys := make(map[check.Key]int, len(targets))
+	for _, t := range targets {
+		keys[t.Key()]++
+	}
 	for _, m := range metricsOf(&config.Metrics) {
-		owner := make(map[string]int, len(targets))
+		owner := make(map[string]int)
 		for i, t := range targets {
+			if m.showsKey() && keys[t.Key()] == 1 {
+				continue // which is most of them
+			}
 			if !m.wanted(&t.Labels) || m.possible != nil && !m.possible(t) {
 				continue
 			}
@@ -45,6 +52,11 @@ func Clashes(config *metadata.MetricsBuilderConfig, targets []*check.Target) []C
 		}
 	}
 	return clashes
+}
+
+// showsKey reports whether the points of two targets with different keys differ in their attributes.
+func (m *metric) showsKey() bool {
+	return m.has("tcpcheck.instance") && m.has("server.address") && m.has("server.port")
 }
 
 // families returns the families by which the points of a target can be told apart.
