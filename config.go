@@ -122,10 +122,11 @@ func (c *Config) settings() receiver.Settings {
 	return settings
 }
 
-// watch calls changed with each new list that the files have, until ctx ends.
+// watch calls changed with each new list that the sources have, until ctx ends.
 func (c *Config) watch(ctx context.Context, changed func(check.List)) {
-	c.Options.Watch(ctx, attributes(), func(options *source.Options) {
-		problems := options.Check(attributes())
+	attributes := attributes()
+	c.Options.Watch(ctx, attributes, func(options *source.Options) {
+		problems := options.Check(attributes)
 		c.addClashes(options, problems)
 		changed(options.ToCheck(problems))
 	})

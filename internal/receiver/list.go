@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"sync"
 	"time"
 
@@ -144,7 +143,7 @@ type sources struct {
 	mu      sync.Mutex
 	refused int
 	known   []check.Source
-	said    []string // the warnings about the list
+	said    map[string]bool // the warnings about the list
 }
 
 // observe logs what is new about the sources of a list, and returns whether that changes what
@@ -153,12 +152,14 @@ func (s *sources) observe(logger *zap.Logger, list *check.List) (changed bool, a
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refused = list.Refused
+	said := make(map[string]bool, len(list.Warnings))
 	for _, warning := range list.Warnings {
-		if !slices.Contains(s.said, warning) {
+		if !s.said[warning] {
 			logger.Warn(warning)
 		}
+		said[warning] = true
 	}
-	s.said = list.Warnings
+	s.said = said
 	before := make(map[string]check.Source)
 	for _, source := range s.known {
 		before[source.Name] = source

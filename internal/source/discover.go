@@ -24,7 +24,6 @@ import (
 
 // discoverer is a way in which a job discovers targets.
 type discoverer struct {
-	name   string
 	groups map[string]*targetgroup.Group // by their sources
 	source check.Source
 	// failed are the files of file_sd_configs that cannot be read, and whether something
@@ -131,15 +130,15 @@ func (w *watcher) observe(e *event, now time.Time) {
 		by.source.Err = e.err
 		return
 	}
+	delete(by.failed, "")
 	for _, group := range e.groups {
 		if group == nil {
 			continue
 		}
 		e.found.old = replaceGroup(by.groups, group) || e.found.old
-		maps.DeleteFunc(by.failed, func(path string, _ bool) bool { return path == "" || strings.HasPrefix(group.Source, path+":") })
-	}
-	if len(e.groups) == 0 {
-		delete(by.failed, "")
+		if len(by.failed) > 0 {
+			maps.DeleteFunc(by.failed, func(path string, _ bool) bool { return strings.HasPrefix(group.Source, path+":") })
+		}
 	}
 	if len(by.failed) == 0 && by.source.Err != nil {
 		by.source.Err, by.source.Stale = nil, time.Time{}
@@ -168,13 +167,13 @@ func (f *found) update(now time.Time, reserved func(label string) bool) bool {
 		return news
 	}
 	f.old, f.news = false, false
-	made := &outer{title: fmt.Sprintf("%s %q ", f.place, f.name), List: List{Defaults: f.defaults, discovered: true}}
+	made := f.nothing()
 	builder := labels.NewBuilder(labels.EmptyLabels())
 	for _, by := range f.by {
 		for _, source := range slices.Sorted(maps.Keys(by.groups)) {
 			group := by.groups[source]
 			for _, target := range group.Targets {
-				place := fmt.Sprintf("%s[%d]", inInstances, len(made.Instances))
+				place := instancePlace("", len(made.Instances))
 				if i := f.instance(&made.undecoded, place, target, group.Labels, builder, reserved); i != nil {
 					made.Instances = append(made.Instances, *i)
 				}
@@ -207,16 +206,13 @@ func (f *found) sources() []check.Source {
 
 // newFound returns what a job has found before it has begun.
 func newFound(j *job) *found {
-	f := &found{job: j, list: &outer{title: fmt.Sprintf("%s %q ", j.place, j.name), List: List{Defaults: j.defaults}}}
+	f := &found{job: j, list: j.nothing()}
 	counts := make(map[string]int)
 	for _, c := range j.discovery {
-		name := c.Name() + "_sd_configs"
-		if c.Name() == "static" {
-			name = "static_configs"
-		}
-		name = fmt.Sprintf("%s.%s[%d]", j.place, name, counts[name])
-		counts[name]++
-		f.by = append(f.by, &discoverer{name: name, groups: make(map[string]*targetgroup.Group), failed: make(map[string]bool), source: check.Source{Name: name}})
+		option := discoveryOption(c.Name())
+		name := fmt.Sprintf("%s.%s[%d]", j.place, option, counts[option])
+		counts[option]++
+		f.by = append(f.by, &discoverer{groups: make(map[string]*targetgroup.Group), failed: make(map[string]bool), source: check.Source{Name: name}})
 	}
 	return f
 }

@@ -66,7 +66,7 @@ func (f *file) decodeInstances(written []any) {
 	for n := range parts {
 		decoding.Go(func() {
 			for i := n * len(written) / len(parts); i < (n+1)*len(written)/len(parts); i++ {
-				parts[n].decode(fileSchema(), fmt.Sprintf("%s[%d]", inInstances, i), written[i], &f.Instances[i])
+				parts[n].decode(fileSchema(), instancePlace("", i), written[i], &f.Instances[i])
 			}
 		})
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,9 +28,7 @@ type job struct {
 	name       string
 	discovery  discovery.Configs
 	relabel    []*relabel.Config
-	parameters map[string]string // of a request, by their labels
-	interval   string            // scrape_interval
-	timeout    string            // scrape_timeout
+	labels     map[string]string // that a target has unless it has them itself
 	most       int               // targets; 0 for any number
 	defaults   Instance
 	hasService bool // there is a default one, so the name of the job is none
@@ -55,25 +52,46 @@ var scrapeOptions = []string{
 
 // discoveries returns the options that are ways to discover targets: those that are built in.
 var discoveries = sync.OnceValue(func() []string {
-	options := []string{"static_configs"}
+	options := []string{discoveryOption(static)}
 	for _, name := range discovery.RegisteredConfigNames() {
-		if name != "static" {
-			options = append(options, name+"_sd_configs")
+		if name != static {
+			options = append(options, discoveryOption(name))
 		}
 	}
 	return options
 })
 
+// static is Prometheus' name for the targets of the configuration itself.
+const static = "static"
+
+// discoveryOption returns the option that has a way to discover targets.
+func discoveryOption(name string) string {
+	if name == static {
+		return "static_configs"
+	}
+	return name + "_sd_configs"
+}
+
 // decodeJobs decodes the jobs of ScrapeConfigs.
 func (o *Options) decodeJobs() {
 	o.jobs = make([]*job, len(o.ScrapeConfigs))
 	for i, written := range o.ScrapeConfigs {
-		o.jobs[i] = &job{place: fmt.Sprintf("%s[%d]", inJobs, i)}
+		o.jobs[i] = newJob(fmt.Sprintf("%s[%d]", inJobs, i))
 		o.jobs[i].decode(&o.undecoded, written)
 		o.jobs[i].defaults.inherit(&o.Defaults, inDefaults)
 		o.jobs[i].hasService = cmp.Or(o.jobs[i].defaults.Service, o.Service, o.InitConfig.Service) != ""
 		o.sources = append(o.sources, newFound(o.jobs[i]).sources()...)
 	}
+}
+
+// newJob returns a job at a place of which nothing is known.
+func newJob(place string) *job {
+	return &job{place: place, labels: map[string]string{model.SchemeLabel: "http", model.MetricsPathLabel: "/metrics"}}
+}
+
+// nothing returns a list of the job without targets.
+func (j *job) nothing() *outer {
+	return &outer{option: j.place, name: j.name, List: List{Defaults: j.defaults, discovered: true}}
 }
 
 // decode decodes what is written, and adds what is wrong with it.
@@ -118,7 +136,7 @@ func (j *job) decodeOption(p *Problems, place, key string, value any) {
 			p.Add(place, "%s is not a text; write it in quotes", quote(value))
 		}
 		p.checkControl(place, name)
-		j.name = name
+		j.name, j.labels[model.JobLabel] = name, name
 	case "relabel_configs":
 		rules, isList := value.([]any)
 		if !isList && value != nil {
@@ -132,16 +150,15 @@ func (j *job) decodeOption(p *Problems, place, key string, value any) {
 		if err := decodeYAML(value, &parameters); err != nil {
 			p.Add(place, "%v", err)
 		}
-		j.parameters = make(map[string]string)
 		for name, values := range parameters {
 			if len(values) > 0 {
-				j.parameters[model.ParamLabelPrefix+name] = values[0]
+				j.labels[model.ParamLabelPrefix+name] = values[0]
 			}
 		}
 	case "scrape_interval":
-		j.interval = decodeDuration(p, place, value)
+		j.labels[model.ScrapeIntervalLabel] = decodeDuration(p, place, value)
 	case "scrape_timeout":
-		j.timeout = decodeDuration(p, place, value)
+		j.labels[model.ScrapeTimeoutLabel] = decodeDuration(p, place, value)
 	case "max_targets":
 		var most Integer
 		if err := most.UnmarshalMapstructure(value); err != nil {
@@ -151,11 +168,9 @@ func (j *job) decodeOption(p *Problems, place, key string, value any) {
 		}
 		j.most = int(most)
 	case "defaults":
-		if _, isMapping := value.(map[string]any); !isMapping && value != nil {
-			p.Add(place, "%s is not a mapping of the options of an instance", quote(value))
-			return
-		}
-		p.decodeInstance(place, value, &j.defaults)
+		var inside Problems
+		inside.decode(fileSchema(), inDefaults, value, &j.defaults)
+		p.merge(j.place+".", inside)
 	}
 }
 
@@ -219,20 +234,6 @@ var (
 	goType     = regexp.MustCompile(` in type .*$`)
 )
 
-// instanceSchema returns the schema of an instance.
-var instanceSchema = sync.OnceValue(func() *schema {
-	s := schemaOf(reflect.TypeFor[Instance]())
-	s.what = "an instance"
-	return s
-})
-
-// decodeInstance decodes an instance that is written at a place.
-func (p *Problems) decodeInstance(place string, written any, into *Instance) {
-	var inside Problems
-	inside.decode(instanceSchema(), "", written, into)
-	p.merge(place+".", inside)
-}
-
 // fromTargets are the options of an instance that a target may have by a label __tcpcheck_OPTION:
 // who writes targets may not be who runs the collector.
 var fromTargets = []string{
@@ -246,7 +247,7 @@ const (
 )
 
 // instance returns the instance that a discovered target is, or nil if the job's rules drop it.
-// What is wrong with it is added at a place.
+// What is wrong with it is added at a place of its list.
 func (j *job) instance(p *Problems, place string, target, group model.LabelSet, builder *labels.Builder, reserved func(string) bool) *Instance {
 	builder.Reset(labels.EmptyLabels())
 	for name, value := range group {
@@ -255,15 +256,7 @@ func (j *job) instance(p *Problems, place string, target, group model.LabelSet, 
 	for name, value := range target {
 		builder.Set(string(name), string(value))
 	}
-	for name, value := range map[string]string{
-		model.JobLabel: j.name, model.ScrapeIntervalLabel: j.interval, model.ScrapeTimeoutLabel: j.timeout,
-		model.SchemeLabel: "http", model.MetricsPathLabel: "/metrics",
-	} {
-		if builder.Get(name) == "" && value != "" {
-			builder.Set(name, value)
-		}
-	}
-	for name, value := range j.parameters {
+	for name, value := range j.labels {
 		if builder.Get(name) == "" {
 			builder.Set(name, value)
 		}
@@ -307,7 +300,7 @@ func (j *job) instance(p *Problems, place string, target, group model.LabelSet, 
 		}
 	})
 	if len(options) > 0 {
-		p.decodeInstance(place, options, i)
+		p.decode(fileSchema(), place, options, i)
 	}
 	if d := i.MinCollectionInterval.or(minFoundInterval); d < minFoundInterval {
 		p.Add(place+".min_collection_interval", "%v is shorter than %v, the shortest that a target may have by itself", d, minFoundInterval)

@@ -176,7 +176,7 @@ func TestInvalidJobs(t *testing.T) {
 		"no rules":        {"scrape_configs: [{job_name: j, static_configs: [{targets: [h:1]}], relabel_configs: {a: b}}]", "scrape_configs[0].relabel_configs: a mapping is not a list of rules"},
 		"wrong times":     {"scrape_configs: [{job_name: j, static_configs: [{targets: [h:1]}], scrape_interval: x, scrape_timeout: 0s}]", "scrape_configs[0].scrape_interval: not a valid duration string: \"x\"\nscrape_configs[0].scrape_timeout: 0 is not more than 0"},
 		"wrong bounds":    {"scrape_configs: [{job_name: j, static_configs: [{targets: [h:1]}], max_targets: 0, params: 5}]", "scrape_configs[0].max_targets: 0 is less than 1; leave the option out for any number\nscrape_configs[0].params: cannot unmarshal !!int `5` into map[string][]string"},
-		"wrong defaults":  {"scrape_configs: [{job_name: j, static_configs: [{targets: [h:1]}], defaults: {timeout: -1, x: y}}]", "scrape_configs[0].defaults.timeout: -1s is not more than 0\nscrape_configs[0].defaults.x: unknown option; an instance has " + instanceSchema().list()},
+		"wrong defaults":  {"scrape_configs: [{job_name: j, static_configs: [{targets: [h:1]}], defaults: {timeout: -1, x: y}}]", "scrape_configs[0].defaults.timeout: -1s is not more than 0\nscrape_configs[0].defaults.x: unknown option; an instance has " + fileSchema().fields[inInstances].schema.list()},
 		"no defaults":     {"scrape_configs: [{job_name: j, static_configs: [{targets: [h:1]}], defaults: 5}]", "scrape_configs[0].defaults: 5 is not a mapping of the options of an instance"},
 	} {
 		t.Run(name, func(t *testing.T) {

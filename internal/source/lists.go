@@ -15,6 +15,7 @@ import (
 // paths returns those of the files that InstancesFile names, each once.
 func (o *Options) paths() []string {
 	var paths []string
+	known := make(map[string]bool)
 	for _, written := range o.InstancesFile {
 		var found []string
 		switch {
@@ -24,7 +25,8 @@ func (o *Options) paths() []string {
 			found = []string{written}
 		}
 		for _, path := range found {
-			if !slices.Contains(paths, path) {
+			if !known[path] {
+				known[path] = true
 				paths = append(paths, path)
 			}
 		}
@@ -43,13 +45,21 @@ func (o *Options) Changes() bool { return len(o.InstancesFile)+len(o.ScrapeConfi
 
 // outer is a list from outside of the configuration.
 type outer struct {
-	title string // how its place is shown
+	option, name string // that have it, as its place is shown; no name where there is one list
 	List
 	undecoded Problems // with their places in the list
 }
 
 // inOuter is the place of what is in an outer list, in front of its place there. It is no option.
 const inOuter = "outer"
+
+// outerPrefix returns what is in front of the places in an outer list.
+func outerPrefix(i int) string { return fmt.Sprintf("%s[%d].", inOuter, i) }
+
+// instancePlace returns the place of an instance in a list whose places have a prefix.
+func instancePlace(prefix string, i int) string {
+	return fmt.Sprintf("%s%s[%d]", prefix, inInstances, i)
+}
 
 // readFiles reads all files that InstancesFile names.
 func (o *Options) readFiles() {
@@ -63,18 +73,18 @@ func (o *Options) readFiles() {
 
 // addFile adds the list of a file.
 func (o *Options) addFile(f *file) {
-	f.title = "instances_file"
+	f.option = "instances_file"
 	if len(o.InstancesFile) > 1 || o.hasGlob() {
-		f.title = fmt.Sprintf("instances_file %q ", f.path)
+		f.name = f.path
 	}
-	o.addOuter(&f.outer, &o.Defaults, inDefaults)
+	o.addOuter(&f.outer)
 }
 
-// addOuter adds a list, whose defaults have others behind them that are written at a place.
-func (o *Options) addOuter(list *outer, defaults *Instance, place string) {
+// addOuter adds a list, whose defaults have those of the receiver behind them.
+func (o *Options) addOuter(list *outer) {
 	o.outer, o.twice = append(o.outer, list), nil
-	list.Defaults.inherit(defaults, place)
-	list.inherit(fmt.Sprintf("%s[%d].%s", inOuter, len(o.outer)-1, inDefaults))
+	list.Defaults.inherit(&o.Defaults, inDefaults)
+	list.inherit(outerPrefix(len(o.outer)-1) + inDefaults)
 }
 
 // inherit gives the instances the defaults, which are at a place.
@@ -94,7 +104,7 @@ func (o *Options) lists() iter.Seq2[string, *List] {
 			return
 		}
 		for i, list := range o.outer {
-			if !yield(fmt.Sprintf("%s[%d].", inOuter, i), &list.List) {
+			if !yield(outerPrefix(i), &list.List) {
 				return
 			}
 		}
@@ -106,7 +116,7 @@ func (o *Options) instances() iter.Seq2[string, *Instance] {
 	return func(yield func(string, *Instance) bool) {
 		for prefix, list := range o.lists() {
 			for i := range list.Instances {
-				if !yield(fmt.Sprintf("%s%s[%d]", prefix, inInstances, i), &list.Instances[i]) {
+				if !yield(instancePlace(prefix, i), &list.Instances[i]) {
 					return
 				}
 			}
@@ -121,10 +131,11 @@ func (o *Options) Place(place string) string {
 	list, shown, rest := &o.List, "", place[len(match[0]):]
 	if match[1] != "" {
 		n, _ := strconv.Atoi(match[1])
-		list, shown = &o.outer[n].List, o.outer[n].title
-		if match[2]+rest == "" {
-			shown, _, _ = strings.Cut(shown, " ") // what is wrong names the source
-		} else {
+		from := o.outer[n]
+		list, shown = &from.List, from.option
+		if inside := match[2]+rest != ""; inside && from.name != "" {
+			shown += fmt.Sprintf(" %q .", from.name)
+		} else if inside {
 			shown += "."
 		}
 	}

@@ -79,16 +79,25 @@ func (p *Problems) Within(place string) bool {
 // with its place and its value, or nil. The lines come in the order of the options and
 // of the instances, each of which is named.
 func (o *Options) Err(problems *Problems) error {
+	var errs []error
+	for _, sentence := range o.sentences(problems) {
+		errs = append(errs, errors.New(sentence))
+	}
+	return errors.Join(errs...)
+}
+
+// sentences returns the lines of Err.
+func (o *Options) sentences(problems *Problems) []string {
 	if len(problems.texts) == 0 {
 		return nil
 	}
-	var errs []error
+	var sentences []string
 	for _, place := range o.sorted(maps.Keys(problems.texts)) {
 		if text := problems.texts[place]; text != "" {
-			errs = append(errs, errors.New(strings.TrimPrefix(o.Place(place)+": "+text, ": ")))
+			sentences = append(sentences, strings.TrimPrefix(o.Place(place)+": "+text, ": "))
 		}
 	}
-	return errors.Join(errs...)
+	return sentences
 }
 
 // sorted returns places in the order of the options and of the instances.

@@ -29,7 +29,7 @@ func (o *Options) Identified(problems *Problems) iter.Seq2[string, check.Target]
 		for prefix, list := range o.lists() {
 			addresses := o.addresses(list.discovered)
 			for i := range list.Instances {
-				instance, place := &list.Instances[i], fmt.Sprintf("%s%s[%d]", prefix, inInstances, i)
+				instance, place := &list.Instances[i], instancePlace(prefix, i)
 				if duplicates[place] != "" || len(problems.texts) > 0 && !instance.isIdentified(problems, place) {
 					continue
 				}
@@ -41,6 +41,26 @@ func (o *Options) Identified(problems *Problems) iter.Seq2[string, check.Target]
 			}
 		}
 	}
+}
+
+// ToCheck returns what is to be checked by options that have problems.
+func (o *Options) ToCheck(problems *Problems) check.List {
+	list := check.List{Warnings: append(o.Warnings(), o.sentences(problems)...), Sources: o.sources}
+	for place, target := range o.Identified(problems) {
+		if problems.Within(place) {
+			list.Kept = append(list.Kept, target.Key())
+		} else {
+			list.Targets = append(list.Targets, target)
+		}
+	}
+	if len(problems.texts) > 0 {
+		for place := range o.instances() {
+			if problems.Within(place) {
+				list.Refused++
+			}
+		}
+	}
+	return list
 }
 
 // isIdentified reports whether the series of i, which is at a place, are known in spite of the
@@ -59,7 +79,7 @@ func (o *Options) duplicates() map[string]string {
 	duplicates, first := make(map[string]string), make(map[check.Key]string)
 	for prefix, list := range o.lists() {
 		for i := range list.Instances {
-			key, place := list.Instances[i].key(), fmt.Sprintf("%s%s[%d]", prefix, inInstances, i)
+			key, place := list.Instances[i].key(), instancePlace(prefix, i)
 			switch before, known := first[key]; {
 			case !known:
 				first[key] = place
@@ -162,7 +182,7 @@ func (r *Retry) interval() time.Duration { return r.Interval.or(defaultRetryInte
 func (o *Options) Warnings() []string {
 	notes := Problems{notes: slices.Clone(o.undecoded.notes)}
 	for i, list := range o.outer {
-		notes.merge(fmt.Sprintf("%s[%d].", inOuter, i), Problems{notes: list.undecoded.notes})
+		notes.merge(outerPrefix(i), Problems{notes: list.undecoded.notes})
 	}
 	duplicates := o.duplicates()
 	for place, i := range o.instances() {

@@ -36,7 +36,7 @@ func (o *Options) Check(attributes []string) *Problems {
 		p.Add("init_config.service", "%q is written as service already, as %q; write one of them", o.InitConfig.Service, o.Service)
 	}
 	for i, list := range o.outer {
-		p.merge(fmt.Sprintf("%s[%d].", inOuter, i), list.undecoded)
+		p.merge(outerPrefix(i), list.undecoded)
 	}
 	for i, path := range o.InstancesFile {
 		place := fmt.Sprintf("instances_file[%d]", i)

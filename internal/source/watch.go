@@ -21,9 +21,9 @@ const (
 	rereadEvery = 5 * time.Minute
 )
 
-// Watch calls changed with the options as they are with the instances files of the moment,
-// whenever these change, until ctx ends. Of a file that is wrong as a whole, the last good
-// list stays. The attributes are those for Check.
+// Watch calls changed with the options as they are with the files and the discovered targets of
+// the moment, whenever these change, until ctx ends. Of a source that fails, or is wrong as a
+// whole, the last good list stays. The attributes are those for Check.
 func (o *Options) Watch(ctx context.Context, attributes []string, changed func(*Options)) {
 	w := newWatcher(o, attributes)
 	var running sync.WaitGroup
@@ -50,7 +50,7 @@ func (o *Options) Watch(ctx context.Context, attributes []string, changed func(*
 	}
 }
 
-// watcher knows what was in the files.
+// watcher knows what was in the files, and what the jobs have found.
 type watcher struct {
 	options    *Options
 	attributes []string
@@ -121,15 +121,27 @@ func (w *watcher) poll(now time.Time, all bool) (changed bool) {
 			changed = w.readAgain(path, f, now) || changed
 		}
 	}
-	for path, f := range w.files {
-		if !slices.Contains(paths, path) {
-			delete(w.files, path)
-			changed = changed || f.good != nil || f.source.Err != nil
-		}
+	if len(w.files) > len(paths) { // all of these are there, and some that are gone
+		changed = w.forget(paths) || changed
 	}
 	w.paths = paths
 	for _, f := range w.jobs {
 		changed = f.update(now, w.isReserved) || changed
+	}
+	return changed
+}
+
+// forget forgets the files that are not at one of paths, and reports whether one of them mattered.
+func (w *watcher) forget(paths []string) (changed bool) {
+	there := make(map[string]bool, len(paths))
+	for _, path := range paths {
+		there[path] = true
+	}
+	for path, f := range w.files {
+		if !there[path] {
+			delete(w.files, path)
+			changed = changed || f.good != nil || f.source.Err != nil
+		}
 	}
 	return changed
 }
@@ -184,33 +196,8 @@ func (w *watcher) current() *Options {
 		options.sources = append(options.sources, f.source)
 	}
 	for _, f := range w.jobs {
-		options.addOuter(f.list, &w.options.Defaults, inDefaults)
+		options.addOuter(f.list)
 		options.sources = append(options.sources, f.sources()...)
 	}
 	return &options
-}
-
-// ToCheck returns what is to be checked by options that have problems.
-func (o *Options) ToCheck(problems *Problems) check.List {
-	list := check.List{Warnings: o.Warnings(), Sources: o.sources}
-	var lines []error
-	if err, several := o.Err(problems).(interface{ Unwrap() []error }); several {
-		lines = err.Unwrap()
-	}
-	for place, target := range o.Identified(problems) {
-		if problems.Within(place) {
-			list.Kept = append(list.Kept, target.Key())
-		} else {
-			list.Targets = append(list.Targets, target)
-		}
-	}
-	for place := range o.instances() {
-		if problems.Within(place) {
-			list.Refused++
-		}
-	}
-	for _, line := range lines {
-		list.Warnings = append(list.Warnings, line.Error())
-	}
-	return list
 }
