@@ -52,10 +52,7 @@ instances_file: '%s'
 instances:
   - {name: fixed, endpoint: %q}
 `, in("*.yaml"), up))
-	address := harness.FreeAddress(t)
-	host, port, err := net.SplitHostPort(address)
-	require.NoError(t, err)
-	harness.Write(t, config, strings.Replace(harness.Read(t, config), "level: none", fmt.Sprintf("readers: [{pull: {exporter: {prometheus: {host: %s, port: %s}}}}]", host, port), 1))
+	ownPage := withOwnMetrics(t, config)
 	c := start(t, config)
 
 	label := func(instance, more string) string {
@@ -94,7 +91,7 @@ instances:
 	await(map[string]float64{label("stays", ""): 0, label("third", ""): 1, label("second", ""): 1, label("fixed", ""): 1, label("late", ""): 1})
 	c.Await(`instances_file "` + in("late.yaml") + `" .instances[0] "wrong" .endpoint: "nowhere" is not host:port`)
 	const prefix = "otelcol_receiver_tcpcheck_"
-	own := pageAt(address).await(t, func(page harness.Page) bool {
+	own := ownPage.await(t, func(page harness.Page) bool {
 		return page.Values(prefix + "targets_refused")["{receiver=tcpcheck}"] == 1
 	})
 	stale := own.Values(prefix + "source_stale")

@@ -94,13 +94,8 @@ instances:
   - {name: silent, endpoint: %q, timeout: 5s, min_collection_interval: 10s}
   - {name: unchecked, endpoint: "[fe80::1%%nosuchif]:80", timeout: 1s}
 `, up, closed, silent))
-	address := harness.FreeAddress(t)
-	host, port, err := net.SplitHostPort(address)
-	require.NoError(t, err)
-	reading := fmt.Sprintf("readers: [{pull: {exporter: {prometheus: {host: %s, port: %s}}}}]", host, port)
-	harness.Write(t, config, strings.Replace(harness.Read(t, config), "level: none", reading, 1))
+	own := withOwnMetrics(t, config)
 	c := start(t, config)
-	own := pageAt(address)
 
 	const prefix, receiver, name = "otelcol_receiver_", "{receiver=tcpcheck}", "otelcol_receiver_tcpcheck_"
 	of := func(page harness.Page, metric string) float64 { return page.Values(name + metric)[receiver] }
@@ -135,4 +130,16 @@ instances:
 		assert.NotContains(t, sample.Name, "scraper")
 	}
 	c.Await(unableToCheck + "no such network interface")
+}
+
+// withOwnMetrics has the collector of a configuration of pipeline serve its own metrics as well,
+// and returns the page.
+func withOwnMetrics(t *testing.T, config string) reader {
+	t.Helper()
+	address := harness.FreeAddress(t)
+	host, port, err := net.SplitHostPort(address)
+	require.NoError(t, err)
+	reading := fmt.Sprintf("readers: [{pull: {exporter: {prometheus: {host: %s, port: %s}}}}]", host, port)
+	harness.Write(t, config, strings.Replace(harness.Read(t, config), "level: none", reading, 1))
+	return pageAt(address)
 }
