@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,12 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/confmap"
-	"go.opentelemetry.io/collector/consumer"
-	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
-	"example.com/tcpcheckreceiver"
-	"example.com/tcpcheckreceiver/internal/metadata"
+	"example.com/tcpcheckreceiver/e2e/harness"
 )
 
 // refreshEvery is how often the list of measureLists is asked for.
@@ -68,19 +64,10 @@ func (b *bench) measureLists(n int) {
 	all := b.server.Targets(n + n/100)
 	list.have(b, all[:n])
 	r := &running{bench: b, telemetry: componenttest.NewTelemetry(), targets: n, record: true, results: make(map[string][]result)}
-	factory := tcpcheckreceiver.NewFactory()
-	config := factory.CreateDefaultConfig()
-	require.NoError(b, confmap.NewFromStringMap(map[string]any{
+	r.Metrics = harness.StartReceiverWith(b.T, confmap.NewFromStringMap(map[string]any{
 		"initial_delay": 0, "flush_interval": "1s", "phase_seed": "bench",
 		"scrape_configs": []any{map[string]any{"job_name": "j", "http_sd_configs": []any{map[string]any{"url": server.URL, "refresh_interval": refreshEvery.String()}}}},
-	}).Unmarshal(config))
-	next, err := consumer.NewMetrics(r.consume)
-	require.NoError(b, err)
-	set := receivertest.NewNopSettings(metadata.Type)
-	set.TelemetrySettings = r.telemetry.NewTelemetrySettings()
-	r.Metrics, err = factory.CreateMetrics(context.Background(), set, config, next)
-	require.NoError(b, err)
-	require.NoError(b, r.Start(context.Background(), componenttest.NewNopHost()))
+	}), r.telemetry.NewTelemetrySettings(), r.consume)
 	defer r.stop()
 	applied := r.awaitTargets(n).Sub(time.Unix(0, list.first.Load()))
 	r.awaitChecks(n)

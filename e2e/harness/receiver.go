@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/consumer"
@@ -30,6 +31,17 @@ func StartReceiver(t testing.TB, config *confmap.Conf, logger *zap.Logger, consu
 // to return then.
 func StartReceiverGated(t testing.TB, config *confmap.Conf, logger *zap.Logger, gate func(context.Context), consume consumer.ConsumeMetricsFunc) receiver.Metrics {
 	t.Helper()
+	telemetry := componenttest.NewNopTelemetrySettings()
+	telemetry.Logger = logger
+	if gate != nil {
+		telemetry.MeterProvider = gatedProvider{gate: gate}
+	}
+	return StartReceiverWith(t, config, telemetry, consume)
+}
+
+// StartReceiverWith is StartReceiver, with what the receiver says of itself going to telemetry.
+func StartReceiverWith(t testing.TB, config *confmap.Conf, telemetry component.TelemetrySettings, consume consumer.ConsumeMetricsFunc) receiver.Metrics {
+	t.Helper()
 	factory := tcpcheckreceiver.NewFactory()
 	decoded := factory.CreateDefaultConfig()
 	require.NoError(t, config.Unmarshal(decoded))
@@ -37,10 +49,7 @@ func StartReceiverGated(t testing.TB, config *confmap.Conf, logger *zap.Logger, 
 	next, err := consumer.NewMetrics(consume)
 	require.NoError(t, err)
 	ctx, settings := context.Background(), receivertest.NewNopSettings(factory.Type())
-	settings.Logger = logger
-	if gate != nil {
-		settings.MeterProvider = gatedProvider{gate: gate}
-	}
+	settings.TelemetrySettings = telemetry
 	r, err := factory.CreateMetrics(ctx, settings, decoded, next)
 	require.NoError(t, err)
 	require.NoError(t, r.Start(ctx, componenttest.NewNopHost()))

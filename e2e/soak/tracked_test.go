@@ -16,15 +16,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/confmap"
-	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/pmetric"
-	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"example.com/tcpcheckreceiver"
 	"example.com/tcpcheckreceiver/e2e/harness"
 )
 
@@ -136,20 +133,13 @@ func (o *outages) check(quiet bool, lasts time.Duration) (checks uint64, uncheck
 	for _, target := range o.world.targets {
 		instances = append(instances, map[string]any{"name": target.instance, "endpoint": target.peers[0].addr.String(), "timeout": timeout.String()})
 	}
-	factory := tcpcheckreceiver.NewFactory()
-	config := factory.CreateDefaultConfig()
-	require.NoError(o, confmap.NewFromStringMap(map[string]any{
-		"initial_delay": 0, "collection_interval": interval.String(), "quiet": quiet, "instances": instances,
-	}).Unmarshal(config))
-	next, err := consumer.NewMetrics(o.take)
-	require.NoError(o, err)
-	telemetry, settings := componenttest.NewTelemetry(), receivertest.NewNopSettings(factory.Type())
-	settings.TelemetrySettings = telemetry.NewTelemetrySettings()
+	telemetry := componenttest.NewTelemetry()
+	settings := telemetry.NewTelemetrySettings()
 	core, logs := observer.New(zapcore.WarnLevel)
 	settings.Logger, o.logs = zap.New(core), logs
-	receiver, err := factory.CreateMetrics(o.Context(), settings, config, next)
-	require.NoError(o, err)
-	require.NoError(o, receiver.Start(o.Context(), componenttest.NewNopHost()))
+	receiver := harness.StartReceiverWith(o.T, confmap.NewFromStringMap(map[string]any{
+		"initial_delay": 0, "collection_interval": interval.String(), "quiet": quiet, "instances": instances,
+	}), settings, o.take)
 	o.change(lasts)
 	lateness, err := telemetry.GetMetric("otelcol_receiver_tcpcheck_lateness")
 	require.NoError(o, err)
