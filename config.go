@@ -76,20 +76,20 @@ func checkSum(problems *source.Problems, metric, strategy string) {
 // addClashes adds a problem for each instance of options that nothing would tell from another
 // one.
 func (c *Config) addClashes(options *source.Options, problems *source.Problems) {
-	var places []string
+	var entries []*source.Entry
 	var targets []*check.Target
-	for place, target := range options.Identified(problems) {
-		places, targets = append(places, place), append(targets, &target)
+	for e := range options.Identified(problems) {
+		entries, targets = append(entries, e), append(targets, e.Target)
 	}
 	metrics := c.metrics()
 	for _, clash := range report.Clashes(&metrics, targets) {
-		other, place := targets[clash.First], places[clash.Second]
+		other, place, first := targets[clash.First], entries[clash.Second].Place(), options.Place(entries[clash.First].Place())
 		if len(clash.Enable) == 0 {
 			problems.Add(place, "it has the name, target, service and tags of %s (%s), so nothing would tell them apart",
-				options.Place(places[clash.First]), other.HostPort())
+				first, other.HostPort())
 		} else {
 			problems.Add(place, "nothing would tell its %s from that of %s (%s); enable the attribute %s",
-				clash.Metric, options.Place(places[clash.First]), other.HostPort(), strings.Join(clash.Enable, " or "))
+				clash.Metric, first, other.HostPort(), strings.Join(clash.Enable, " or "))
 		}
 	}
 }

@@ -303,7 +303,11 @@ func TestAllOptions(t *testing.T) {
 			Denied:  []netip.Prefix{netip.MustParsePrefix("169.254.0.0/16")},
 		}
 	}
-	assert.Equal(t, want, config.settings().Targets)
+	var targets []check.Target
+	for _, target := range config.settings().Targets {
+		targets = append(targets, *target)
+	}
+	assert.Equal(t, want, targets)
 	assert.Equal(t, 2*time.Second, config.settings().FlushInterval)
 	assert.Equal(t, "site a", config.settings().PhaseSeed)
 }

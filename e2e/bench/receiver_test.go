@@ -68,7 +68,7 @@ func (b *bench) run(targets []netip.AddrPort, o options) *running {
 		Metrics: metadata.MetricsBuilderConfig{Metrics: config.Metrics, ResourceAttributes: config.ResourceAttributes},
 	}
 	for i, target := range targets {
-		settings.Targets = append(settings.Targets, check.Target{
+		settings.Targets = append(settings.Targets, &check.Target{
 			Host: target.Addr().String(), Port: target.Port(), Interval: orElse(o.interval, interval), Timeout: orElse(o.timeout, 10*time.Second),
 			CacheDuration: check.UntilError, MaxCacheDuration: 5 * time.Minute, Quiet: o.quiet, Labels: check.Labels{Name: fmt.Sprint("target ", i)},
 		})

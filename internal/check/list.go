@@ -6,7 +6,7 @@ import "time"
 type List struct {
 	// Targets are those to check, each Key once but for those that one source has more
 	// than once, with other labels.
-	Targets []Target
+	Targets []*Target
 	// Kept are the keys of targets that go on as they are if they are checked already, since
 	// what is written about them now is wrong.
 	Kept []Key

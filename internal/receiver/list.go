@@ -40,19 +40,18 @@ func (r *metricsReceiver) change(list check.List) {
 	clear(counts)
 	added, changed, removed := 0, 0, 0
 	r.targets = nil
-	for i := range list.Targets {
-		checked := &list.Targets[i]
+	for _, checked := range list.Targets {
 		key := nth(counts, checked.Key())
 		t := before[key]
 		delete(before, key)
 		switch {
 		case t == nil:
 			added++
-			r.add(clone(checked), now)
+			r.add(checked, now)
 			continue
-		case !reflect.DeepEqual(t.Target, checked):
+		case t.Target != checked && !reflect.DeepEqual(t.Target, checked):
 			changed++
-			r.replace(t, clone(checked), now)
+			r.replace(t, checked, now)
 		}
 		r.targets = append(r.targets, t)
 	}
@@ -72,12 +71,6 @@ func (r *metricsReceiver) change(list check.List) {
 		r.logger.Info(fmt.Sprintf("the list of targets has changed: %d added, %d changed, %d removed, %d in all", added, changed, removed, len(r.targets)),
 			zap.Int("added", added), zap.Int("changed", changed), zap.Int("removed", removed), zap.Int("targets", len(r.targets)))
 	}
-}
-
-// clone returns a copy, so that no list is kept for one of its targets.
-func clone(t *check.Target) *check.Target {
-	copied := *t
-	return &copied
 }
 
 // occurrence tells those targets of a list apart that have one key.

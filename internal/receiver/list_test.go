@@ -33,7 +33,7 @@ func newListed(t *testing.T, metrics metadata.MetricsBuilderConfig, targets ...c
 	c := newChecker(t, metrics)
 	c.settings.Watch = func(context.Context, func(check.List)) {}
 	l := &listed{t, c}
-	l.change(check.List{Targets: targets})
+	l.change(check.List{Targets: pointers(targets...)})
 	return l
 }
 
@@ -101,7 +101,7 @@ func TestChange(t *testing.T) {
 	probe, phase := relabelled.probe, relabelled.entry
 	other := checked("is relabelled", up)
 	other.Labels.Tags = []check.Tag{{Key: "a", Value: "b"}}
-	l.change(check.List{Targets: []check.Target{checked("comes", up), other, checked("stays", up)}})
+	l.change(check.List{Targets: pointers(checked("comes", up), other, checked("stays", up))})
 	assert.Equal(t, []string{"the list of targets has changed: 1 added, 1 changed, 1 removed, 3 in all"}, l.messages())
 	assert.Equal(t, []string{
 		"{} can_connect{a=b tcpcheck.instance=is relabelled} 1",
@@ -121,7 +121,7 @@ func TestChange(t *testing.T) {
 	assert.Same(t, probe, relabelled.probe, "and its addresses")
 	assert.Same(t, phase, relabelled.entry, "and its phase")
 
-	l.change(check.List{Targets: []check.Target{checked("comes", up), other, checked("stays", up)}})
+	l.change(check.List{Targets: pointers(checked("comes", up), other, checked("stays", up))})
 	assert.Empty(t, l.messages(), "nothing has changed")
 	assert.Equal(t, 3, l.schedule.Stats().Targets)
 
@@ -143,7 +143,7 @@ func TestChangeOfTheCheck(t *testing.T) {
 	l.messages()
 	other := checked("web", closed)
 	other.Timeout, other.Interval = 2*time.Second, 5*time.Second
-	l.change(check.List{Targets: []check.Target{other}})
+	l.change(check.List{Targets: pointers(other)})
 	assert.Equal(t, []string{
 		"{} can_connect{tcpcheck.instance=web} 0",
 		"{} errors{error.type=connection_refused tcpcheck.instance=web} 2",
@@ -165,7 +165,7 @@ func TestKeys(t *testing.T) {
 	l := newListed(t, reporttest.DefaultMetrics(), tagged("1"), tagged("2"), checked("other", up))
 	first, second := l.metricsReceiver.targets[0], l.metricsReceiver.targets[1]
 	l.messages()
-	l.change(check.List{Targets: []check.Target{tagged("1"), tagged("2")}, Kept: []check.Key{{Host: "127.0.0.1", Port: up.Port(), Name: "other"}, {Name: "new"}}})
+	l.change(check.List{Targets: pointers(tagged("1"), tagged("2")), Kept: []check.Key{{Host: "127.0.0.1", Port: up.Port(), Name: "other"}, {Name: "new"}}})
 	assert.Empty(t, l.messages())
 	assert.Len(t, l.metricsReceiver.targets, 3)
 	assert.Same(t, first, l.metricsReceiver.targets[0])
@@ -183,7 +183,7 @@ func TestServices(t *testing.T) {
 	}
 	l := newListed(t, reporttest.DefaultMetrics())
 	for n := range 5 {
-		l.change(check.List{Targets: []check.Target{of(fmt.Sprint(n))}})
+		l.change(check.List{Targets: pointers(of(fmt.Sprint(n)))})
 		lines := l.lines()
 		assert.Contains(t, lines, fmt.Sprintf("{service.name=%d} can_connect{tcpcheck.instance=web} 1", n))
 		if n > 0 {
@@ -242,7 +242,7 @@ func TestChangeWhileItRuns(t *testing.T) {
 	waits := newTarget("waits", silent, time.Hour)
 	waits.Timeout = time.Hour
 	made, err := New(receivertest.NewNopSettings(metadata.Type), Settings{
-		List: check.List{Targets: []check.Target{waits, target("a")}}, FlushInterval: time.Hour, Metrics: metadata.NewDefaultMetricsBuilderConfig(),
+		List: check.List{Targets: pointers(waits, target("a"))}, FlushInterval: time.Hour, Metrics: metadata.NewDefaultMetricsBuilderConfig(),
 		Watch: func(ctx context.Context, changed func(check.List)) {
 			for {
 				select {
@@ -268,12 +268,12 @@ func TestChangeWhileItRuns(t *testing.T) {
 	await("a")
 	underWay(1)
 	waits.Timeout = 2 * time.Hour
-	lists <- check.List{Targets: []check.Target{waits, target("a"), target("b")}}
+	lists <- check.List{Targets: pointers(waits, target("a"), target("b"))}
 	await("b")
 	underWay(1) // anew
-	lists <- check.List{Targets: []check.Target{target("a"), target("b")}}
+	lists <- check.List{Targets: pointers(target("a"), target("b"))}
 	underWay(0)
-	lists <- check.List{Targets: []check.Target{target("b")}}
+	lists <- check.List{Targets: pointers(target("b"))}
 	await("a") // its end
 	require.NoError(t, r.Shutdown(context.Background()))
 }
@@ -298,7 +298,7 @@ func TestChangesOfManyTargets(t *testing.T) {
 				}
 				c.Labels.Tags = []check.Tag{{Key: "tag", Value: fmt.Sprint((n + round) / 10)}}
 				c.Interval += time.Duration(round%2) * time.Millisecond
-				list.Targets = append(list.Targets, c)
+				list.Targets = append(list.Targets, &c)
 			}
 			change(list)
 			pass(5 * time.Millisecond)

@@ -206,11 +206,11 @@ func (r *metricsReceiver) runChecks() {
 	running.Go(r.review)
 	running.Go(func() { r.schedule.Run(r.running) })
 	now := time.Now()
-	for i := range r.settings.Targets {
+	for _, t := range r.settings.Targets {
 		if r.running.Err() != nil {
 			return
 		}
-		r.add(&r.settings.Targets[i], now)
+		r.add(t, now)
 	}
 	if r.settings.Watch != nil {
 		r.settings.Watch(r.running, r.change)

@@ -64,7 +64,7 @@ func (i instances) ConsumeMetrics(_ context.Context, metrics pmetric.Metrics) er
 
 func start(t *testing.T, next consumer.Metrics, targets ...check.Target) collector.Metrics {
 	t.Helper()
-	r, err := New(receivertest.NewNopSettings(metadata.Type), Settings{List: check.List{Targets: targets}, FlushInterval: 100 * time.Millisecond, Metrics: metadata.NewDefaultMetricsBuilderConfig()}, next)
+	r, err := New(receivertest.NewNopSettings(metadata.Type), Settings{List: check.List{Targets: pointers(targets...)}, FlushInterval: 100 * time.Millisecond, Metrics: metadata.NewDefaultMetricsBuilderConfig()}, next)
 	require.NoError(t, err)
 	require.NoError(t, r.Start(context.Background(), componenttest.NewNopHost()))
 	return r
@@ -95,7 +95,7 @@ func TestIntervals(t *testing.T) {
 func TestInitialDelay(t *testing.T) {
 	up := newTarget("up", testnet.Listen(t, "tcp4", "127.0.0.1:0"), time.Hour)
 	r, err := New(receivertest.NewNopSettings(metadata.Type), Settings{
-		List: check.List{Targets: []check.Target{up}}, InitialDelay: time.Hour, FlushInterval: time.Hour, Metrics: metadata.NewDefaultMetricsBuilderConfig(),
+		List: check.List{Targets: pointers(up)}, InitialDelay: time.Hour, FlushInterval: time.Hour, Metrics: metadata.NewDefaultMetricsBuilderConfig(),
 	}, make(instances))
 	require.NoError(t, err)
 	require.NoError(t, r.Start(context.Background(), componenttest.NewNopHost()))
@@ -177,7 +177,7 @@ func TestLifeCycle(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, delay := range []time.Duration{0, time.Hour} {
 				r, err := New(receivertest.NewNopSettings(metadata.Type), Settings{
-					List: check.List{Targets: []check.Target{newTarget("up", testnet.Listen(t, "tcp4", "127.0.0.1:0"), time.Hour)}, Warnings: []string{"a warning"}}, InitialDelay: delay,
+					List: check.List{Targets: pointers(newTarget("up", testnet.Listen(t, "tcp4", "127.0.0.1:0"), time.Hour)), Warnings: []string{"a warning"}}, InitialDelay: delay,
 					FlushInterval: time.Second, Metrics: metadata.NewDefaultMetricsBuilderConfig(),
 				}, make(instances, 100))
 				require.NoError(t, err)
@@ -196,7 +196,7 @@ func TestLifeCycleAtOnce(t *testing.T) {
 	for range 20 {
 		payloads := make(instances, 100)
 		r, err := New(receivertest.NewNopSettings(metadata.Type),
-			Settings{List: check.List{Targets: []check.Target{newTarget("a", up, time.Hour), newTarget("b", up, 2*time.Hour)}}, FlushInterval: time.Second, Metrics: metadata.NewDefaultMetricsBuilderConfig()}, payloads)
+			Settings{List: check.List{Targets: pointers(newTarget("a", up, time.Hour), newTarget("b", up, 2*time.Hour))}, FlushInterval: time.Second, Metrics: metadata.NewDefaultMetricsBuilderConfig()}, payloads)
 		require.NoError(t, err)
 		var calls sync.WaitGroup
 		for range 4 {
@@ -279,7 +279,7 @@ func TestSelfTelemetryOfSeveralReceivers(t *testing.T) {
 		set := receivertest.NewNopSettings(metadata.Type)
 		set.ID, set.TelemetrySettings = component.MustNewIDWithName("tcpcheck", name), telemetry.NewTelemetrySettings()
 		next := make(instances, len(targets))
-		r, err := New(set, Settings{List: check.List{Targets: targets[:n+1]}, FlushInterval: time.Millisecond, Metrics: metadata.NewDefaultMetricsBuilderConfig()}, next)
+		r, err := New(set, Settings{List: check.List{Targets: pointers(targets[:n+1]...)}, FlushInterval: time.Millisecond, Metrics: metadata.NewDefaultMetricsBuilderConfig()}, next)
 		require.NoError(t, err)
 		require.NoError(t, r.Start(context.Background(), componenttest.NewNopHost()))
 		defer func() { require.NoError(t, r.Shutdown(context.Background())) }()
@@ -325,4 +325,13 @@ func TestSlots(t *testing.T) {
 	assert.Equal(t, probe.MostDials(), (&Settings{}).slots())
 	assert.Equal(t, 1, (&Settings{MaxConcurrentChecks: 1}).slots())
 	assert.Equal(t, probe.MostDials(), (&Settings{MaxConcurrentChecks: 1 << 40}).slots())
+}
+
+// pointers returns targets as a list has them.
+func pointers(targets ...check.Target) []*check.Target {
+	list := make([]*check.Target, len(targets))
+	for i := range targets {
+		list[i] = &targets[i]
+	}
+	return list
 }

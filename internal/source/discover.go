@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"maps"
 	"net"
@@ -24,22 +25,37 @@ import (
 
 // discoverer is a way in which a job discovers targets.
 type discoverer struct {
-	groups map[string]*targetgroup.Group // by their sources
+	groups map[string]*foundGroup
 	source check.Source
 	// failed are the files of file_sd_configs that cannot be read, and whether something
 	// failed since the last groups came; the empty text is all of it.
 	failed map[string]bool
 }
 
+// foundGroup is a group of targets that was discovered.
+type foundGroup struct {
+	sum     sum
+	group   *targetgroup.Group // of which no entries are made yet; nil if they are
+	entries []foundEntry       // of those targets that the rules do not drop
+}
+
+// foundEntry is an entry of a target that was discovered.
+type foundEntry struct {
+	sum sum // of the labels that it was made of
+	*Entry
+}
+
 // found is what a job has found.
 type found struct {
 	*job
-	by   []*discoverer
-	list *outer    // that was made of it
-	old  bool      // it is to be made anew
-	news bool      // there is something to be told, even if it is the list of before
-	over error     // it has more targets than it may, so the list is an older one
-	full time.Time // since when that has been so
+	by     []*discoverer
+	list   *outer         // that was made of it
+	number int            // of the next entry
+	left   map[sum]*Entry // of groups that have been replaced since the list was made
+	old    bool           // it is to be made anew
+	news   bool           // there is something to be told, even if it is the list of before
+	over   error          // it has more targets than it may, so the list is an older one
+	full   time.Time      // since when that has been so
 }
 
 // event is what a discoverer says.
@@ -135,7 +151,7 @@ func (w *watcher) observe(e *event, now time.Time) {
 		if group == nil {
 			continue
 		}
-		e.found.old = replaceGroup(by.groups, group) || e.found.old
+		e.found.old = e.found.replace(by, group) || e.found.old
 		if len(by.failed) > 0 {
 			maps.DeleteFunc(by.failed, func(path string, _ bool) bool { return strings.HasPrefix(group.Source, path+":") })
 		}
@@ -146,49 +162,128 @@ func (w *watcher) observe(e *event, now time.Time) {
 	}
 }
 
-// replaceGroup puts a group in the place of the one of its source, and reports whether it is
+// replace puts a group in the place of the one of its source, and reports whether it is
 // another one. One without targets is none.
-func replaceGroup(groups map[string]*targetgroup.Group, group *targetgroup.Group) bool {
-	before := groups[group.Source]
+func (f *found) replace(by *discoverer, group *targetgroup.Group) bool {
+	before, next := by.groups[group.Source], &foundGroup{sum: sumOf(group.Labels, group.Targets...), group: group}
+	if before != nil {
+		if before.sum == next.sum && len(group.Targets) > 0 {
+			return false
+		}
+		for _, e := range before.entries {
+			f.left[e.sum] = e.Entry
+		}
+	}
 	if len(group.Targets) == 0 {
-		delete(groups, group.Source)
+		delete(by.groups, group.Source)
 		return before != nil
 	}
-	groups[group.Source] = group
-	return before == nil || !before.Labels.Equal(group.Labels) || !slices.EqualFunc(before.Targets, group.Targets, model.LabelSet.Equal)
+	by.groups[group.Source] = next
+	return true
 }
 
-// update makes the list of the job anew, if that is to be done, and reports whether there is
-// something to be told.
-func (f *found) update(now time.Time, reserved func(label string) bool) bool {
+// updateJob makes the list of a job anew, if that is to be done, and reports whether there is
+// something to be told. Entries of targets that are what they were stay.
+func (w *watcher) updateJob(f *found, now time.Time) bool {
 	if !f.old {
 		news := f.news
 		f.news = false
 		return news
 	}
 	f.old, f.news = false, false
-	made := f.nothing()
-	builder := labels.NewBuilder(labels.EmptyLabels())
+	judge := w.options.judge(w.labels, f.list)
+	maker := &entryMaker{found: f, judge: judge, builder: labels.NewBuilder(labels.EmptyLabels()), reserved: func(key string) bool { return w.isReserved(judge.labels.of(key).label) }}
+	made := f.nothing(f.list.number)
 	for _, by := range f.by {
 		for _, source := range slices.Sorted(maps.Keys(by.groups)) {
 			group := by.groups[source]
-			for _, target := range group.Targets {
-				place := instancePlace("", len(made.Instances))
-				if i := f.instance(&made.undecoded, place, target, group.Labels, builder, reserved); i != nil {
-					made.Instances = append(made.Instances, *i)
-				}
+			maker.make(group)
+			for _, e := range group.entries {
+				made.entries = append(made.entries, e.Entry)
 			}
 		}
 	}
-	if f.most > 0 && len(made.Instances) > f.most {
+	clear(f.left)
+	if f.most > 0 && len(made.entries) > f.most {
 		if f.over == nil {
 			f.full = now
 		}
-		f.over = fmt.Errorf("it has %d targets, and may have %d (max_targets)", len(made.Instances), f.most)
+		f.over = fmt.Errorf("it has %d targets, and may have %d (max_targets)", len(made.entries), f.most)
 		return true
 	}
-	f.list, f.over = made, nil
+	*f.list, f.over = *made, nil
 	return true
+}
+
+// entryMaker makes entries of the groups of a job.
+type entryMaker struct {
+	*found
+	judge    *judge
+	builder  *labels.Builder
+	reserved func(key string) bool
+}
+
+// make makes those of a group, unless that is done.
+func (m *entryMaker) make(g *foundGroup) {
+	if g.group == nil {
+		return
+	}
+	for _, target := range g.group.Targets {
+		sum := sumOf(g.group.Labels, target)
+		e := m.left[sum]
+		if e == nil {
+			e = m.entry(target, g.group.Labels)
+		}
+		if e != nil {
+			delete(m.left, sum)
+			g.entries = append(g.entries, foundEntry{sum, e})
+		}
+	}
+	g.group = nil
+}
+
+// entry returns that of a target, or nil if the job's rules drop it.
+func (m *entryMaker) entry(target, group model.LabelSet) *Entry {
+	place, problems := instancePlace(m.list.prefix(), m.number), &Problems{}
+	i := m.instance(problems, place, target, group, m.builder, m.reserved)
+	if i == nil {
+		return nil
+	}
+	i.inherit(&m.defaults, m.list.prefix()+inDefaults)
+	e := m.judge.instance(i, m.number, problems)
+	if len(problems.texts)+len(problems.notes) > 0 {
+		e.wrong = problems
+	}
+	m.number++
+	return e
+}
+
+// sum tells groups and targets apart by their labels: no two that differ have the same one, but
+// by a chance of 2^-128.
+type sum [2]uint64
+
+var sumSeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+
+// sumOf returns that of targets with the labels of their group.
+func sumOf(group model.LabelSet, targets ...model.LabelSet) sum {
+	s := sumOfLabels(group)
+	for _, target := range targets {
+		of := sumOfLabels(target)
+		for i, seed := range sumSeeds {
+			s[i] = maphash.Comparable(seed, [2]sum{s, of})
+		}
+	}
+	return s
+}
+
+// sumOfLabels returns that of labels, which have no order.
+func sumOfLabels(set model.LabelSet) (s sum) {
+	for name, value := range set {
+		for i, seed := range sumSeeds {
+			s[i] += maphash.Comparable(seed, [2]string{string(name), string(value)})
+		}
+	}
+	return s
 }
 
 // sources returns those of the job.
@@ -204,15 +299,16 @@ func (f *found) sources() []check.Source {
 	return sources
 }
 
-// newFound returns what a job has found before it has begun.
-func newFound(j *job) *found {
-	f := &found{job: j, list: j.nothing()}
+// newFound returns what a job has found before it has begun. Its list has a number among the
+// outer ones.
+func newFound(j *job, number int) *found {
+	f := &found{job: j, list: j.nothing(number), left: make(map[sum]*Entry)}
 	counts := make(map[string]int)
 	for _, c := range j.discovery {
 		option := discoveryOption(c.Name())
 		name := fmt.Sprintf("%s.%s[%d]", j.place, option, counts[option])
 		counts[option]++
-		f.by = append(f.by, &discoverer{groups: make(map[string]*targetgroup.Group), failed: make(map[string]bool), source: check.Source{Name: name}})
+		f.by = append(f.by, &discoverer{groups: make(map[string]*foundGroup), failed: make(map[string]bool), source: check.Source{Name: name}})
 	}
 	return f
 }

@@ -80,7 +80,7 @@ func (o *Options) decodeJobs() {
 		o.jobs[i].decode(&o.undecoded, written)
 		o.jobs[i].defaults.inherit(&o.Defaults, inDefaults)
 		o.jobs[i].hasService = cmp.Or(o.jobs[i].defaults.Service, o.Service, o.InitConfig.Service) != ""
-		o.sources = append(o.sources, newFound(o.jobs[i]).sources()...)
+		o.sources = append(o.sources, newFound(o.jobs[i], 0).sources()...)
 	}
 }
 
@@ -89,9 +89,9 @@ func newJob(place string) *job {
 	return &job{place: place, labels: map[string]string{model.SchemeLabel: "http", model.MetricsPathLabel: "/metrics"}}
 }
 
-// nothing returns a list of the job without targets.
-func (j *job) nothing() *outer {
-	return &outer{option: j.place, name: j.name, List: List{Defaults: j.defaults, discovered: true}}
+// nothing returns a list of the job without targets, which has a number among the outer lists.
+func (j *job) nothing(number int) *outer {
+	return &outer{number: number, option: j.place, name: j.name, List: List{Defaults: j.defaults, discovered: true}, judged: true}
 }
 
 // decode decodes what is written, and adds what is wrong with it.
@@ -248,7 +248,7 @@ const (
 
 // instance returns the instance that a discovered target is, or nil if the job's rules drop it.
 // What is wrong with it is added at a place of its list.
-func (j *job) instance(p *Problems, place string, target, group model.LabelSet, builder *labels.Builder, reserved func(string) bool) *Instance {
+func (j *job) instance(p *Problems, place string, target, group model.LabelSet, builder *labels.Builder, reserved func(key string) bool) *Instance {
 	builder.Reset(labels.EmptyLabels())
 	for name, value := range group {
 		builder.Set(string(name), string(value))
@@ -293,7 +293,7 @@ func (j *job) instance(p *Problems, place string, target, group model.LabelSet, 
 		case l.Name == model.JobLabel:
 		case !strings.HasPrefix(l.Name, model.ReservedLabelPrefix):
 			name := l.Name
-			if reserved(label(name)) {
+			if reserved(name) {
 				name = model.ExportedLabelPrefix + name // as Prometheus does it
 			}
 			i.Tags = append(i.Tags, name+":"+l.Value)

@@ -289,11 +289,10 @@ func FuzzFound(f *testing.F) {
 			}
 		}
 		w.observe(&event{found: w.jobs[0], by: w.jobs[0].by[0], groups: groups}, time.Now())
-		w.poll(time.Now(), false)
+		w.update(time.Now())
 		found := w.current()
 		list := found.ToCheck(found.Check([]string{"url"}))
-		for i := range list.Targets {
-			target := &list.Targets[i]
+		for _, target := range list.Targets {
 			require.NotEmpty(t, target.Labels.Name)
 			require.NotEmpty(t, target.Host)
 			require.NotZero(t, target.Port)

@@ -45,16 +45,43 @@ func (o *Options) Changes() bool { return len(o.InstancesFile)+len(o.ScrapeConfi
 
 // outer is a list from outside of the configuration.
 type outer struct {
-	option, name string // that have it, as its place is shown; no name where there is one list
-	List
-	undecoded Problems // with their places in the list
+	number       int      // no other one has it
+	option, name string   // that have it, as its place is shown; no name where there is one list
+	List                  // whose instances are gone once they are entries
+	undecoded    Problems // with their places in the list, before that
+	entries      []*Entry
+	wrong        Problems // what is wrong with it but for what entries have
+	judged       bool
+	names        map[int]string // of entries, by their numbers; nil if they are not known yet
 }
 
 // inOuter is the place of what is in an outer list, in front of its place there. It is no option.
 const inOuter = "outer"
 
-// outerPrefix returns what is in front of the places in an outer list.
-func outerPrefix(i int) string { return fmt.Sprintf("%s[%d].", inOuter, i) }
+// prefix returns what is in front of the places in the list.
+func (l *outer) prefix() string { return fmt.Sprintf("%s[%d].", inOuter, l.number) }
+
+// judge makes the instances entries, unless that is done.
+func (l *outer) judge(o *Options, attributes map[string]string) {
+	if l.judged {
+		return
+	}
+	l.judged = true
+	l.wrong.merge(l.prefix(), l.undecoded)
+	l.entries = o.judge(attributes, l).instances(l.Instances, &l.wrong)
+	l.Instances, l.undecoded = nil, Problems{}
+}
+
+// nameOf returns the name of an instance, or an empty text if it is not known.
+func (l *outer) nameOf(number int) string {
+	if l.names == nil {
+		l.names = make(map[int]string, len(l.entries))
+		for _, e := range l.entries {
+			l.names[e.number] = e.key.Name
+		}
+	}
+	return l.names[number]
+}
 
 // instancePlace returns the place of an instance in a list whose places have a prefix.
 func instancePlace(prefix string, i int) string {
@@ -63,28 +90,24 @@ func instancePlace(prefix string, i int) string {
 
 // readFiles reads all files that InstancesFile names.
 func (o *Options) readFiles() {
-	for _, path := range o.paths() {
-		f := readFile(path)
-		o.files = append(o.files, f)
-		o.addFile(f)
+	for i, path := range o.paths() {
+		f := o.readFile(path, i)
+		o.files, o.outer = append(o.files, f), append(o.outer, &f.outer)
 		o.sources = append(o.sources, check.Source{Name: path})
 	}
+	o.twice = nil
 }
 
-// addFile adds the list of a file.
-func (o *Options) addFile(f *file) {
-	f.option = "instances_file"
+// readFile reads the list of a file, which has a number among the outer lists.
+func (o *Options) readFile(path string, number int) *file {
+	f := readFile(path)
+	f.number, f.option = number, "instances_file"
 	if len(o.InstancesFile) > 1 || o.hasGlob() {
-		f.name = f.path
+		f.name = path
 	}
-	o.addOuter(&f.outer)
-}
-
-// addOuter adds a list, whose defaults have those of the receiver behind them.
-func (o *Options) addOuter(list *outer) {
-	o.outer, o.twice = append(o.outer, list), nil
-	list.Defaults.inherit(&o.Defaults, inDefaults)
-	list.inherit(outerPrefix(len(o.outer)-1) + inDefaults)
+	f.Defaults.inherit(&o.Defaults, inDefaults)
+	f.inherit(f.prefix() + inDefaults)
+	return f
 }
 
 // inherit gives the instances the defaults, which are at a place.
@@ -103,20 +126,25 @@ func (o *Options) lists() iter.Seq2[string, *List] {
 		if !yield("", &o.List) {
 			return
 		}
-		for i, list := range o.outer {
-			if !yield(outerPrefix(i), &list.List) {
+		for _, list := range o.outer {
+			if !yield(list.prefix(), &list.List) {
 				return
 			}
 		}
 	}
 }
 
-// instances are those of all lists, with their places.
-func (o *Options) instances() iter.Seq2[string, *Instance] {
-	return func(yield func(string, *Instance) bool) {
-		for prefix, list := range o.lists() {
-			for i := range list.Instances {
-				if !yield(instancePlace(prefix, i), &list.Instances[i]) {
+// entries are those of all lists. Check makes them.
+func (o *Options) entries() iter.Seq[*Entry] {
+	return func(yield func(*Entry) bool) {
+		for _, e := range o.own {
+			if !yield(e) {
+				return
+			}
+		}
+		for _, list := range o.outer {
+			for _, e := range list.entries {
+				if !yield(e) {
 					return
 				}
 			}
@@ -124,15 +152,30 @@ func (o *Options) instances() iter.Seq2[string, *Instance] {
 	}
 }
 
+// count returns how many entries there are.
+func (o *Options) count() int {
+	n := len(o.own)
+	for _, list := range o.outer {
+		n += len(list.entries)
+	}
+	return n
+}
+
 // Place returns a place as it is shown: with the name of the instance in it, if that has one,
 // as in instances[2] "web" .port, and with the path of the file, if there may be several.
 func (o *Options) Place(place string) string {
 	match := listPlace.FindStringSubmatch(place)
-	list, shown, rest := &o.List, "", place[len(match[0]):]
+	shown, rest := "", place[len(match[0]):]
+	nameOf := func(i int) string {
+		if i < len(o.Instances) {
+			return o.Instances[i].Name
+		}
+		return ""
+	}
 	if match[1] != "" {
 		n, _ := strconv.Atoi(match[1])
-		from := o.outer[n]
-		list, shown = &from.List, from.option
+		from := o.outer[slices.IndexFunc(o.outer, func(l *outer) bool { return l.number == n })]
+		nameOf, shown = from.nameOf, from.option
 		if inside := match[2]+rest != ""; inside && from.name != "" {
 			shown += fmt.Sprintf(" %q .", from.name)
 		} else if inside {
@@ -141,8 +184,8 @@ func (o *Options) Place(place string) string {
 	}
 	if match[2] != "" {
 		shown += inInstances + "[" + match[2] + "]"
-		if i, _ := strconv.Atoi(match[2]); i < len(list.Instances) && list.Instances[i].Name != "" {
-			shown += fmt.Sprintf(" %q ", list.Instances[i].Name)
+		if i, _ := strconv.Atoi(match[2]); nameOf(i) != "" {
+			shown += fmt.Sprintf(" %q ", nameOf(i))
 		}
 	}
 	return strings.TrimSuffix(shown+rest, " ")

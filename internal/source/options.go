@@ -80,7 +80,8 @@ type Options struct {
 	schema    *schema
 	// outer are the lists from outside of the configuration, as they are now.
 	outer []*outer
-	twice map[string]string // what duplicates returns, once that is known
+	own   []*Entry          // those of Instances, as Check has judged them
+	twice map[*Entry]*Entry // what duplicates returns, once that is known
 	files []*file           // that were read first
 	jobs  []*job
 	// sources say of which of them an older list is here.

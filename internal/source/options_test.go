@@ -17,13 +17,13 @@ import (
 )
 
 // load decodes and checks options as the receiver does.
-func load(t *testing.T, yaml string) (*Options, error) {
+func load(t testing.TB, yaml string) (*Options, error) {
 	t.Helper()
 	options := decode(t, yaml)
 	return options, validate(options)
 }
 
-func decode(t *testing.T, yaml string) *Options {
+func decode(t testing.TB, yaml string) *Options {
 	t.Helper()
 	retrieved, err := confmap.NewRetrievedFromYAML([]byte(yaml))
 	require.NoError(t, err)
@@ -41,8 +41,8 @@ func validate(options *Options) error {
 // targets returns those of valid options.
 func (o *Options) targets() []check.Target {
 	var targets []check.Target
-	for _, target := range o.Identified(&Problems{}) {
-		targets = append(targets, target)
+	for e := range o.Identified(o.Check(nil)) {
+		targets = append(targets, *e.Target)
 	}
 	return targets
 }
@@ -385,8 +385,8 @@ func TestIdentified(t *testing.T) {
 	options, err := load(t, "instances: [{name: a, host: h, port: 1, timeout: -1, x: y}, {name: b, host: h, port: 1, tags: [':c']}, {name: c, host: h, port: 0}, 5]")
 	require.Error(t, err)
 	var known []string
-	for place := range options.Identified(options.Check(nil)) {
-		known = append(known, place)
+	for e := range options.Identified(options.Check(nil)) {
+		known = append(known, e.Place())
 	}
 	assert.Equal(t, []string{"instances[0]"}, known)
 }

@@ -79,38 +79,55 @@ func otherThanWritten(tags []string) []attribute {
 func (v *instanceValidator) checkTags() {
 	first := make(map[string]int, len(v.Tags))
 	for _, a := range attributesOf(v.Tags) {
-		option, tag := fmt.Sprintf("tags[%d]", a.tag), v.Tags[a.tag]
-		switch {
-		case strings.HasPrefix(tag, ":") || tag == "":
-			v.add(option, "%q has no key; write key:value", tag)
+		tag := v.Tags[a.tag]
+		add := func(format string, args ...any) {
+			v.add(fmt.Sprintf("tags[%d]", a.tag), "%q "+format, append([]any{tag}, args...)...)
+		}
+		if strings.HasPrefix(tag, ":") || tag == "" {
+			add("has no key; write key:value")
 			continue
+		}
+		of := v.labels.of(a.Key)
+		switch {
 		case hasControl(tag):
-			v.add(option, "%q has a control character in it", tag)
-		case twoUnderscores.MatchString(a.Key):
-			v.add(option, "%q has a key that begins with two underscores, as Prometheus' own labels do", tag)
-		case notInLabel.FindString(a.Key) == a.Key:
-			v.add(option, "%q has a key without a letter or digit of ASCII, of which no label can be made", tag)
+			add("has a control character in it")
+		case of.wrong != "":
+			add("%s", of.wrong)
 		}
-		name := v.labelOf(a.Key)
-		if owner := v.ownerOf(name); owner != "" {
-			v.add(option, "%q is named like %s", tag, owner)
+		if owner := v.ownerOf(of.label); owner != "" {
+			add("is named like %s", owner)
 		}
-		if j, ok := first[name]; ok {
-			v.add(option, "%q has the label of tags[%d], %q: both are %s in Prometheus", tag, j, v.Tags[j], name)
+		if j, ok := first[of.label]; ok {
+			add("has the label of tags[%d], %q: both are %s in Prometheus", j, v.Tags[j], of.label)
 		} else {
-			first[name] = a.tag
+			first[of.label] = a.tag
 		}
 	}
 }
 
-// labelOf is label, for a key that may be that of many instances.
-func (v *instanceValidator) labelOf(key string) string {
-	name, known := v.labels[key]
-	if !known {
-		name = label(key)
-		v.labels[key] = name
+// labelsOfKeys knows the labels of those keys that have been seen: many instances have the same ones.
+type labelsOfKeys map[string]labelOfKey
+
+// labelOfKey is the label of a key.
+type labelOfKey struct {
+	label string
+	wrong string // what is wrong with the key; empty for nothing
+}
+
+func (l labelsOfKeys) of(key string) labelOfKey {
+	of, known := l[key]
+	if known {
+		return of
 	}
-	return name
+	of.label = label(key)
+	switch {
+	case twoUnderscores.MatchString(key):
+		of.wrong = "has a key that begins with two underscores, as Prometheus' own labels do"
+	case notInLabel.FindString(key) == key:
+		of.wrong = "has a key without a letter or digit of ASCII, of which no label can be made"
+	}
+	l[key] = of
+	return of
 }
 
 // ownerOf returns what a point of the instance has a label of, and an empty text if it has

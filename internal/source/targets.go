@@ -15,47 +15,38 @@ import (
 	"example.com/tcpcheckreceiver/internal/check"
 )
 
-// identifying are the options that say which series an instance has.
-var identifying = []string{
-	"name", "host", "port", "endpoint", "address_families", "ipv4_only", "tags", "service", "collect_response_time", "metric_patterns",
-}
-
-// Identified returns the instances whose series are known in spite of the problems, by their
-// places: in plain values, with every default applied. Without problems, these are all, but
-// for those that an earlier list has as well.
-func (o *Options) Identified(problems *Problems) iter.Seq2[string, check.Target] {
-	return func(yield func(string, check.Target) bool) {
+// Identified returns the entries whose targets are known in spite of the problems. Without
+// problems, these are all, but for those that an earlier list has as well. Check has to be
+// called before.
+func (o *Options) Identified(problems *Problems) iter.Seq[*Entry] {
+	return func(yield func(*Entry) bool) {
 		duplicates := o.duplicates()
-		for prefix, list := range o.lists() {
-			addresses := o.addresses(list.discovered)
-			for i := range list.Instances {
-				instance, place := &list.Instances[i], instancePlace(prefix, i)
-				if duplicates[place] != "" || len(problems.texts) > 0 && !instance.isIdentified(problems, place) {
-					continue
-				}
-				target := o.target(instance)
-				target.Addresses = addresses
-				if !yield(place, target) {
-					return
-				}
+		for e := range o.entries() {
+			if e.Target == nil || duplicates[e] != nil || len(problems.texts) > 0 && problems.has(e.Place()) {
+				continue
+			}
+			if !yield(e) {
+				return
 			}
 		}
 	}
 }
 
-// ToCheck returns what is to be checked by options that have problems.
+// ToCheck returns what is to be checked by options that have problems. Check has to be called
+// before.
 func (o *Options) ToCheck(problems *Problems) check.List {
 	list := check.List{Warnings: append(o.Warnings(), o.sentences(problems)...), Sources: o.sources}
-	for place, target := range o.Identified(problems) {
-		if problems.Within(place) {
-			list.Kept = append(list.Kept, target.Key())
+	list.Targets = make([]*check.Target, 0, o.count())
+	for e := range o.Identified(problems) {
+		if len(problems.texts) > 0 && problems.Within(e.Place()) {
+			list.Kept = append(list.Kept, e.key)
 		} else {
-			list.Targets = append(list.Targets, target)
+			list.Targets = append(list.Targets, e.Target)
 		}
 	}
 	if len(problems.texts) > 0 {
-		for place := range o.instances() {
-			if problems.Within(place) {
+		for e := range o.entries() {
+			if problems.Within(e.Place()) {
 				list.Refused++
 			}
 		}
@@ -63,29 +54,18 @@ func (o *Options) ToCheck(problems *Problems) check.List {
 	return list
 }
 
-// isIdentified reports whether the series of i, which is at a place, are known in spite of the
-// problems.
-func (i *Instance) isIdentified(problems *Problems, place string) bool {
-	wrong := func(option string) bool { return problems.Within(i.placeOf(place, option)) }
-	return !problems.has(place) && !slices.ContainsFunc(identifying, wrong)
-}
-
-// duplicates returns the places of those instances that an earlier list has as well, each with
-// the place there.
-func (o *Options) duplicates() map[string]string {
+// duplicates returns those entries that an earlier list has as well, each with the one there.
+func (o *Options) duplicates() map[*Entry]*Entry {
 	if len(o.outer) == 0 || o.twice != nil {
 		return o.twice
 	}
-	duplicates, first := make(map[string]string), make(map[check.Key]string)
-	for prefix, list := range o.lists() {
-		for i := range list.Instances {
-			key, place := list.Instances[i].key(), instancePlace(prefix, i)
-			switch before, known := first[key]; {
-			case !known:
-				first[key] = place
-			case !strings.HasPrefix(before, prefix+inInstances): // one list may have it twice, with other tags
-				duplicates[place] = before
-			}
+	duplicates, first := make(map[*Entry]*Entry), make(map[check.Key]*Entry, o.count())
+	for e := range o.entries() {
+		switch before := first[e.key]; {
+		case before == nil:
+			first[e.key] = e
+		case before.list != e.list: // one list may have it twice, with other tags
+			duplicates[e] = before
 		}
 	}
 	o.twice = duplicates
@@ -105,48 +85,11 @@ func (i *Instance) key() check.Key {
 	return key
 }
 
-// target returns the target of an instance that has no problem in what identifies it.
-func (o *Options) target(i *Instance) check.Target {
-	interval, timeout := o.timing(i)
-	key := i.key()
-	t := check.Target{
-		Host:             key.Host,
-		Port:             key.Port,
-		Families:         i.families(),
-		MultipleIPs:      i.MultipleIPs.or(false),
-		Timeout:          timeout,
-		Interval:         interval,
-		CacheDuration:    i.IPCacheDuration.or(check.UntilError),
-		MaxCacheDuration: o.MaxIPCacheDuration.or(defaultMaxIPCache),
-		Quiet:            i.Quiet.or(bool(o.Quiet)),
-		RecheckInterval:  i.RecheckInterval.or(0),
-		Labels: check.Labels{
-			Name:                i.Name,
-			CollectResponseTime: i.CollectResponseTime.or(false),
-			Service:             o.serviceOf(i),
-			EmptyHostname:       i.EmptyDefaultHostname.or(false),
-			Metrics:             check.Patterns{Include: compile(i.MetricPatterns.Include), Exclude: compile(i.MetricPatterns.Exclude)},
-		},
-	}
-	if i.Retry.Attempts != nil {
-		t.Retry = check.Retry{Attempts: uint8(*i.Retry.Attempts), Interval: i.Retry.interval()} //nolint:gosec // it is 100 at most
-	}
-	for _, a := range attributesOf(i.Tags) {
-		t.Labels.Tags = append(t.Labels.Tags, a.Tag)
-	}
-	return t
-}
-
 // Delay returns the time from the start to the first checks.
 func (o *Options) Delay() time.Duration { return o.InitialDelay.or(defaultInitialDelay) }
 
 // Flush returns the time between two payloads.
 func (o *Options) Flush() time.Duration { return o.FlushInterval.or(defaultFlushInterval) }
-
-// serviceOf returns the service of i, or an empty text if it has none.
-func (o *Options) serviceOf(i *Instance) string {
-	return cmp.Or(i.Service, o.Service, o.InitConfig.Service)
-}
 
 // timing returns the interval and the timeout of i. A default gives way to what is written:
 // the timeout's to a shorter interval and to the repetitions of a failed check, as long as
@@ -178,34 +121,23 @@ func (r *Retry) left(interval time.Duration) time.Duration {
 func (r *Retry) interval() time.Duration { return r.Interval.or(defaultRetryInterval) }
 
 // Warnings are what is not as written in valid Options: a line for each kind, with the first
-// place.
+// place. Check has to be called before.
 func (o *Options) Warnings() []string {
-	notes := Problems{notes: slices.Clone(o.undecoded.notes)}
-	for i, list := range o.outer {
-		notes.merge(outerPrefix(i), Problems{notes: list.undecoded.notes})
+	notes := slices.Clone(o.undecoded.notes)
+	for _, list := range o.outer {
+		notes = append(notes, list.wrong.notes...)
 	}
 	duplicates := o.duplicates()
-	for place, i := range o.instances() {
-		interval, timeout := o.timing(i)
-		if written := i.Timeout.or(timeout); written > interval {
-			option := "collection_interval"
-			if i.MinCollectionInterval != nil {
-				option = "min_collection_interval"
-			}
-			notes.addNote(i.placeOf(place, "timeout"), "timeout", fmt.Sprintf("%v is longer than the interval of %v (%s), which counts", written, interval, option))
+	for e := range o.entries() {
+		if e.wrong != nil {
+			notes = append(notes, e.wrong.notes...)
 		}
-		if len(i.Tags) > 0 {
-			for _, a := range attributesOf(i.Tags) {
-				if a.text != "" {
-					notes.addNote(i.placeOf(place, fmt.Sprintf("tags[%d]", a.tag)), "tags "+a.kind, a.text)
-				}
-			}
-		}
-		if before := duplicates[place]; before != "" {
-			notes.addNote(place, "twice", fmt.Sprintf("it is %s as well, and is checked once", o.Place(before)))
+		notes = append(notes, e.notes...)
+		if before := duplicates[e]; before != nil {
+			notes = append(notes, note{e.Place(), "twice", fmt.Sprintf("it is %s as well, and is checked once", o.Place(before.Place()))})
 		}
 	}
-	return o.tell(notes.notes)
+	return o.tell(notes)
 }
 
 // tell returns a sentence for each kind of notes.

@@ -35,9 +35,18 @@ func (o *Options) Check(attributes []string) *Problems {
 	if o.Service != "" && o.InitConfig.Service != "" {
 		p.Add("init_config.service", "%q is written as service already, as %q; write one of them", o.InitConfig.Service, o.Service)
 	}
-	for i, list := range o.outer {
-		p.merge(outerPrefix(i), list.undecoded)
+	labels := labelsOf(attributes)
+	for _, list := range o.outer {
+		list.judge(o, labels)
+		p.merge("", list.wrong)
+		for _, e := range list.entries {
+			if e.wrong != nil {
+				p.merge("", *e.wrong)
+			}
+		}
 	}
+	o.own = o.judge(labels, nil).instances(o.Instances, p)
+	p.notes = nil
 	for i, path := range o.InstancesFile {
 		place := fmt.Sprintf("instances_file[%d]", i)
 		if _, err := filepath.Match(path, ""); err != nil {
@@ -49,16 +58,10 @@ func (o *Options) Check(attributes []string) *Problems {
 	switch {
 	case o.schema == nil && (len(o.InstancesFile) > 0 || !reflect.ValueOf(o.Defaults).IsZero()):
 		p.Add("instances_file", "it has not been read, nor have the defaults been; that is for Unmarshal to do")
-	case !o.hasInstances() && !o.hasGlob() && len(o.ScrapeConfigs) == 0 && !p.Within("instances_file") && !p.Within(inJobs) && !o.isUnread(p):
+	case o.count() == 0 && !o.hasGlob() && len(o.ScrapeConfigs) == 0 && !p.Within("instances_file") && !p.Within(inJobs) && !o.isUnread(p):
 		p.Add("instances", "there are none, so there is nothing to check")
 	}
-	labels := labelsOf(attributes)
-	known := make(map[string]string)
-	for place, instance := range o.instances() {
-		v := instanceValidator{Instance: instance, problems: p, place: place, service: o.serviceOf(instance), attributes: labels, labels: known}
-		v.interval, v.timeout = o.timing(instance)
-		v.validate()
-	}
+	known := make(labelsOfKeys)
 	validateDefaults := func(place string, defaults *Instance) {
 		v := instanceValidator{Instance: defaults, problems: p, place: place, service: defaults.Service, attributes: labels, labels: known}
 		v.validateDefaults()
@@ -79,14 +82,6 @@ func labelsOf(attributes []string) map[string]string {
 		labels[label(attribute)] = attribute
 	}
 	return labels
-}
-
-// hasInstances reports whether there is an instance.
-func (o *Options) hasInstances() bool {
-	for range o.instances() {
-		return true
-	}
-	return false
 }
 
 // isUnread reports whether it is not known which instances there are in a file.
@@ -137,7 +132,7 @@ type instanceValidator struct {
 	place      string
 	service    string            // its own, or that of all
 	attributes map[string]string // of all metrics, by the label that Prometheus makes of them
-	labels     map[string]string // of keys that have been seen
+	labels     labelsOfKeys
 	// interval and timeout are those that count.
 	interval, timeout time.Duration
 }
@@ -190,18 +185,32 @@ func (v *instanceValidator) validateDefaults() {
 
 // checkValues checks the options that say what is wrong with them by themselves.
 func (v *instanceValidator) checkValues() {
-	v.problems.checkControl(v.at("name"), v.Name)
-	v.problems.checkControl(v.at("service"), v.Service)
+	v.checkControl("name", v.Name)
+	v.checkControl("service", v.Service)
 	v.checkFamilies()
-	v.problems.checkDuration(v.at("timeout"), v.Timeout, 1)
-	v.problems.checkDuration(v.at("min_collection_interval"), v.MinCollectionInterval, minInterval)
-	v.problems.checkDuration(v.at("ip_cache_duration"), v.IPCacheDuration, 0)
-	v.problems.checkQuiet(v.at("quiet"), Bool(v.Quiet.or(false)), runtime.GOOS)
-	v.problems.checkDuration(v.at("retry.interval"), v.Retry.Interval, minInterval)
-	v.problems.checkDuration(v.at("recheck_interval"), v.RecheckInterval, minRecheckInterval)
+	v.checkDuration("timeout", v.Timeout, 1)
+	v.checkDuration("min_collection_interval", v.MinCollectionInterval, minInterval)
+	v.checkDuration("ip_cache_duration", v.IPCacheDuration, 0)
+	if v.Quiet.or(false) {
+		v.problems.checkQuiet(v.at("quiet"), true, runtime.GOOS)
+	}
+	v.checkDuration("retry.interval", v.Retry.Interval, minInterval)
+	v.checkDuration("recheck_interval", v.RecheckInterval, minRecheckInterval)
 	v.checkTags()
 	v.checkPatterns("include", v.MetricPatterns.Include)
 	v.checkPatterns("exclude", v.MetricPatterns.Exclude)
+}
+
+func (v *instanceValidator) checkControl(option, text string) {
+	if text != "" { // most options of most instances are not written
+		v.problems.checkControl(v.at(option), text)
+	}
+}
+
+func (v *instanceValidator) checkDuration(option string, d *Duration, least time.Duration) {
+	if d != nil {
+		v.problems.checkDuration(v.at(option), d, least)
+	}
 }
 
 func (v *instanceValidator) checkFamilies() {

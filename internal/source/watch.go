@@ -19,6 +19,8 @@ const (
 	pollEvery = 500 * time.Millisecond
 	// rereadEvery is how often a file is read that seems to be the same.
 	rereadEvery = 5 * time.Minute
+	// gather is for how long what is discovered is gathered: more may come with it.
+	gather = 50 * time.Millisecond
 )
 
 // Watch calls changed with the options as they are with the files and the discovered targets of
@@ -32,6 +34,8 @@ func (o *Options) Watch(ctx context.Context, attributes []string, changed func(*
 	poll, reread := time.NewTicker(pollEvery), time.NewTicker(rereadEvery)
 	defer poll.Stop()
 	defer reread.Stop()
+	gathered := time.NewTimer(gather)
+	defer gathered.Stop()
 	for {
 		all := false
 		select {
@@ -39,7 +43,13 @@ func (o *Options) Watch(ctx context.Context, attributes []string, changed func(*
 			return
 		case e := <-w.events:
 			w.observe(&e, time.Now())
-			continue // more may come with it
+			gathered.Reset(gather)
+			continue
+		case <-gathered.C:
+			if w.update(time.Now()) {
+				changed(w.current())
+			}
+			continue
 		case <-reread.C:
 			all = true
 		case <-poll.C:
@@ -57,12 +67,14 @@ type watcher struct {
 	labels     map[string]string // of these
 	paths      []string
 	files      map[string]*watchedFile
+	numbers    int // of outer lists that were given
 	jobs       []*found
 	events     chan event
 }
 
 // watchedFile is a file of a watcher.
 type watchedFile struct {
+	number     int // of its list
 	seen, read stamp
 	good       *file // the last one that was; nil for none
 	source     check.Source
@@ -94,14 +106,20 @@ func (s stamp) same(other stamp) bool {
 // newWatcher returns a watcher of the files of valid options, which have been read.
 func newWatcher(o *Options, attributes []string) *watcher {
 	w := &watcher{options: o, attributes: attributes, labels: labelsOf(attributes), files: make(map[string]*watchedFile), events: make(chan event)}
-	for _, j := range o.jobs {
-		w.jobs = append(w.jobs, newFound(j))
-	}
 	for _, f := range o.files {
 		w.paths = append(w.paths, f.path)
-		w.files[f.path] = &watchedFile{good: f, source: check.Source{Name: f.path}}
+		w.files[f.path] = &watchedFile{number: w.newNumber(), good: f, source: check.Source{Name: f.path}}
+	}
+	for _, j := range o.jobs {
+		w.jobs = append(w.jobs, newFound(j, w.newNumber()))
 	}
 	return w
+}
+
+// newNumber returns one that no outer list has.
+func (w *watcher) newNumber() int {
+	w.numbers++
+	return w.numbers - 1
 }
 
 // poll looks at the files, or reads all of them, and reports whether there is something new.
@@ -110,7 +128,7 @@ func (w *watcher) poll(now time.Time, all bool) (changed bool) {
 	for _, path := range paths {
 		f := w.files[path]
 		if f == nil {
-			f = &watchedFile{source: check.Source{Name: path}}
+			f = &watchedFile{number: w.newNumber(), source: check.Source{Name: path}}
 			w.files[path] = f
 		}
 		is := stampOf(path)
@@ -125,8 +143,14 @@ func (w *watcher) poll(now time.Time, all bool) (changed bool) {
 		changed = w.forget(paths) || changed
 	}
 	w.paths = paths
+	return changed
+}
+
+// update makes the lists of the jobs anew that have found something else, and reports whether
+// there is something new.
+func (w *watcher) update(now time.Time) (changed bool) {
 	for _, f := range w.jobs {
-		changed = f.update(now, w.isReserved) || changed
+		changed = w.updateJob(f, now) || changed
 	}
 	return changed
 }
@@ -153,7 +177,7 @@ func (w *watcher) isReserved(label string) bool {
 
 // readAgain reads a file, and reports whether there is something new in it.
 func (w *watcher) readAgain(path string, f *watchedFile, now time.Time) bool {
-	before, next := f.source, readFile(path)
+	before, next := f.source, w.options.readFile(path, f.number)
 	if f.good != nil && next.hash == f.good.hash {
 		f.source = check.Source{Name: path}
 		return before.Err != nil
@@ -172,10 +196,9 @@ func (w *watcher) readAgain(path string, f *watchedFile, now time.Time) bool {
 // wrong returns what is wrong with a file as a whole: with all of it but its instances.
 func (w *watcher) wrong(f *file) error {
 	trial := *w.options
-	trial.Instances, trial.outer, trial.undecoded, trial.twice = nil, nil, Problems{}, nil
-	trial.addFile(f)
+	trial.Instances, trial.outer, trial.undecoded, trial.twice = nil, []*outer{&f.outer}, Problems{}, nil
 	problems := trial.Check(w.attributes)
-	prefix := inOuter + "[0]"
+	prefix := strings.TrimSuffix(f.prefix(), ".")
 	for place := range problems.texts {
 		if !strings.HasPrefix(place, prefix) || strings.HasPrefix(place, prefix+"."+inInstances+"[") {
 			delete(problems.texts, place)
@@ -191,12 +214,12 @@ func (w *watcher) current() *Options {
 	for _, path := range w.paths {
 		f := w.files[path]
 		if f.good != nil {
-			options.addFile(f.good)
+			options.outer = append(options.outer, &f.good.outer)
 		}
 		options.sources = append(options.sources, f.source)
 	}
 	for _, f := range w.jobs {
-		options.addOuter(f.list)
+		options.outer = append(options.outer, f.list)
 		options.sources = append(options.sources, f.sources()...)
 	}
 	return &options

@@ -233,7 +233,8 @@ func TestWatchRuns(t *testing.T) {
 		options.Watch(ctx, nil, func(o *Options) { lists <- o })
 	}()
 	require.NoError(t, os.WriteFile(path, []byte(twoInstances), 0o600))
-	list := (<-lists).ToCheck(&Problems{})
+	now := <-lists
+	list := now.ToCheck(now.Check(nil))
 	assert.Len(t, list.Targets, 2)
 	end()
 	<-ended
