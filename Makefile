@@ -155,7 +155,7 @@ $(PROMETHEUS): tools/prometheus/go.mod tools/prometheus/go.sum
 # fuzzes one target at a time, and compiles all anew for it.
 FUZZ = $(GO) test -run '^$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x -fuzz
 fuzz: ## new inputs for the fuzz tests
-	$(FUZZ) FuzzConfig .
+	$(FUZZ) FuzzConfig ./internal/factory
 	$(FUZZ) FuzzFound ./internal/source
 	$(FUZZ) FuzzErrorType ./internal/probe
 	$(FUZZ) FuzzDNSAnswer ./internal/probe
@@ -165,7 +165,7 @@ fuzz: ## new inputs for the fuzz tests
 # of how many statements the tests cover. CONTRIBUTING.md has the figures. The tests run
 # each time, since the time that they take is what tells a mutant that hangs.
 GREMLINS = build/gremlins
-ROOMS ?= $(wildcard $(addprefix internal/,check source probe schedule state report receiver)) .
+ROOMS ?= $(wildcard $(addprefix internal/,check source probe schedule state report receiver factory))
 MUTANTS = $(CURDIR)/$(GREMLINS) unleash --workers 1 --timeout-coefficient 4 --output-statuses lt \
 	--exclude-files '_(other|windows|test)\.go$$' --exclude-files '^(internal|e2e|tools|build|reporttest)/'
 mutants: $(GREMLINS) ## mutation tests of each room, or of ROOMS=internal/probe (3 s a mutant)

@@ -1,4 +1,4 @@
-package tcpcheckreceiver
+package factory
 
 import (
 	"context"

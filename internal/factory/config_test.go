@@ -1,4 +1,4 @@
-package tcpcheckreceiver
+package factory
 
 import (
 	"context"
@@ -42,7 +42,7 @@ func defaultConfig(t *testing.T) *Config {
 
 func readTestdata(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("testdata", name))
+	text, err := os.ReadFile(filepath.Join("..", "..", "testdata", name))
 	require.NoError(t, err)
 	return string(text)
 }
@@ -349,7 +349,7 @@ func TestUnmarshalRefusesEndpoint(t *testing.T) {
 // FuzzConfig: no input panics, and what is valid gives targets that can run.
 func FuzzConfig(f *testing.F) {
 	for _, name := range []string{"tcp_check.yaml", "qiita.yaml", "all_options.yaml"} {
-		text, err := os.ReadFile(filepath.Join("testdata", name))
+		text, err := os.ReadFile(filepath.Join("..", "..", "testdata", name))
 		require.NoError(f, err)
 		f.Add(text)
 	}
