@@ -157,6 +157,7 @@ FUZZ = $(GO) test -run '^$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x -fuzz
 fuzz: ## new inputs for the fuzz tests
 	$(FUZZ) FuzzConfig ./internal/factory
 	$(FUZZ) FuzzFound ./internal/source
+	$(FUZZ) FuzzAllocated ./internal/source
 	$(FUZZ) FuzzErrorType ./internal/probe
 	$(FUZZ) FuzzDNSAnswer ./internal/probe
 

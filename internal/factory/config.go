@@ -41,8 +41,7 @@ func createDefaultConfig() component.Config {
 
 // Unmarshal decodes what the user wrote, and reads InstancesFile. What is wrong is for
 // Validate to report. It returns that report itself only where the receiver is given an
-// endpoint: whoever starts receivers for what it finds, as receiver_creator does, decodes
-// one alone to learn whether the receiver has such an option, and adds it if it has.
+// endpoint: decoding one alone is how receiver_creator learns whether it is to add one.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	c.Options.Decode(conf, c)
 	if conf.IsSet("endpoint") {
@@ -117,7 +116,7 @@ func (c *Config) settings() receiver.Settings {
 		settings.MaxConcurrentChecks = int(*limit)
 	}
 	if c.Options.Changes() {
-		settings.Watch = c.watch
+		settings.Watch, settings.Bind = c.watch, c.Options.Bind
 	}
 	return settings
 }

@@ -58,7 +58,7 @@ func TestInvalidConfig(t *testing.T) {
 			name: "unknown option of the receiver",
 			yaml: `timeout: 5s
 instances: [{name: a, host: h, port: 1}]`,
-			want: `timeout: unknown option; the receiver has collection_interval, initial_delay, flush_interval, phase_seed, max_concurrent_checks, max_ip_cache_duration, quiet, allowed_addresses, denied_addresses, service, init_config, defaults, instances, instances_file, scrape_configs, metrics, resource_attributes`,
+			want: `timeout: unknown option; the receiver has collection_interval, initial_delay, flush_interval, phase_seed, max_concurrent_checks, max_ip_cache_duration, quiet, allowed_addresses, denied_addresses, service, endpoint, init_config, defaults, instances, targets, instances_file, scrape_configs, observers, target_allocator, metrics, resource_attributes`,
 		},
 		{
 			name: "same instance twice",
@@ -149,7 +149,7 @@ instances[1].name: there is none; every instance needs a name
 instances[1].host: "::1" is an ipv6 address, but ipv4_only is true
 instances[1].port: "many" is not a whole number
 instances[1].tags[0]: ":prod" has no key; write key:value
-colour: unknown option; the receiver has collection_interval, initial_delay, flush_interval, phase_seed, max_concurrent_checks, max_ip_cache_duration, quiet, allowed_addresses, denied_addresses, service, init_config, defaults, instances, instances_file, scrape_configs, metrics, resource_attributes
+colour: unknown option; the receiver has collection_interval, initial_delay, flush_interval, phase_seed, max_concurrent_checks, max_ip_cache_duration, quiet, allowed_addresses, denied_addresses, service, endpoint, init_config, defaults, instances, targets, instances_file, scrape_configs, observers, target_allocator, metrics, resource_attributes
 metrics::network.tcp.can_connect: invalid aggregation strategy "median", valid strategies: [sum, avg, min, max]`,
 		},
 	} {
@@ -296,6 +296,7 @@ func TestAllOptions(t *testing.T) {
 		},
 		{Host: "fe80::1%eth0", Port: 22, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 2 * time.Minute, Labels: check.Labels{Name: "IPv6 literal with a zone", Service: "payments"}},
 		{Host: "localhost", Port: 443, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 2 * time.Minute, Labels: check.Labels{Name: "only what is required", Service: "payments"}},
+		{Host: "localhost", Port: 8080, Timeout: 5 * time.Second, Interval: 30 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 2 * time.Minute, Labels: check.Labels{Name: "localhost:8080", Service: "payments"}},
 	}
 	for i := range want {
 		want[i].Addresses = &check.Addresses{
@@ -338,12 +339,30 @@ func TestCreateRefusesInvalidConfig(t *testing.T) {
 	require.EqualError(t, err, "<nil> is not a configuration of the tcpcheck receiver")
 }
 
-// The endpoint of a target belongs to an instance, and decoding is how a
-// receiver_creator learns that.
-func TestUnmarshalRefusesEndpoint(t *testing.T) {
-	err := confmap.NewFromStringMap(map[string]any{"endpoint": "127.0.0.1:80"}).Unmarshal(defaultConfig(t))
-	require.ErrorContains(t, err, `endpoint: unknown option; the receiver has`)
-	require.ErrorContains(t, err, "instances: there are none")
+// An endpoint beside other options is an instance. Alone it is none: decoding one is how a
+// receiver_creator learns whether to add one to what the user has written, which has it already.
+func TestEndpoint(t *testing.T) {
+	for yaml, want := range map[string]string{
+		"endpoint: 127.0.0.1:80": `endpoint: "127.0.0.1:80" is alone; write another option beside it, such as defaults, or make it an instance`,
+		"{endpoint: '127.0.0.1:80', instances: [{name: a, endpoint: 'h:1'}]}":                  `endpoint: "127.0.0.1:80" is all that is checked where it is written; make it one of the instances`,
+		"{endpoint: '127.0.0.1:80', observers: [{observer: o, rule: 'type == \"hostport\"'}]}": `endpoint: "127.0.0.1:80" is all that is checked where it is written; make it one of the instances`,
+		"{endpoint: '127.0.0.1', collection_interval: 5s}":                                     `instances[0] "127.0.0.1" .endpoint: "127.0.0.1" is not host:port`,
+		"{endpoint: 5, collection_interval: 5s}":                                               `endpoint: 5 is not a text such as localhost:443`,
+	} {
+		_, err := load(t, yaml)
+		require.ErrorContains(t, err, want, yaml)
+	}
+	for yaml, want := range map[string]string{
+		"{endpoint: '127.0.0.1:80', collection_interval: 5s}":                      "127.0.0.1:80 127.0.0.1:80",
+		"{endpoint: '127.0.0.1:80', defaults: {name: web, timeout: 1s}}":           "web 127.0.0.1:80",
+		"{endpoint: '[::1]:80', defaults: {host: unused, port: 1}, service: shop}": "[::1]:80 [::1]:80",
+	} {
+		config, err := load(t, yaml)
+		require.NoError(t, err, yaml)
+		require.Len(t, config.settings().Targets, 1)
+		target := config.settings().Targets[0]
+		assert.Equal(t, want, target.Labels.Name+" "+target.HostPort())
+	}
 }
 
 // FuzzConfig: no input panics, and what is valid gives targets that can run.

@@ -30,6 +30,9 @@ import (
 type Settings struct {
 	// List has the targets that are checked first, each at its own interval.
 	check.List
+	// Bind finds the extensions of the collector that Watch needs, which are by their IDs. It
+	// returns an error if one is not there. It is nil if none is needed.
+	Bind func(extension func(id string) any) error
 	// Watch calls changed with each new list, until ctx ends. It is nil if there is none.
 	Watch func(ctx context.Context, changed func(check.List))
 	// InitialDelay is the time from the start to the first checks; 0 is none.
@@ -140,12 +143,18 @@ func (s *status) report(host component.Host, which *error, err error) {
 // after Shutdown: its checks have been cancelled for good.
 var errUsed = errors.New("the receiver was started or shut down before")
 
-// Start starts the checks. It fails unless it is called first.
+// Start starts the checks. It fails unless it is called first, and if an extension is missing that
+// it needs.
 func (r *metricsReceiver) Start(_ context.Context, host component.Host) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.begun {
 		return errUsed
+	}
+	if r.settings.Bind != nil {
+		if err := r.settings.Bind(extensionsOf(host)); err != nil {
+			return err
+		}
 	}
 	if err := r.observeSchedule(); err != nil {
 		r.telemetry.Shutdown()
@@ -155,6 +164,18 @@ func (r *metricsReceiver) Start(_ context.Context, host component.Host) error {
 	_, _ = r.sources.observe(r.logger, &r.settings.List) // nothing is stale yet
 	go r.run()
 	return nil
+}
+
+// extensionsOf returns what finds an extension of the collector by its ID, or nil.
+func extensionsOf(host component.Host) func(id string) any {
+	return func(id string) any {
+		for known, extension := range host.GetExtensions() {
+			if known.String() == id {
+				return extension
+			}
+		}
+		return nil
+	}
 }
 
 // observeSchedule has the collector's meter ask the schedule for its counts.

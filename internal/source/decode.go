@@ -23,9 +23,31 @@ func (o *Options) Decode(conf *confmap.Conf, into any) {
 	if err := conf.Unmarshal(into); err != nil {
 		o.undecoded.addUndecoded(o.schema, "", conf.ToStringMap(), err)
 	}
-	o.inherit(inDefaults)
+	o.takeEndpoint(len(conf.ToStringMap()) == 1)
+	o.inherit(&o.Defaults, inDefaults)
+	o.listTargets()
 	o.readFiles()
 	o.decodeJobs()
+	o.decodeObservers()
+	o.allocator = nil
+	if conf.IsSet(inAllocator) {
+		o.decodeAllocator()
+	}
+}
+
+// takeEndpoint makes Endpoint an instance, unless it is alone: whoever starts receivers for what
+// it finds, as receiver_creator does, decodes one alone to learn whether the receiver has such
+// an option, and would add it to instances that have it already.
+func (o *Options) takeEndpoint(alone bool) {
+	switch {
+	case o.Endpoint == "":
+	case alone:
+		o.undecoded.Add("endpoint", "%q is alone; write another option beside it, such as defaults, or make it an instance", o.Endpoint)
+	case len(o.Instances)+len(o.Targets) > 0 || o.Changes():
+		o.undecoded.Add("endpoint", "%q is all that is checked where it is written; make it one of the instances", o.Endpoint)
+	default:
+		o.Instances = []Instance{{Name: cmp.Or(o.Defaults.Name, o.Endpoint), Endpoint: o.Endpoint}}
+	}
 }
 
 // decode decodes what is written at a place of a file, as confmap does with what is in the

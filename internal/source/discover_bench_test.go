@@ -38,7 +38,7 @@ func BenchmarkFound(b *testing.B) {
 			for b.Loop() {
 				w := newWatcher(options, []string{"url"})
 				apply := func(groups []*targetgroup.Group) {
-					w.observe(&event{found: w.jobs[0], by: w.jobs[0].by[0], groups: groups}, time.Now())
+					w.observe(&event{found: w.found[0], by: w.found[0].by[0], groups: options.jobs[0].groups(groups)}, time.Now())
 					w.update(time.Now())
 					now := w.current()
 					require.Len(b, now.ToCheck(now.Check([]string{"url"})).Targets, n)

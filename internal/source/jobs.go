@@ -31,7 +31,9 @@ type job struct {
 	labels     map[string]string // that a target has unless it has them itself
 	most       int               // targets; 0 for any number
 	defaults   Instance
-	hasService bool // there is a default one, so the name of the job is none
+	hasService bool   // there is a default one, so the name of the job is none
+	broken     bool   // what is written about it is wrong
+	version    uint64 // differs from that of the job before, if there was one
 }
 
 // inJobs is the option that has the jobs.
@@ -80,7 +82,7 @@ func (o *Options) decodeJobs() {
 		o.jobs[i].decode(&o.undecoded, written)
 		o.jobs[i].defaults.inherit(&o.Defaults, inDefaults)
 		o.jobs[i].hasService = cmp.Or(o.jobs[i].defaults.Service, o.Service, o.InitConfig.Service) != ""
-		o.sources = append(o.sources, newFound(o.jobs[i], 0).sources()...)
+		o.sources = append(o.sources, o.jobs[i].found(0).sources()...)
 	}
 }
 
@@ -89,9 +91,17 @@ func newJob(place string) *job {
 	return &job{place: place, labels: map[string]string{model.SchemeLabel: "http", model.MetricsPathLabel: "/metrics"}}
 }
 
-// nothing returns a list of the job without targets, which has a number among the outer lists.
-func (j *job) nothing(number int) *outer {
-	return &outer{number: number, option: j.place, name: j.name, List: List{Defaults: j.defaults, discovered: true}, judged: true}
+// found returns what the job has found before it has begun. Its list has a number among the
+// outer ones.
+func (j *job) found(number int) *found {
+	var sources []string
+	counts := make(map[string]int)
+	for _, c := range j.discovery {
+		option := discoveryOption(c.Name())
+		sources = append(sources, fmt.Sprintf("%s.%s[%d]", j.place, option, counts[option]))
+		counts[option]++
+	}
+	return newFound(outer{number: number, option: j.place, name: j.name, List: List{Defaults: j.defaults}}, j.most, sources...)
 }
 
 // decode decodes what is written, and adds what is wrong with it.
@@ -231,7 +241,7 @@ func decodeYAML(value, into any) error {
 
 var (
 	lineNumber = regexp.MustCompile(`^(yaml: )?line \d+: `)
-	goType     = regexp.MustCompile(` in type .*$`)
+	goType     = regexp.MustCompile(`( in type .*| into config\.plain)$`)
 )
 
 // fromTargets are the options of an instance that a target may have by a label __tcpcheck_OPTION:

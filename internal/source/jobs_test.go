@@ -288,7 +288,7 @@ func FuzzFound(f *testing.F) {
 				group.Source = fmt.Sprint(i)
 			}
 		}
-		w.observe(&event{found: w.jobs[0], by: w.jobs[0].by[0], groups: groups}, time.Now())
+		w.observe(&event{found: w.found[0], by: w.found[0].by[0], groups: options.jobs[0].groups(groups)}, time.Now())
 		w.update(time.Now())
 		found := w.current()
 		list := found.ToCheck(found.Check([]string{"url"}))

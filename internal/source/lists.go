@@ -40,13 +40,21 @@ func isGlob(path string) bool { return strings.ContainsAny(path, "*?[") }
 // hasGlob reports whether there may be files that are not there yet.
 func (o *Options) hasGlob() bool { return slices.ContainsFunc(o.InstancesFile, isGlob) }
 
+// mayFind reports whether there may be targets that are not there yet.
+func (o *Options) mayFind() bool {
+	return o.hasGlob() || len(o.ScrapeConfigs)+len(o.Observers) > 0 || o.allocator != nil
+}
+
 // Changes reports whether there is a source whose list may change.
-func (o *Options) Changes() bool { return len(o.InstancesFile)+len(o.ScrapeConfigs) > 0 }
+func (o *Options) Changes() bool {
+	return len(o.InstancesFile)+len(o.ScrapeConfigs)+len(o.Observers) > 0 || o.allocator != nil
+}
 
 // outer is a list from outside of the configuration.
 type outer struct {
 	number       int      // no other one has it
 	option, name string   // that have it, as its place is shown; no name where there is one list
+	plain        bool     // its instances are the elements of the option itself
 	List                  // whose instances are gone once they are entries
 	undecoded    Problems // with their places in the list, before that
 	entries      []*Entry
@@ -90,12 +98,33 @@ func instancePlace(prefix string, i int) string {
 
 // readFiles reads all files that InstancesFile names.
 func (o *Options) readFiles() {
-	for i, path := range o.paths() {
-		f := o.readFile(path, i)
+	for _, path := range o.paths() {
+		f := o.readFile(path, len(o.outer))
 		o.files, o.outer = append(o.files, f), append(o.outer, &f.outer)
 		o.sources = append(o.sources, check.Source{Name: path})
 	}
 	o.twice = nil
+}
+
+// listTargets makes the list that Targets are.
+func (o *Options) listTargets() {
+	o.listed = nil
+	if len(o.Targets) == 0 {
+		return
+	}
+	o.listed = &outer{option: "targets", plain: true}
+	for i, t := range o.Targets {
+		o.listed.Instances = append(o.listed.Instances, Instance{Name: t.Endpoint, Endpoint: t.Endpoint, Timeout: t.Dialer.Timeout})
+		written, place := fmt.Sprintf("targets[%d]", i), instancePlace("", i)
+		if wrong := o.undecoded.texts[written]; wrong != "" {
+			o.listed.undecoded.Add(place, "%s", wrong) // so that no more is said of it
+			delete(o.undecoded.texts, written)
+		} else if t.Endpoint == "" {
+			o.listed.undecoded.Add(place, "there is no endpoint; write host:port")
+		}
+	}
+	o.listed.inherit(&o.Defaults, inDefaults)
+	o.outer = append(o.outer, o.listed)
 }
 
 // readFile reads the list of a file, which has a number among the outer lists.
@@ -106,14 +135,14 @@ func (o *Options) readFile(path string, number int) *file {
 		f.name = path
 	}
 	f.Defaults.inherit(&o.Defaults, inDefaults)
-	f.inherit(f.prefix() + inDefaults)
+	f.inherit(&f.Defaults, f.prefix()+inDefaults)
 	return f
 }
 
-// inherit gives the instances the defaults, which are at a place.
-func (l *List) inherit(place string) {
+// inherit gives the instances defaults that are at a place.
+func (l *List) inherit(defaults *Instance, place string) {
 	for i := range l.Instances {
-		l.Instances[i].inherit(&l.Defaults, place)
+		l.Instances[i].inherit(defaults, place)
 	}
 }
 
@@ -172,18 +201,25 @@ func (o *Options) Place(place string) string {
 		}
 		return ""
 	}
+	var from *outer
 	if match[1] != "" {
 		n, _ := strconv.Atoi(match[1])
-		from := o.outer[slices.IndexFunc(o.outer, func(l *outer) bool { return l.number == n })]
+		from = o.outer[slices.IndexFunc(o.outer, func(l *outer) bool { return l.number == n })]
 		nameOf, shown = from.nameOf, from.option
-		if inside := match[2]+rest != ""; inside && from.name != "" {
+		if inside := match[2]+rest != "" && !from.plain; inside && from.name != "" {
 			shown += fmt.Sprintf(" %q .", from.name)
 		} else if inside {
 			shown += "."
 		}
 	}
 	if match[2] != "" {
-		shown += inInstances + "[" + match[2] + "]"
+		if from == nil || !from.plain {
+			shown += inInstances
+		}
+		shown += "[" + match[2] + "]"
+		if from != nil && from.plain && rest == ".timeout" {
+			rest = ".dialer.timeout"
+		}
 		if i, _ := strconv.Atoi(match[2]); nameOf(i) != "" {
 			shown += fmt.Sprintf(" %q ", nameOf(i))
 		}

@@ -61,9 +61,15 @@ type Options struct {
 	DeniedAddresses Texts `mapstructure:"denied_addresses" is:"a list of prefixes" each:"a prefix of addresses, such as 10.0.0.0/8"`
 	// Service is the service of every instance that has none of its own.
 	Service string `mapstructure:"service"`
+	// Endpoint is that of an instance which has all else from Defaults, and this for a name
+	// if there is none. There may be no other instance beside it, nor a source of some: it is
+	// for those who start a receiver for each port that they find.
+	Endpoint string `mapstructure:"endpoint" is:"a text such as localhost:443"`
 	// List has more of these, and the ports to check: at least one, here or in
 	// InstancesFile.
 	List `mapstructure:",squash"`
+	// Targets are those of contrib's TCP check receiver: ports with nothing but a timeout.
+	Targets []Target `mapstructure:"targets" is:"a list of targets" each:"a target, which is a mapping of endpoint and dialer"`
 	// InstancesFile has the paths of YAML files with more instances, each perhaps with an
 	// init_config and defaults of its own. A path may be a pattern, as filepath.Match has
 	// them, of files that may come and go. The files are read when the configuration is,
@@ -74,6 +80,12 @@ type Options struct {
 	// checked; nothing is scraped.
 	ScrapeConfigs []map[string]any `mapstructure:"scrape_configs" is:"a list of jobs" each:"a job, which is a mapping of options"`
 
+	// Observers have those endpoints checked that observers of the collector find.
+	Observers []Observer `mapstructure:"observers" is:"a list of observers" each:"an observer, which is a mapping of options"`
+	// TargetAllocator has that part of the targets checked which an OpenTelemetry Operator's
+	// Target Allocator gives to this collector.
+	TargetAllocator TargetAllocator `mapstructure:"target_allocator" is:"a mapping of options"`
+
 	// undecoded is what Decode could not decode, and schema that of all options of the
 	// receiver.
 	undecoded Problems
@@ -83,7 +95,13 @@ type Options struct {
 	own   []*Entry          // those of Instances, as Check has judged them
 	twice map[*Entry]*Entry // what duplicates returns, once that is known
 	files []*file           // that were read first
-	jobs  []*job
+	// listed is the list that Targets are, and is nil if there are none.
+	listed *outer
+	jobs   []*job
+	// observed are Observers, with what they mean.
+	observed []*observed
+	// allocator is TargetAllocator, with what it means. It is nil if there is none.
+	allocator *allocator
 	// sources say of which of them an older list is here.
 	sources []check.Source
 }
@@ -99,6 +117,20 @@ type List struct {
 	Instances []Instance `mapstructure:"instances" is:"a list of instances" each:"an instance, which is a mapping of options"`
 
 	discovered bool
+}
+
+// Target is a port to check, as contrib's TCP check receiver has it. The endpoint is its name.
+type Target struct {
+	// Endpoint is host and port in one, as host:port or [IPv6]:port. It is required.
+	Endpoint string `mapstructure:"endpoint" is:"a text such as localhost:443"`
+	// Dialer says how it is dialled.
+	Dialer Dialer `mapstructure:"dialer" is:"a mapping of options"`
+}
+
+// Dialer has the options of a Target that say how it is dialled.
+type Dialer struct {
+	// Timeout is that of an Instance.
+	Timeout *Duration `mapstructure:"timeout"`
 }
 
 // InitConfig is the section of that name in a configuration of tcp_check.

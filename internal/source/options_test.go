@@ -1,6 +1,7 @@
 package source
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -398,7 +399,7 @@ func TestOptionsOfTheReceiver(t *testing.T) {
 		More    string  `mapstructure:"more"`
 	}
 	receiver.Options.Decode(confmap.NewFromStringMap(map[string]any{"les": 1}), &receiver)
-	require.ErrorContains(t, validate(&receiver.Options), "instances_file, scrape_configs, more")
+	require.ErrorContains(t, validate(&receiver.Options), "scrape_configs, observers, target_allocator, more")
 
 	undecoded := Options{Service: "\n"}
 	require.EqualError(t, validate(&undecoded), "service: \"\\n\" has a control character in it\ninstances: there are none, so there is nothing to check")
@@ -411,4 +412,25 @@ func TestValueAt(t *testing.T) {
 	for place, want := range map[string]any{"a[0]": "b", "a[1].c": 1, "a[2]": nil, "a.x": nil, "d[0]": "e", "x": nil} {
 		assert.Equal(t, want, valueAt(written, place), place)
 	}
+}
+
+// The targets of contrib's TCP check receiver, with what can be wrong with them.
+func TestTargets(t *testing.T) {
+	options, err := load(t, "{defaults: {timeout: 3s, tags: ['a:b']}, targets: [{endpoint: 'h:1'}, {endpoint: '[::1]:2', dialer: {timeout: 5s}}], instances: [{name: i, endpoint: 'i:1'}]}")
+	require.NoError(t, err)
+	var found []string
+	for _, target := range options.targets() {
+		found = append(found, fmt.Sprint(target.Labels.Name, " ", target.HostPort(), " ", target.Timeout, " ", target.Labels.Tags))
+	}
+	assert.Equal(t, []string{"i i:1 3s [{a b}]", "h:1 h:1 3s [{a b}]", "[::1]:2 [::1]:2 5s [{a b}]"}, found)
+
+	_, err = load(t, "{targets: [{}, {endpoint: 'h:0', dialer: {timeout: 0, x: y}}, {endpoint: h, y: z}, 5, {endpoint: 'h:1', dialer: 5}]}")
+	assert.EqualError(t, err, `targets[1].dialer.x: unknown option; dialer has timeout
+targets[2].y: unknown option; a target has endpoint, dialer
+targets[4].dialer: 5 is not a mapping of options
+targets[0]: there is no endpoint; write host:port
+targets[1] "h:0" .endpoint: "h:0" has a port that is not between 1 and 65535
+targets[1] "h:0" .dialer.timeout: 0s is not more than 0
+targets[2] "h" .endpoint: "h" is not host:port
+targets[3]: 5 is not a target, which is a mapping of endpoint and dialer`)
 }

@@ -58,7 +58,7 @@ func (o *Options) Check(attributes []string) *Problems {
 	switch {
 	case o.schema == nil && (len(o.InstancesFile) > 0 || !reflect.ValueOf(o.Defaults).IsZero()):
 		p.Add("instances_file", "it has not been read, nor have the defaults been; that is for Unmarshal to do")
-	case o.count() == 0 && !o.hasGlob() && len(o.ScrapeConfigs) == 0 && !p.Within("instances_file") && !p.Within(inJobs) && !o.isUnread(p):
+	case o.count() == 0 && !o.mayFind() && !p.Within("instances_file") && !p.Within(inJobs) && !p.Within(inObservers) && !p.has("endpoint") && !o.isUnread(p):
 		p.Add("instances", "there are none, so there is nothing to check")
 	}
 	known := make(labelsOfKeys)
@@ -71,6 +71,9 @@ func (o *Options) Check(attributes []string) *Problems {
 	}
 	for _, j := range o.jobs {
 		validateDefaults(j.place+"."+inDefaults, &j.defaults)
+	}
+	if o.allocator != nil {
+		validateDefaults(inAllocator+"."+inDefaults, &o.allocator.defaults)
 	}
 	return p
 }

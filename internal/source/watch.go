@@ -8,6 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/discovery"
+
 	"example.com/tcpcheckreceiver/internal/check"
 )
 
@@ -31,6 +34,8 @@ func (o *Options) Watch(ctx context.Context, attributes []string, changed func(*
 	var running sync.WaitGroup
 	defer running.Wait()
 	w.discover(ctx, &running)
+	w.observeEndpoints(ctx, &running)
+	w.askAllocator(ctx, &running)
 	poll, reread := time.NewTicker(pollEvery), time.NewTicker(rereadEvery)
 	defer poll.Stop()
 	defer reread.Stop()
@@ -42,6 +47,12 @@ func (o *Options) Watch(ctx context.Context, attributes []string, changed func(*
 		case <-ctx.Done():
 			return
 		case e := <-w.events:
+			if e.over() != nil {
+				continue // it is of a job that was replaced meanwhile
+			}
+			if e.jobs != nil {
+				w.allocate(ctx, &running, e.jobs)
+			}
 			w.observe(&e, time.Now())
 			gathered.Reset(gather)
 			continue
@@ -60,16 +71,21 @@ func (o *Options) Watch(ctx context.Context, attributes []string, changed func(*
 	}
 }
 
-// watcher knows what was in the files, and what the jobs have found.
+// watcher knows what was in the files, and what was discovered.
 type watcher struct {
 	options    *Options
 	attributes []string
 	labels     map[string]string // of these
 	paths      []string
 	files      map[string]*watchedFile
-	numbers    int // of outer lists that were given
-	jobs       []*found
-	events     chan event
+	numbers    int      // of outer lists that were given
+	found      []*found // of the jobs, of the observers, and of an allocator
+	observed   []*found // those of the observers
+	allocator  *found   // whose list is empty; nil if there is none
+	allocated  map[string]*allocated
+	// metrics are those of the discoverers, of which nothing is shown: what fails is the source's.
+	metrics map[string]discovery.DiscovererMetrics
+	events  chan event
 }
 
 // watchedFile is a file of a watcher.
@@ -105,13 +121,29 @@ func (s stamp) same(other stamp) bool {
 
 // newWatcher returns a watcher of the files of valid options, which have been read.
 func newWatcher(o *Options, attributes []string) *watcher {
-	w := &watcher{options: o, attributes: attributes, labels: labelsOf(attributes), files: make(map[string]*watchedFile), events: make(chan event)}
+	w := &watcher{
+		options: o, attributes: attributes, labels: labelsOf(attributes), files: make(map[string]*watchedFile), events: make(chan event),
+		allocated: make(map[string]*allocated),
+	}
+	registry := prometheus.NewRegistry()
+	w.metrics, _ = discovery.RegisterSDMetrics(registry, discovery.NewRefreshMetrics(registry)) // which are all new there
+	if o.listed != nil {
+		w.numbers++ // it is the first one
+	}
 	for _, f := range o.files {
 		w.paths = append(w.paths, f.path)
 		w.files[f.path] = &watchedFile{number: w.newNumber(), good: f, source: check.Source{Name: f.path}}
 	}
 	for _, j := range o.jobs {
-		w.jobs = append(w.jobs, newFound(j, w.newNumber()))
+		w.found = append(w.found, j.found(w.newNumber()))
+	}
+	for _, of := range o.observed {
+		w.observed = append(w.observed, of.found(w.newNumber()))
+	}
+	w.found = append(w.found, w.observed...)
+	if o.allocator != nil {
+		w.allocator = o.allocator.found(w.newNumber())
+		w.found = append(w.found, w.allocator)
 	}
 	return w
 }
@@ -146,11 +178,11 @@ func (w *watcher) poll(now time.Time, all bool) (changed bool) {
 	return changed
 }
 
-// update makes the lists of the jobs anew that have found something else, and reports whether
-// there is something new.
+// update makes the lists anew for which something else was found, and reports whether there is
+// something new.
 func (w *watcher) update(now time.Time) (changed bool) {
-	for _, f := range w.jobs {
-		changed = w.updateJob(f, now) || changed
+	for _, f := range w.found {
+		changed = w.updateList(f, now) || changed
 	}
 	return changed
 }
@@ -211,6 +243,9 @@ func (w *watcher) wrong(f *file) error {
 func (w *watcher) current() *Options {
 	options := *w.options
 	options.outer, options.sources, options.twice = nil, nil, nil
+	if options.listed != nil {
+		options.outer = append(options.outer, options.listed)
+	}
 	for _, path := range w.paths {
 		f := w.files[path]
 		if f.good != nil {
@@ -218,7 +253,7 @@ func (w *watcher) current() *Options {
 		}
 		options.sources = append(options.sources, f.source)
 	}
-	for _, f := range w.jobs {
+	for _, f := range w.found {
 		options.outer = append(options.outer, f.list)
 		options.sources = append(options.sources, f.sources()...)
 	}
