@@ -27,6 +27,7 @@ import (
 // distribution has. Whatever needs neither is for COLLECTOR.
 var distributions = map[string]string{
 	"receiver_creator": "COLLECTOR_LATER",
+	"host_observer":    "COLLECTOR_LATER",
 	"datadog":          "COLLECTOR_DATADOG",
 }
 

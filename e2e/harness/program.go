@@ -194,11 +194,14 @@ func (p *Program) Output() string {
 
 // Reload has a collector read its configuration again, and returns how long it took
 // until that was ready.
-func (p *Program) Reload() time.Duration {
+func (p *Program) Reload() time.Duration { return p.ReloadUntil(CollectorReady) }
+
+// ReloadUntil is Reload of what says something else when it is ready.
+func (p *Program) ReloadUntil(ready string) time.Duration {
 	p.t.Helper()
 	before, began := len(p.Output()), time.Now()
 	require.NoError(p.t, p.command.Process.Signal(syscall.SIGHUP))
-	p.await(before, CollectorReady)
+	p.await(before, ready)
 	return time.Since(began)
 }
 

@@ -23,7 +23,9 @@ func (o *Options) Decode(conf *confmap.Conf, into any) {
 	if err := conf.Unmarshal(into); err != nil {
 		o.undecoded.addUndecoded(o.schema, "", conf.ToStringMap(), err)
 	}
-	o.takeEndpoint(len(conf.ToStringMap()) == 1)
+	written := conf.ToStringMap()
+	o.takePlain(written)
+	o.takeEndpoint(len(written) == 1)
 	o.inherit(&o.Defaults, inDefaults)
 	o.listTargets()
 	o.readFiles()
@@ -33,6 +35,34 @@ func (o *Options) Decode(conf *confmap.Conf, into any) {
 	if conf.IsSet(inAllocator) {
 		o.decodeAllocator()
 	}
+}
+
+// takePlain takes plain values for what other libraries decode: what confmap decodes into a value
+// of any type has marks in it where a variable was.
+func (o *Options) takePlain(written map[string]any) {
+	of := func(value any, key string) any {
+		mapping, _ := value.(map[string]any)
+		return mapping[key]
+	}
+	element := func(list any, i int) any {
+		elements, _ := list.([]any)
+		if i >= len(elements) {
+			return nil
+		}
+		return elements[i]
+	}
+	take := func(into *map[string]any, value any) {
+		if plain, isMapping := value.(map[string]any); isMapping && *into != nil {
+			*into = plain
+		}
+	}
+	for i := range o.ScrapeConfigs {
+		take(&o.ScrapeConfigs[i], element(written[inJobs], i))
+	}
+	for i := range o.Observers {
+		take(&o.Observers[i].Instance, of(element(written[inObservers], i), "instance"))
+	}
+	take(&o.TargetAllocator.HTTPSDConfig, of(written[inAllocator], "http_sd_config"))
 }
 
 // takeEndpoint makes Endpoint an instance, unless it is alone: whoever starts receivers for what

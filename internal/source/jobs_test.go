@@ -13,9 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/observer"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/confmap"
 
 	"example.com/tcpcheckreceiver/internal/check"
 )
@@ -301,4 +303,44 @@ func FuzzFound(f *testing.F) {
 		}
 		require.LessOrEqual(t, len(list.Warnings), 10_000)
 	})
+}
+
+// provider gives a configuration with variables, and their values.
+type provider map[string]string
+
+func (p provider) Retrieve(_ context.Context, uri string, _ confmap.WatcherFunc) (*confmap.Retrieved, error) {
+	return confmap.NewRetrievedFromYAML([]byte(p[strings.TrimPrefix(uri, "env:")]))
+}
+
+func (provider) Scheme() string { return "env" }
+
+func (provider) Shutdown(context.Context) error { return nil }
+
+// A variable may be in what another library decodes.
+func TestVariables(t *testing.T) {
+	variables := provider{"N": "3", "ZONE": "eu", "URL": "http://allocator:80", "all": `
+scrape_configs:
+  - job_name: ${env:ZONE}
+    static_configs: [{targets: ["h:${env:N}"]}]
+    scrape_interval: ${env:N}s
+    relabel_configs:
+      - {source_labels: [__address__], action: hashmod, modulus: "${env:N}", target_label: shard}
+      - {source_labels: [shard], action: keep, regex: "${env:N}|[0-2]"}
+observers: [{observer: o, rule: 'type == "pod"', instance: {port: "${env:N}", name: "${env:ZONE}"}}]
+target_allocator: {endpoint: "${env:URL}", collector_id: c, http_sd_config: {basic_auth: {username: "${env:ZONE}"}}}
+`}
+	resolver, err := confmap.NewResolver(confmap.ResolverSettings{
+		URIs: []string{"env:all"}, ProviderFactories: []confmap.ProviderFactory{confmap.NewProviderFactory(func(confmap.ProviderSettings) confmap.Provider { return variables })},
+	})
+	require.NoError(t, err)
+	conf, err := resolver.Resolve(t.Context())
+	require.NoError(t, err)
+	options := &Options{}
+	options.Decode(conf, options)
+	require.NoError(t, validate(options))
+	assert.Equal(t, "eu", options.jobs[0].name)
+	assert.EqualValues(t, 3, options.jobs[0].relabel[0].Modulus)
+	assert.Equal(t, "eu", options.allocator.client.BasicAuth.Username)
+	require.NoError(t, options.Bind(func(string) any { return &fakeObserver{has: []observer.Endpoint{pod("a", "10.0.0.1", nil)}} }))
+	assert.Contains(t, texts(newLists(t, options).await(has(2))), "eu 10.0.0.1:3 ")
 }
