@@ -6,13 +6,15 @@ COLLECTOR = build/collector/tcpcheck-collector
 PROMETHEUS = build/prometheus
 DATADOG = build/datadog/tcpcheck-collector-datadog
 LATER = build/collector-later/tcpcheck-collector-later
+CONTRIB = build/collector-contrib/tcpcheck-collector-contrib
+ALLOCATOR = build/otel-allocator
 SOURCES = $(shell find . -name '*.go' -not -name '*_test.go' -not -path './build/*' -not -path './e2e/*')
 FUZZTIME ?= 5s
 SOAKTIME ?= 10m
 RELOADS ?= 9
 
 .DEFAULT_GOAL = test
-.PHONY: help run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog compat configs without-ipv6 lowest-go faults quiet accuracy soak soak-tracked bench profile
+.PHONY: help run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog e2e-scaling e2e-contrib compat configs without-ipv6 lowest-go faults quiet accuracy soak soak-tracked bench profile
 .PHONY: benchmarks picture fuzz mutants distribution-datadog distribution-datadog-modules generate generated lint vet tidy clean
 
 help: ## list the targets
@@ -53,6 +55,23 @@ e2e-fleet: $(COLLECTOR) ## two agents, a gateway and a service, and cables that 
 compat: $(LATER) ## the receiver in a later release of the collector (root)
 	cd $(dir $(LATER)) && $(GO) test -mod=mod -count=1 example.com/tcpcheckreceiver/...
 	cd e2e && COLLECTOR=$(CURDIR)/$(LATER) $(GO) test -race -count=1 -skip TestHealth .
+
+# One list for several collectors: by Prometheus' hashmod, and by a Target Allocator, which
+# takes about 4 minutes to build without a build cache.
+e2e-scaling: $(COLLECTOR) $(ALLOCATOR) ## several collectors that share out one list
+	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) ALLOCATOR=$(CURDIR)/$(ALLOCATOR) $(GO) test -race -count=1 -v ./scaling
+
+$(ALLOCATOR): tools/allocator/go.mod tools/allocator/go.sum
+	mkdir -p build
+	cd tools/allocator && $(GO) build -ldflags="-s -w" -o $(CURDIR)/$@ github.com/open-telemetry/opentelemetry-operator/cmd/otel-allocator
+
+# Beside contrib's TCP check receiver, and with its metrics.
+e2e-contrib: $(CONTRIB) $(LATER) ## the receiver beside contrib's
+	cd e2e && COLLECTOR_CONTRIB=$(CURDIR)/$(CONTRIB) COLLECTOR_LATER=$(CURDIR)/$(LATER) $(GO) test -race -count=1 ./contrib
+
+$(CONTRIB): distributions/contrib/builder-config.yaml go.mod go.sum $(SOURCES)
+	mkdir -p build
+	$(TOOL) builder --config $<
 
 # Every collector configuration that is shipped, in the distribution that it is for.
 configs: $(COLLECTOR) $(LATER) $(DATADOG) ## every shipped configuration, in the distribution that it is for
@@ -209,6 +228,7 @@ tidy: ## tidy all modules
 	cd tools && $(GO) mod tidy
 	cd tools/prometheus && $(GO) mod tidy
 	cd tools/gremlins && $(GO) mod tidy
+	cd tools/allocator && $(GO) mod tidy
 
 clean: ## remove what was built
 	rm -rf build

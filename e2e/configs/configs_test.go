@@ -28,6 +28,7 @@ import (
 var distributions = map[string]string{
 	"receiver_creator": "COLLECTOR_LATER",
 	"host_observer":    "COLLECTOR_LATER",
+	"transform":        "COLLECTOR_LATER",
 	"datadog":          "COLLECTOR_DATADOG",
 }
 
@@ -44,6 +45,7 @@ var environment = map[string]string{
 type pipelines struct {
 	Extensions map[string]any `json:"extensions"`
 	Receivers  map[string]any `json:"receivers"`
+	Processors map[string]any `json:"processors"`
 	Exporters  map[string]any `json:"exporters"`
 	Service    struct {
 		Pipelines map[string]any
@@ -60,7 +62,7 @@ func whole(text string) (pipelines, bool) {
 
 // distribution returns the environment variable that names the binary for p.
 func (p pipelines) distribution() string {
-	for _, components := range []map[string]any{p.Extensions, p.Receivers, p.Exporters} {
+	for _, components := range []map[string]any{p.Extensions, p.Receivers, p.Processors, p.Exporters} {
 		for name := range components {
 			kind, _, _ := strings.Cut(name, "/")
 			if variable, ok := distributions[kind]; ok {
