@@ -109,7 +109,7 @@ func (c *Config) metrics() metadata.MetricsBuilderConfig {
 // settings returns what a valid Config asks for, with every default applied.
 func (c *Config) settings() receiver.Settings {
 	settings := receiver.Settings{
-		InitialDelay: c.Options.Delay(), FlushInterval: c.Options.Flush(), PhaseSeed: c.Options.PhaseSeed,
+		InitialDelay: c.Options.Delay(), FlushInterval: c.Options.Flush(), PhaseSeed: c.Options.PhaseSeed, Elector: c.Options.K8sLeaderElector,
 		List: c.Options.ToCheck(&source.Problems{}), Metrics: c.metrics(),
 	}
 	if limit := c.Options.MaxConcurrentChecks; limit != nil {

@@ -19,7 +19,7 @@ func (r *metricsReceiver) add(checked *check.Target, now time.Time) *target {
 	t.probe, t.log, t.series = r.system.Probe(checked), report.NewLog(r.logger, checked), r.points.NewSeries(checked, now)
 	r.machine.Add(checked)
 	t.entry = r.schedule.Add(t, t.phaseKey(), t.Interval)
-	if r.settings.Watch != nil {
+	if r.settings.Watch != nil || r.settings.Elector != "" {
 		r.targets = append(r.targets, t)
 	}
 	return t

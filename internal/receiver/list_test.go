@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -317,13 +318,23 @@ func TestChangesOfManyTargets(t *testing.T) {
 
 // ends is a consumer that knows which series have not ended.
 type ends struct {
+	mu    sync.Mutex
 	live  map[string]bool
 	ended int
 }
 
 func (e *ends) Capabilities() consumer.Capabilities { return consumer.Capabilities{} }
 
+// count returns how many series have not ended.
+func (e *ends) count() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.live)
+}
+
 func (e *ends) ConsumeMetrics(_ context.Context, metrics pmetric.Metrics) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	for _, resource := range metrics.ResourceMetrics().All() {
 		for _, metric := range resource.ScopeMetrics().At(0).Metrics().All() {
 			for _, point := range reporttest.Points(metric).All() {

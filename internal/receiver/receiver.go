@@ -35,6 +35,9 @@ type Settings struct {
 	Bind func(extension func(id string) any) error
 	// Watch calls changed with each new list, until ctx ends. It is nil if there is none.
 	Watch func(ctx context.Context, changed func(check.List))
+	// Elector is the ID of an extension that says when this collector is the one of several that
+	// checks. It is empty if it always is.
+	Elector string
 	// InitialDelay is the time from the start to the first checks; 0 is none.
 	InitialDelay time.Duration
 	// FlushInterval is how often what was found is handed over, but for changes of state.
@@ -66,6 +69,8 @@ type metricsReceiver struct {
 	targets   []*target // on the schedule; nil if the list does not change
 	sources   sources
 	status    status
+	// leadership counts if there is an elector.
+	leadership leadership
 
 	// cancel ends the checks that are under way, and give up the call of the consumer.
 	running, consuming context.Context
@@ -156,6 +161,11 @@ func (r *metricsReceiver) Start(_ context.Context, host component.Host) error {
 			return err
 		}
 	}
+	if r.settings.Elector != "" {
+		if err := r.elect(r.settings.Elector, extensionsOf(host)(r.settings.Elector)); err != nil {
+			return err
+		}
+	}
 	if err := r.observeSchedule(); err != nil {
 		r.telemetry.Shutdown()
 		return err
@@ -226,6 +236,13 @@ func (r *metricsReceiver) runChecks() {
 	defer running.Wait()
 	running.Go(r.review)
 	running.Go(func() { r.schedule.Run(r.running) })
+	if r.settings.Elector != "" {
+		r.follow(r.settings.List)
+		if r.settings.Watch != nil {
+			r.settings.Watch(r.running, r.follow)
+		}
+		return
+	}
 	now := time.Now()
 	for _, t := range r.settings.Targets {
 		if r.running.Err() != nil {

@@ -38,6 +38,9 @@ type Options struct {
 	// FlushInterval is how often the results are handed over to the next component, but
 	// for changes of state, which do not wait: more than 0, default 5s.
 	FlushInterval *Duration `mapstructure:"flush_interval"`
+	// K8sLeaderElector is the ID of an extension, contrib's k8s_leader_elector, by which one of
+	// several collectors checks, and the others wait. By default all of them check.
+	K8sLeaderElector string `mapstructure:"k8s_leader_elector"`
 	// PhaseSeed is any text: agents with different ones check the same target at different
 	// moments of its interval. By default it is the name of the machine and the ID of
 	// the receiver.
