@@ -56,10 +56,10 @@ compat: $(LATER) ## the receiver in a later release of the collector (root)
 	cd $(dir $(LATER)) && $(GO) test -mod=mod -count=1 example.com/tcpcheckreceiver/...
 	cd e2e && COLLECTOR=$(CURDIR)/$(LATER) $(GO) test -race -count=1 -skip TestHealth .
 
-# One list for several collectors: by Prometheus' hashmod, and by a Target Allocator, which
-# takes about 4 minutes to build without a build cache.
-e2e-scaling: $(COLLECTOR) $(ALLOCATOR) ## several collectors that share out one list
-	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) ALLOCATOR=$(CURDIR)/$(ALLOCATOR) $(GO) test -race -count=1 -v ./scaling
+# One list for several collectors: by Prometheus' hashmod, by an elector, and by a Target
+# Allocator, which takes about 4 minutes to build without a build cache.
+e2e-scaling: $(COLLECTOR) $(ALLOCATOR) $(LATER) ## several collectors that share out one list
+	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) COLLECTOR_LATER=$(CURDIR)/$(LATER) ALLOCATOR=$(CURDIR)/$(ALLOCATOR) $(GO) test -race -count=1 -v ./scaling
 
 $(ALLOCATOR): tools/allocator/go.mod tools/allocator/go.sum
 	mkdir -p build

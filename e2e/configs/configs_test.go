@@ -26,10 +26,11 @@ import (
 // The environment variables that name the binaries, by the component that only one
 // distribution has. Whatever needs neither is for COLLECTOR.
 var distributions = map[string]string{
-	"receiver_creator": "COLLECTOR_LATER",
-	"host_observer":    "COLLECTOR_LATER",
-	"transform":        "COLLECTOR_LATER",
-	"datadog":          "COLLECTOR_DATADOG",
+	"receiver_creator":   "COLLECTOR_LATER",
+	"host_observer":      "COLLECTOR_LATER",
+	"k8s_leader_elector": "COLLECTOR_LATER",
+	"transform":          "COLLECTOR_LATER",
+	"datadog":            "COLLECTOR_DATADOG",
 }
 
 // What stands for the values that a user has to give in the environment.

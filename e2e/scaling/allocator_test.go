@@ -70,6 +70,17 @@ func (c *cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(list)
 }
 
+// kubeconfigOf returns the configuration of a client of an API server.
+func kubeconfigOf(url string) string {
+	return fmt.Sprintf(`
+apiVersion: v1
+kind: Config
+clusters: [{name: here, cluster: {server: %q}}]
+contexts: [{name: here, context: {cluster: here}}]
+current-context: here
+`, url)
+}
+
 // A Target Allocator shares out the targets of a job among the collectors that are there, and one
 // more of these moves few of them. When the allocator ends, the checks go on.
 func TestTargetAllocator(t *testing.T) {
@@ -79,13 +90,7 @@ func TestTargetAllocator(t *testing.T) {
 	t.Cleanup(func() { pods.set() })
 	dir := t.TempDir()
 	kubeconfig, config, address := filepath.Join(dir, "kubeconfig"), filepath.Join(dir, "allocator.yaml"), harness.FreeAddress(t)
-	harness.Write(t, kubeconfig, fmt.Sprintf(`
-apiVersion: v1
-kind: Config
-clusters: [{name: here, cluster: {server: %q}}]
-contexts: [{name: here, context: {cluster: here}}]
-current-context: here
-`, server.URL))
+	harness.Write(t, kubeconfig, kubeconfigOf(server.URL))
 	harness.Write(t, config, fmt.Sprintf(`
 listen_addr: %q
 collector_namespace: checks
