@@ -35,6 +35,12 @@ var environment = []string{"PATH=" + os.Getenv("PATH"), "DD_API_KEY=" + apiKey, 
 // arguments, that is to send to the intake.
 func command(t *testing.T, to *intake, receiver string, more ...string) *exec.Cmd {
 	t.Helper()
+	return commandOf(t, example, to, receiver, more...)
+}
+
+// commandOf is command with another example.
+func commandOf(t *testing.T, example string, to *intake, receiver string, more ...string) *exec.Cmd {
+	t.Helper()
 	changes := filepath.Join(t.TempDir(), "changes.yaml")
 	harness.Write(t, changes, fmt.Sprintf(`
 receivers:

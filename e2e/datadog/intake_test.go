@@ -22,10 +22,13 @@ import (
 )
 
 const (
-	canConnect   = "network.tcp.can_connect"
-	responseTime = "network.tcp.response_time"
-	failures     = "tcpcheck.errors"
-	checks       = "tcpcheck.checks"
+	canConnect     = "network.tcp.can_connect"
+	responseTime   = "network.tcp.response_time"
+	failures       = "tcpcheck.errors"
+	familyOmitted  = "tcpcheck.family.omitted"
+	checks         = "tcpcheck.checks"
+	synRetransmits = "tcpcheck.syn_retransmits"
+	lookupDuration = "tcpcheck.dns.lookup.duration"
 )
 
 // apiKey has the form of a key, and is none.
@@ -46,6 +49,7 @@ type point struct {
 // intake takes metrics as Datadog does, and keeps the points.
 type intake struct {
 	t       *testing.T
+	listen  func(network, address string) (net.Listener, error)
 	address string
 	server  *http.Server
 	mu      sync.Mutex
@@ -57,8 +61,14 @@ type intake struct {
 // newIntake returns an intake for the time of the test.
 func newIntake(t *testing.T) *intake {
 	t.Helper()
+	return newIntakeAt(t, net.Listen)
+}
+
+// newIntakeAt is newIntake with another way to listen.
+func newIntakeAt(t *testing.T, listen func(network, address string) (net.Listener, error)) *intake {
+	t.Helper()
 	// No process takes a port of this address while the intake is down.
-	i := &intake{t: t, address: "127.0.0.99:0"}
+	i := &intake{t: t, listen: listen, address: "127.0.0.99:0"}
 	i.open()
 	t.Cleanup(i.close)
 	return i
@@ -67,7 +77,7 @@ func newIntake(t *testing.T) *intake {
 // open has the intake listen, at the address that it had before.
 func (i *intake) open() {
 	i.t.Helper()
-	listener, err := net.Listen("tcp4", i.address)
+	listener, err := i.listen("tcp4", i.address)
 	require.NoError(i.t, err)
 	i.address = listener.Addr().String()
 	i.server = &http.Server{Handler: i, ReadHeaderTimeout: harness.Patience}
@@ -161,9 +171,14 @@ func pointsOf(series *gogen.MetricPayload_MetricSeries) ([]point, error) {
 
 // arrived returns the points so far of those metrics.
 func (i *intake) arrived(metrics ...string) []point {
+	return only(i.all(), func(p point) bool { return slices.Contains(metrics, p.metric) })
+}
+
+// all returns the points so far.
+func (i *intake) all() []point {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return only(i.points, func(p point) bool { return slices.Contains(metrics, p.metric) })
+	return slices.Clone(i.points)
 }
 
 // await returns the points of a metric of an instance once there are as many as
