@@ -3,6 +3,7 @@ package scaling
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,6 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 
 	"example.com/tcpcheckreceiver/e2e/harness"
 	"example.com/tcpcheckreceiver/internal/testnet"
@@ -54,7 +57,11 @@ func (l *leases) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Method != http.MethodGet {
 		var written coordinationv1.Lease
-		if err := json.NewDecoder(r.Body).Decode(&written); err != nil {
+		body, err := io.ReadAll(r.Body)
+		if err == nil {
+			_, _, err = leaseDecoder().Decode(body, nil, &written)
+		}
+		if err != nil {
 			fail(http.StatusBadRequest, metav1.StatusReasonBadRequest)
 			return
 		}
@@ -72,6 +79,13 @@ func (l *leases) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	l.lease.TypeMeta = metav1.TypeMeta{APIVersion: "coordination.k8s.io/v1", Kind: "Lease"}
 	_ = json.NewEncoder(w).Encode(l.lease)
+}
+
+// leaseDecoder returns a decoder of what clients of Kubernetes write, as JSON or in its binary form.
+func leaseDecoder() runtime.Decoder {
+	scheme := runtime.NewScheme()
+	_ = coordinationv1.AddToScheme(scheme) // whose types are all new to it
+	return serializer.NewCodecFactory(scheme).UniversalDeserializer()
 }
 
 // Of two collectors, the one that contrib's extension elects checks. When it ends, the other one
