@@ -61,9 +61,10 @@ func (r *report) facts() [][2]string {
 	}
 	found := [][2]string{
 		{"duration", fmt.Sprintf("%s on %d cores, Linux", duration(p.duration), runtime.NumCPU())},
-		{"targets", fmt.Sprintf("%d of %d in each configuration, checked every %v with a timeout of %v",
-			len(run.world.configured(run.number)), len(run.world.targets), interval, timeout)},
+		{"targets", fmt.Sprintf("%d of %d at a time, a third of them each from the configuration, a file and a server by HTTP, checked every %v with a timeout of %v",
+			len(run.configured()), len(run.world.targets), interval, timeout)},
 		{"changes of targets", fmt.Sprint(run.world.changes)},
+		{"changes of the lists of the file and the server", fmt.Sprint(run.number)},
 		{"reloads", reloads},
 		{"checks whose results were seen on the Prometheus page", fmt.Sprint(page.between(run.start, now))},
 		{"checks whose results came by OTLP", fmt.Sprintf("%d, with %d points", otlp.between(run.start, now), run.delivered.Load())},

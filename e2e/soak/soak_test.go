@@ -1,9 +1,10 @@
 // Package soak runs a collector for minutes while everything around it changes, and
 // tests whether what it uses stays flat and what it reports stays right.
 //
-// 2,000 targets appear, refuse, hang and rotate their addresses; the collector is
-// reloaded now and then, and its OTLP exporter is cut off for a while. All of it
-// happens in a network namespace of its own, on the loopback interface.
+// 2,000 targets appear, refuse, hang and rotate their addresses; they are from the
+// configuration, a file, and a server, whose lists change; the collector is reloaded now
+// and then, and its OTLP exporter is cut off for a while. All of it happens in a network
+// namespace of its own, on the loopback interface.
 package soak
 
 import (
@@ -11,7 +12,9 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,6 +60,9 @@ type plan struct {
 	sample time.Duration // 1s
 	// reloads are when the collector gets another configuration.
 	reloads []time.Duration // 1m, 2m, and so on until 9m
+	// lists are when it gets other lists beside it, by a file and by a server. With a reload
+	// it gets both.
+	lists []time.Duration // 12s, 24s, 36s, 48s, and so on after each reload
 	// cut and restore are when the exporter loses its peer and gets it back. The
 	// collector is reloaded in between: once with a queue that has no way out,
 	// and then the queue that has one again belongs to a new exporter.
@@ -85,8 +91,16 @@ func newPlan(duration time.Duration, reloads int) plan {
 	for i := range reloads {
 		p.reloads = append(p.reloads, duration*time.Duration(i+1)/time.Duration(reloads+1))
 	}
+	for i := range (reloads + 1) * listsPerReload {
+		if i%listsPerReload != 0 {
+			p.lists = append(p.lists, duration*time.Duration(i)/time.Duration((reloads+1)*listsPerReload))
+		}
+	}
 	return p
 }
+
+// listsPerReload is how often the lists change from one reload to the next, with it.
+const listsPerReload = 5
 
 // trace is the time between two counts of the goroutines. They come at all
 // moments of the interval, since it divides none.
@@ -118,7 +132,9 @@ type run struct {
 	delivered atomic.Int64 // points that came by OTLP
 	collector *harness.Program
 	start     time.Time // of the collector
-	number    int       // of the configuration
+	number    int       // of the lists
+	loaded    int       // of the configuration
+	served    atomic.Value
 	figures   *figures
 	missing   int      // samples for which a page could not be read, as during a reload
 	stderr    []string // lines that are no traces
@@ -153,6 +169,7 @@ func TestSoak(t *testing.T) {
 	r := &run{t: t, plan: newPlan(*length, *reloads), folder: t.TempDir(), figures: newFigures()}
 	r.world = newWorld(t)
 	r.restore()
+	r.serve()
 	r.startCollector()
 
 	sampling, stop := context.WithCancel(t.Context())
@@ -181,6 +198,7 @@ const (
 	pageAddress      = "127.0.0.1:9464"
 	telemetryAddress = "127.0.0.1:8888"
 	sinkAddress      = "127.0.0.1:4318"
+	serverAddress    = "127.0.0.1:9465"
 )
 
 // retained is how long a series that is no longer reported stays on the page.
@@ -189,21 +207,19 @@ const retained = 3 * interval
 // config returns a configuration that checks targets. The output of the collector is
 // all on standard output, so that what the runtime writes has standard error for
 // itself.
-func config(targets []*target) string {
-	var instances strings.Builder
-	for _, t := range targets {
-		where := fmt.Sprintf("endpoint: %q", t.peers[0].addr)
-		if t.host != "" {
-			where = fmt.Sprintf("host: %s, port: %d, ip_cache_duration: 0, multiple_ips: %t", t.host, t.peers[0].addr.Port(), t.multiple)
-		}
-		fmt.Fprintf(&instances, "      - {name: %s, %s, timeout: %v, collect_response_time: true}\n", t.instance, where, timeout)
-	}
+func (r *run) configuration(targets []*target) string {
 	host, port, _ := strings.Cut(telemetryAddress, ":")
 	return fmt.Sprintf(`receivers:
   tcpcheck:
     collection_interval: %v
+    defaults: {timeout: %v, collect_response_time: true, ip_cache_duration: 0}
     instances:
-%sexporters:
+%s    instances_file: %s
+    scrape_configs:
+      - job_name: soak
+        http_sd_configs: [{url: "http://%s/", refresh_interval: 2s}]
+        relabel_configs: [{action: labeldrop, regex: job}]
+exporters:
   prometheus: {endpoint: %s, without_scope_info: true, send_timestamps: true, metric_expiration: %v}
   otlp_http: {endpoint: "http://%s", retry_on_failure: {max_interval: 5s}}
 service:
@@ -212,18 +228,77 @@ service:
     metrics: {readers: [{pull: {exporter: {prometheus: {host: %s, port: %s}}}}]}
   pipelines:
     metrics: {receivers: [tcpcheck], exporters: [prometheus, otlp_http]}
-`, interval, instances.String(), pageAddress, retained, sinkAddress, host, port)
+`, interval, timeout, harness.Indent(instances(targets, fromConfiguration), "      ")+"\n", r.file(), serverAddress, pageAddress, retained, sinkAddress, host, port)
 }
 
+// instances returns the targets of a source as instances of YAML.
+func instances(targets []*target, from source) string {
+	var instances strings.Builder
+	for _, t := range targets {
+		if t.source != from {
+			continue
+		}
+		where := fmt.Sprintf("endpoint: %q", t.peers[0].addr)
+		if t.host != "" {
+			where = fmt.Sprintf("host: %s, port: %d, multiple_ips: %t", t.host, t.peers[0].addr.Port(), t.multiple)
+		}
+		fmt.Fprintf(&instances, "- {name: %s, %s}\n", t.instance, where)
+	}
+	return instances.String()
+}
+
+// groups returns the targets of the server as groups of JSON.
+func groups(targets []*target) string {
+	var groups []string
+	for _, t := range targets {
+		if t.source != fromServer {
+			continue
+		}
+		address := t.peers[0].addr.String()
+		if t.host != "" {
+			address = fmt.Sprintf("%s:%d", t.host, t.peers[0].addr.Port())
+		}
+		groups = append(groups, fmt.Sprintf(`{"targets": [%q], "labels": {"instance": %q, "__tcpcheck_multiple_ips": "%t"}}`, address, t.instance, t.multiple))
+	}
+	return "[" + strings.Join(groups, ",\n") + "]"
+}
 func (r *run) config() string { return filepath.Join(r.folder, "collector.yaml") }
 func (r *run) traces() string { return filepath.Join(r.folder, "traces") }
 
+func (r *run) file() string { return filepath.Join(r.folder, "instances.yaml") }
+
+// configured returns the targets that the collector has now.
+func (r *run) configured() []*target { return r.world.configured(r.loaded, r.number) }
+
 // configure writes the configuration of the present number.
-func (r *run) configure() { harness.Write(r.t, r.config(), config(r.world.configured(r.number))) }
+func (r *run) configure() { harness.Write(r.t, r.config(), r.configuration(r.configured())) }
+
+// list gives the lists of the present number to the file, over which another one is renamed,
+// and to the server.
+func (r *run) list() {
+	targets := r.configured()
+	harness.Write(r.t, r.file()+".new", "instances:\n"+instances(targets, fromFile))
+	require.NoError(r.t, os.Rename(r.file()+".new", r.file()))
+	r.served.Store(groups(targets))
+}
+
+// serve serves the list of the server.
+func (r *run) serve() {
+	listener, err := net.Listen("tcp4", serverAddress)
+	require.NoError(r.t, err)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		text, _ := r.served.Load().(string)
+		_, _ = io.WriteString(w, text)
+	})}
+	go func() { _ = server.Serve(listener) }()
+	r.t.Cleanup(func() { assert.NoError(r.t, server.Close()) })
+}
 
 // startCollector starts the collector and the run. The runtime's scheduler trace
 // (GODEBUG, package runtime) lists all goroutines on standard error.
 func (r *run) startCollector() {
+	r.list()
 	r.configure()
 	traces, err := os.Create(r.traces())
 	require.NoError(r.t, err)
@@ -262,6 +337,9 @@ func (r *run) steps() {
 	for _, at := range r.plan.reloads {
 		steps = append(steps, step{at, r.reload})
 	}
+	for _, at := range r.plan.lists {
+		steps = append(steps, step{at, func() { r.number++; r.list(); r.say("The file and the server have their lists number %d.", r.number) }})
+	}
 	slices.SortFunc(steps, func(a, b step) int { return cmp.Compare(a.at, b.at) })
 
 	ticks := time.NewTicker(changeTick)
@@ -286,6 +364,8 @@ func (r *run) steps() {
 // reload gives the collector another configuration.
 func (r *run) reload() {
 	r.number++
+	r.loaded = r.number
+	r.list()
 	r.configure()
 	at := time.Since(r.start)
 	took := r.collector.Reload()
@@ -296,7 +376,7 @@ func (r *run) reload() {
 // compare waits for results of each target that are of checks after the last change, and
 // compares them with what is, on both ways out of the collector.
 func (r *run) compare() {
-	stopped, targets := time.Now(), r.world.configured(r.number)
+	stopped, targets := time.Now(), r.configured()
 	for _, w := range []*way{&r.page, &r.otlp} {
 		var found results
 		require.Eventually(r.t, func() bool {

@@ -53,6 +53,7 @@ type peer struct {
 // target is something that the collector checks.
 type target struct {
 	instance string
+	source   source
 	// peers are all addresses that the target can have. Where it is no name,
 	// there is one.
 	peers []*peer
@@ -121,7 +122,7 @@ func loopback4(n, i int) netip.Addr {
 
 // add adds a target, whose peers are in one of states each.
 func (w *world) add(states []state, addrs ...netip.AddrPort) *target {
-	t := &target{instance: fmt.Sprintf("t%d", len(w.targets)), states: states}
+	t := &target{instance: fmt.Sprintf("t%d", len(w.targets)), source: source(len(w.targets) % int(sources)), states: states}
 	for _, addr := range addrs {
 		p := &peer{addr: addr}
 		t.peers = append(t.peers, p)
@@ -186,11 +187,25 @@ func (w *world) rotate(t *target) {
 	w.dns.Set(t.host, dnsserver.Addresses(t.addresses...))
 }
 
-// configured returns the targets of a configuration: all but one in shifts,
-// other ones for each number.
-func (w *world) configured(number int) []*target {
+// source is where the collector has a target from.
+type source int
+
+const (
+	fromConfiguration source = iota
+	fromFile
+	fromServer
+	sources
+)
+
+// configured returns the targets that the collector has: all but one in shifts, other ones
+// for each number. The lists outside of the configuration have another number than that.
+func (w *world) configured(configuration, lists int) []*target {
 	var some []*target
 	for i, t := range w.targets {
+		number := lists
+		if t.source == fromConfiguration {
+			number = configuration
+		}
 		if i%shifts != number%shifts {
 			some = append(some, t)
 		}
