@@ -177,6 +177,7 @@ fuzz: ## new inputs for the fuzz tests
 	$(FUZZ) FuzzConfig ./internal/factory
 	$(FUZZ) FuzzFound ./internal/source
 	$(FUZZ) FuzzAllocated ./internal/source
+	$(FUZZ) FuzzObserved ./internal/source
 	$(FUZZ) FuzzErrorType ./internal/probe
 	$(FUZZ) FuzzDNSAnswer ./internal/probe
 

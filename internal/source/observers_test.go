@@ -3,10 +3,12 @@ package source
 import (
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/observer"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/confmap"
 
 	"example.com/tcpcheckreceiver/internal/check"
 )
@@ -211,4 +213,32 @@ func TestObserversMaxTargets(t *testing.T) {
 	list := l.await(func(list check.List) bool { return list.Sources[0].Err != nil })
 	require.EqualError(t, list.Sources[0].Err, "it has 2 targets, and may have 1 (max_targets)")
 	assert.Len(t, list.Targets, 1)
+}
+
+// FuzzObserved: whatever an observer finds, and whatever is between the backquotes, nothing panics,
+// and what is checked can be.
+func FuzzObserved(f *testing.F) {
+	f.Add("`endpoint`", "127.0.0.1:80", "x")
+	f.Add("a`labels[\"app\"]`:\\`", "::1", "")
+	f.Add("`name + annotations[\"text\"]`", "[::]:0", "\x00`")
+	f.Fuzz(func(t *testing.T, template, target, annotation string) {
+		options := &Options{}
+		options.Decode(confmap.NewFromStringMap(map[string]any{"observers": []any{map[string]any{
+			"observer": "o", "rule": "type == \"pod\"", "instance": map[string]any{"name": template, "port": 1, "tags": []any{template}},
+		}}}), options)
+		if validate(options) != nil {
+			return
+		}
+		w := newWatcher(options, nil)
+		g := options.observed[0].group(pod("p", target, map[string]string{"text": annotation}))
+		w.observe(&event{found: w.observed[0], by: w.observed[0].by[0], groups: []group{g}}, time.Now())
+		w.update(time.Now())
+		now := w.current()
+		list := now.ToCheck(now.Check(nil))
+		require.Equal(t, 1, len(list.Targets)+list.Refused)
+		for _, target := range list.Targets {
+			require.NotEmpty(t, target.Labels.Name)
+			require.NotEmpty(t, target.Host)
+		}
+	})
 }
