@@ -122,7 +122,7 @@ func TestOwnMetrics(t *testing.T) {
 		assert.Len(t, regexp.MustCompile(`(?m)^[^#\n]*\b`+own[1]+`\b`).FindAllString(rule.ReplaceAllString(text, ""), -1), 1, "%s: port %s", source, own[1])
 		ports[source] = own[1]
 	}
-	assert.Len(t, ports, 11)
+	assert.Len(t, ports, 16)
 	assert.NotEqual(t, ports["examples/agent.yaml"], ports["examples/gateway.yaml"])
 }
 

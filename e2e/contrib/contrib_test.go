@@ -90,7 +90,7 @@ func TestContribMetrics(t *testing.T) {
 	from, to := strings.Index(text, "    targets:"), strings.Index(text, "    defaults:")
 	harness.Write(t, config, text[:from]+harness.Indent(targets, "    ")+"\n"+text[to:])
 	command := exec.Command(harness.Binary(t, "COLLECTOR_LATER", "e2e-contrib"), "--config", config)
-	command.Env = append(os.Environ(), "PAGE="+ours, "CHECK_INTERVAL=1s")
+	command.Env = append(os.Environ(), "OWN_METRICS_PORT=0", "PAGE="+ours, "CHECK_INTERVAL=1s")
 	harness.Start(t, command, harness.CollectorReady)
 
 	names := []string{"tcpcheck_status_ratio", "tcpcheck_duration_milliseconds", "tcpcheck_error_total"}

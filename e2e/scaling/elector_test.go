@@ -106,7 +106,7 @@ func TestLeaderElector(t *testing.T) {
 		m := member{page: harness.FreeAddress(t)}
 		command := exec.Command(harness.Binary(t, "COLLECTOR_LATER", "e2e-scaling"), "--config", "../../examples/elected.yaml",
 			"--set=extensions::k8s_leader_elector::lease_duration=3s", "--set=extensions::k8s_leader_elector::renew_deadline=2s", "--set=extensions::k8s_leader_elector::retry_period=500ms")
-		command.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "AUTH=kubeConfig", "HOSTNAME="+name, "TARGET="+up.String(), "PAGE="+m.page)
+		command.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "AUTH=kubeConfig", "HOSTNAME="+name, "TARGET="+up.String(), "OWN_METRICS_PORT=0", "PAGE="+m.page)
 		m.Program = harness.Start(t, command, harness.CollectorReady)
 		return m
 	}

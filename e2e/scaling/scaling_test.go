@@ -39,7 +39,7 @@ func (f *fleet) start(name string, environment ...string) {
 	f.Helper()
 	page := harness.FreeAddress(f)
 	command := exec.Command(harness.Binary(f, "COLLECTOR", "collector"), "--config", f.example)
-	command.Env = append(append(os.Environ(), "PAGE="+page), environment...)
+	command.Env = append(append(os.Environ(), "OWN_METRICS_PORT=0", "PAGE="+page), environment...)
 	f.running[name], f.pages[name] = harness.Start(f, command, harness.CollectorReady), page
 }
 
