@@ -53,7 +53,7 @@ e2e-fleet: $(COLLECTOR) ## two agents, a gateway and a service, and cables that 
 # of that release, the end-to-end tests, and discovery. There is no v0.161.0 of the
 # health check extension. Needs root.
 compat: $(LATER) ## the receiver in a later release of the collector (root)
-	cd $(dir $(LATER)) && $(GO) test -mod=mod -count=1 example.com/tcpcheckreceiver/...
+	cd $(dir $(LATER)) && $(GO) test -mod=mod -tags remove_all_sd -count=1 example.com/tcpcheckreceiver/...
 	cd e2e && COLLECTOR=$(CURDIR)/$(LATER) $(GO) test -race -count=1 -skip TestHealth .
 
 # One list for several collectors: by Prometheus' hashmod, by an elector, and by a Target
