@@ -1,0 +1,406 @@
+package prometheus
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"example.com/tcpcheckreceiver/e2e/dnsserver"
+	"example.com/tcpcheckreceiver/e2e/harness"
+	"example.com/tcpcheckreceiver/e2e/peers"
+	"example.com/tcpcheckreceiver/internal/testnet"
+)
+
+var all = flag.Bool("all", false, "fail where the blackbox exporter is not installed")
+
+const (
+	// blackboxPage is the page that is tested here.
+	blackboxPage = "../../docs/migrating-from-blackbox-exporter.md"
+	// blackboxProgram is the exporter, as Debian names it.
+	blackboxProgram = "prometheus-blackbox-exporter"
+	// prefersIPv6 is the exporter's module that the page's job has.
+	prefersIPv6 = "tcp_connect"
+)
+
+// blackboxModules are the exporter's modules, in the order of the page's table.
+var blackboxModules = []string{prefersIPv6, "tcp_ip4", "tcp_ip4_only", "tcp_ip6_only"}
+
+// The exporter and the receiver check the same targets, each with the job of the page, and
+// say of them what the page says.
+func TestBlackbox(t *testing.T) {
+	b := newBlackbox(t)
+	c := b.startCollector(t, "")
+	s := b.startServer(t, c)
+	b.awaitAll(s)
+	t.Run("outcomes", func(t *testing.T) { b.testOutcomes(s.in(t)) })
+	t.Run("metrics", func(t *testing.T) { b.testMetrics(s.in(t)) })
+	t.Run("old rules", func(t *testing.T) { b.testOldRules(s.in(t)) })
+	t.Run("alerts", func(t *testing.T) { b.testAlertQueries(s.in(t)) })
+	t.Run("queries", func(t *testing.T) { b.testQueries(s.in(t)) })
+	c.Stop()
+	for family, module := range map[string]string{"ipv4": "tcp_ip4_only", "ipv6": "tcp_ip6_only"} {
+		t.Run("address_families "+family, func(t *testing.T) { b.testOneFamily(s.in(t), family, module) })
+	}
+	t.Run("without IPv6", func(t *testing.T) { b.testWithoutIPv6(s.in(t)) })
+}
+
+// What the page says of a job to have no effect has none, and the log says so. A target
+// without a port is refused.
+func TestBlackboxJob(t *testing.T) {
+	list := regexp.MustCompile(`(?s)\nThese options of the job have no effect.*?\n\n`).FindString(harness.Read(t, blackboxPage))
+	options := regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(list, -1)
+	require.NotEmpty(t, options)
+	var written strings.Builder
+	for _, option := range options {
+		fmt.Fprintf(&written, ", %s: x", option[1])
+	}
+	c := startCollector(t, "", fmt.Sprintf(`receivers: {tcpcheck: {scrape_configs: [{job_name: blackbox, static_configs: [{targets: [localhost, "https://localhost"]}]%s}]}}`, &written))
+	for _, option := range options {
+		c.Await("scrape_configs[0]."+option[1], "it has no effect")
+	}
+	c.Await(`scrape_configs[0] "blackbox" .instances[0] "localhost" .port: there is none`)
+	c.Await(`scrape_configs[0] "blackbox" .instances[1] "https://localhost" .host: "https://localhost" has a scheme`)
+}
+
+// blackbox is an exporter with the targets of the page's job.
+type blackbox struct {
+	*world
+	page    string // the text
+	targets []string
+}
+
+// newBlackbox starts what the page describes, but for the collector and the server.
+func newBlackbox(t *testing.T) *blackbox {
+	t.Helper()
+	if _, err := exec.LookPath(blackboxProgram); err != nil {
+		if !*all {
+			t.Skipf("%s is not installed; .ci/run has the name of the package", blackboxProgram)
+		}
+		require.NoError(t, err)
+	}
+	testnet.RequireIPv6(t)
+	b := &blackbox{world: newWorld(t), page: harness.Read(t, blackboxPage)}
+	for _, target := range regexp.MustCompile(`(?m)^ {10}- (\S+:\d+)$`).FindAllStringSubmatch(b.block(t, "scrape_configs:"), -1) {
+		b.targets = append(b.targets, target[1])
+	}
+	require.Len(t, b.targets, 6)
+
+	// A machine's hosts file may have one of them only.
+	require.NoError(t, harness.MountText("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"))
+	t.Cleanup(func() { assert.NoError(t, unix.Unmount("/etc/hosts", unix.MNT_DETACH)) })
+	listen(t, 5432, "127.0.0.1", "127.0.0.2")
+	listen(t, 6379, "127.0.0.1", "::1")
+	b.resolve("v4.example.com", "127.0.0.1")
+	b.resolve("gone.example.com")
+	far := dnsserver.Both(dnsserver.Answer{
+		Addrs: []netip.Addr{netip.MustParseAddr("198.18.0.2"), netip.MustParseAddr("2001:db8:1::2")},
+		Delay: 200 * time.Millisecond,
+	})
+	b.dns.Set("far.example.com", far)
+	b.hosts.SetOthers(peers.Behaviour{Delay: 300 * time.Millisecond})
+
+	config := filepath.Join(t.TempDir(), "blackbox.yml")
+	harness.Write(t, config, b.block(t, "modules:"))
+	harness.Start(t, exec.Command(blackboxProgram, "--config.file="+config, "--web.listen-address=127.0.0.1:9115"), "Listening on")
+	return b
+}
+
+// listen opens a port of addresses until the end of the test.
+func listen(t *testing.T, port uint16, addresses ...string) {
+	t.Helper()
+	s := newService(t)
+	s.port = port
+	s.up(addresses...)
+}
+
+// block returns the block of YAML of the page that begins with a key, not indented. The
+// times of a scrape in it are shorter ones, and still leave the exporter time for a slow host.
+func (b *blackbox) block(t *testing.T, key string) string {
+	t.Helper()
+	found := regexp.MustCompile("(?ms)^( *)```yaml\n *" + key + "\n.*?```").FindStringSubmatch(b.page)
+	require.NotNil(t, found, key)
+	lines := strings.Split(found[0], "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimPrefix(line, found[1])
+	}
+	shorter := strings.NewReplacer("scrape_interval: 15s", "scrape_interval: 3s", "scrape_timeout: 10s", "scrape_timeout: 3s")
+	return shorter.Replace(strings.Join(lines[1:len(lines)-1], "\n") + "\n")
+}
+
+// startCollector runs the collector of the page, with more lines of YAML among the defaults.
+// Its job is that of the server.
+func (b *blackbox) startCollector(t *testing.T, defaults string) *collector {
+	t.Helper()
+	receiver := b.block(t, "receivers:")
+	require.Contains(t, receiver, harness.Indent(b.block(t, "scrape_configs:"), "    "))
+	require.Contains(t, receiver, "\n    defaults:\n")
+	receiver = strings.Replace(receiver, "\n    defaults:\n", "\n    defaults:\n"+defaults, 1)
+	// What the page asks of it: more than an interval and a flush_interval.
+	receiver += "exporters: {prometheus: {metric_expiration: 10s}}\n"
+	return startCollectorAt(t, "localhost:9464", "", receiver)
+}
+
+// startServer runs a server that scrapes the collector, and the exporter by the job of the
+// page, once for each module.
+func (b *blackbox) startServer(t *testing.T, c *collector) *server {
+	t.Helper()
+	jobs := "scrape_configs:\n"
+	for _, module := range blackboxModules {
+		_, job, _ := strings.Cut(b.block(t, "scrape_configs:"), "\n")
+		jobs += strings.NewReplacer("job_name: blackbox", "job_name: "+jobOf(module), prefersIPv6, module).Replace(job)
+	}
+	return startServer(t, c, "scrape_configs:\n", jobs)
+}
+
+// jobOf returns the name of the job that has a module.
+func jobOf(module string) string {
+	if module == prefersIPv6 {
+		return "blackbox"
+	}
+	return module
+}
+
+// awaitAll returns once every target has been checked by all.
+func (b *blackbox) awaitAll(s *server) {
+	s.t.Helper()
+	targets := slices.Sorted(slices.Values(b.targets))
+	for _, module := range blackboxModules {
+		s.awaitLines(`probe_success{job="`+jobOf(module)+`"}`, []model.LabelName{"instance"}, targets...)
+	}
+	s.awaitLines("count by (tcpcheck_instance) (network_tcp_can_connect)", []model.LabelName{"tcpcheck_instance"}, targets...)
+}
+
+// outcomes returns what is said of a target, as in the page's table.
+func (b *blackbox) outcomes(s *server, target string) string {
+	row := "| `" + target + "` |"
+	for _, module := range blackboxModules {
+		of := fmt.Sprintf(`{job=%q, instance=%q}`, jobOf(module), target)
+		success, protocol := s.query("probe_success"+of), s.query("probe_ip_protocol"+of)
+		if len(success) != 1 || len(protocol) != 1 {
+			return row + " not all are there"
+		}
+		row += fmt.Sprintf(" %v", success[0].Value)
+		if protocol[0].Value != 0 {
+			row += fmt.Sprintf(" (%v)", protocol[0].Value)
+		}
+		row += " |"
+	}
+	reasons := make(map[model.LabelValue]model.LabelValue)
+	for _, sample := range s.query(fmt.Sprintf(`tcpcheck_errors_total{tcpcheck_instance=%q}`, target)) {
+		reasons[sample.Metric["network_type"]] = sample.Metric["error_type"]
+	}
+	var families []string
+	for _, sample := range s.query(fmt.Sprintf(`network_tcp_can_connect{tcpcheck_instance=%q}`, target)) {
+		text := strings.TrimSpace(fmt.Sprintf("%s %v", sample.Metric["network_type"], sample.Value))
+		if sample.Value == 0 {
+			text += fmt.Sprintf(" `%s`", reasons[sample.Metric["network_type"]])
+		}
+		families = append(families, text)
+	}
+	slices.Sort(families)
+	return row + " " + strings.Join(families, ", ") + " |"
+}
+
+// testOutcomes compares the page's table with what is said.
+func (b *blackbox) testOutcomes(s *server) {
+	const begin, end = "<!-- outcomes: begin -->\n", "<!-- outcomes: end -->"
+	before, rest, _ := strings.Cut(b.page, begin)
+	written, after, found := strings.Cut(rest, end)
+	require.True(s.t, found)
+	var table string
+	same := func() bool {
+		table = "| target | `" + strings.Join(blackboxModules, "` | `") + "` | the receiver |\n" + strings.Repeat("| --- ", len(blackboxModules)+2) + "|\n"
+		for _, target := range b.targets {
+			table += b.outcomes(s, target) + "\n"
+		}
+		return table == written
+	}
+	if *update {
+		same()
+		harness.Write(s.t, blackboxPage, before+begin+table+end+after)
+		return
+	}
+	await(same)
+	assert.Equal(s.t, written, table, "run the test with -all -update")
+}
+
+// testMetrics compares the metrics of the page with those that there are.
+func (b *blackbox) testMetrics(s *server) {
+	var theirs, ours []string
+	for _, row := range b.rows(s.t, "## Metrics") {
+		if !strings.Contains(row[1], "as `tls` is not") {
+			theirs = append(theirs, regexp.MustCompile(`probe_\w+`).FindAllString(row[0], -1)...)
+		}
+		ours = append(ours, regexp.MustCompile(`\b(?:network_tcp|tcpcheck)_\w+`).FindAllString(row[1], -1)...)
+	}
+	var found []string
+	for _, sample := range s.query(`count by (__name__) ({__name__=~"probe_.+"})`) {
+		found = append(found, string(sample.Metric["__name__"]))
+	}
+	assert.ElementsMatch(s.t, found, theirs)
+	require.Len(s.t, ours, 4)
+	for _, name := range ours {
+		s.awaitSome(name)
+	}
+}
+
+// rows returns the cells of the tables below a heading of the page, without those of the
+// tables' own headings.
+func (b *blackbox) rows(t *testing.T, heading string) [][]string {
+	t.Helper()
+	_, section, found := strings.Cut(b.page, "\n"+heading+"\n")
+	require.True(t, found, heading)
+	section, _, _ = strings.Cut(section, "\n## ")
+	var rows [][]string
+	for line := range strings.Lines(section) {
+		if cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | "); strings.HasPrefix(line, "| ") {
+			rows = append(rows, cells)
+		}
+	}
+	rows = slices.DeleteFunc(rows, func(cells []string) bool { return strings.HasPrefix(strings.TrimSpace(cells[0]), "---") })
+	require.NotEmpty(t, rows, heading)
+	return rows
+}
+
+// testOldRules compares the rule of the page with the exporter, of either preference.
+func (b *blackbox) testOldRules(s *server) {
+	rules := b.block(s.t, "groups:")
+	file := filepath.Join(s.t.TempDir(), "blackbox.rules.yml")
+	harness.Write(s.t, file, rules)
+	output, err := exec.Command(harness.Binary(s.t, "PROMTOOL", "e2e-prometheus"), "check", "rules", file).CombinedOutput()
+	require.NoError(s.t, err, "%s", output)
+	_, expression, found := strings.Cut(rules, "expr: |\n")
+	require.True(s.t, found)
+	values := func(answer model.Vector) map[string]model.SampleValue {
+		found := make(map[string]model.SampleValue)
+		for _, sample := range answer {
+			delete(sample.Metric, "__name__")
+			found[sample.Metric.String()] = sample.Value
+		}
+		return found
+	}
+	for module, expression := range map[string]string{prefersIPv6: expression, "tcp_ip4": strings.ReplaceAll(expression, `"ipv6"`, `"ipv4"`)} {
+		var want, got map[string]model.SampleValue
+		await(func() bool {
+			want = values(s.query(fmt.Sprintf(`label_replace(probe_success{job=%q}, "job", "blackbox", "", "")`, jobOf(module))))
+			got = values(s.query(expression))
+			return len(want) == len(b.targets) && maps.Equal(want, got)
+		})
+		assert.Len(s.t, want, len(b.targets), module)
+		assert.Equal(s.t, want, got, module)
+	}
+}
+
+// testAlertQueries compares what the page's queries for alerts find with what it says.
+func (b *blackbox) testAlertQueries(s *server) {
+	tested := 0
+	for _, row := range b.rows(s.t, "## Queries") {
+		if !strings.Contains(row[2], ":") || strings.Contains(row[1], "probe_") {
+			continue
+		}
+		var want []string
+		for _, target := range regexp.MustCompile("`(\\S+)`").FindAllStringSubmatch(row[2], -1) {
+			want = append(want, target[1])
+		}
+		s.awaitLines(b.query(row[1]), []model.LabelName{"tcpcheck_instance"}, want...)
+		tested++
+	}
+	assert.Equal(s.t, 4, tested)
+}
+
+// testQueries compares what the queries for the exporter and for the receiver find. One of
+// them takes an address that changes.
+func (b *blackbox) testQueries(s *server) {
+	b.resolve("v4.example.com", "127.0.0.2")
+	tested := 0
+	for _, row := range b.rows(s.t, "## Queries") {
+		if !strings.Contains(row[1], "probe_") {
+			continue
+		}
+		var theirs, ours []string
+		await(func() bool {
+			theirs = distinct(s.query(onlyOf(prefersIPv6, b.query(row[1]))), "instance")
+			ours = distinct(s.query(b.query(row[2])), "tcpcheck_instance")
+			return len(theirs) > 0 && slices.Equal(theirs, ours)
+		})
+		assert.NotEmpty(s.t, theirs, row[0])
+		assert.Equal(s.t, theirs, ours, row[0])
+		tested++
+	}
+	assert.Equal(s.t, 5, tested)
+}
+
+// await returns once something is so, or has not become so in time. It asks many queries, so
+// it leaves nothing running, as assert.Eventually would.
+func await(so func() bool) {
+	tick, late := time.NewTicker(100*time.Millisecond), time.After(harness.Patience)
+	defer tick.Stop()
+	for !so() {
+		select {
+		case <-tick.C:
+		case <-late:
+			return
+		}
+	}
+}
+
+// query returns the query of a cell.
+func (b *blackbox) query(cell string) string { return strings.Trim(strings.TrimSpace(cell), "`") }
+
+// onlyOf lets a query for the exporter be about one module.
+func onlyOf(module, query string) string {
+	return regexp.MustCompile(`\bprobe_\w+`).ReplaceAllString(query, fmt.Sprintf(`$0{job=%q}`, jobOf(module)))
+}
+
+// distinct returns the values of a label, each of them once.
+func distinct(answer model.Vector, label model.LabelName) []string {
+	return slices.Compact(linesOf(answer, []model.LabelName{label}))
+}
+
+// testOneFamily compares a collector that is to check one family with the module that does.
+func (b *blackbox) testOneFamily(s *server, family, module string) {
+	b.startCollector(s.t, "      address_families: ["+family+"]\n")
+	var want, got []string
+	values := func(query, label string) []string {
+		var lines []string
+		for _, sample := range s.query(query) {
+			lines = append(lines, fmt.Sprint(sample.Metric[model.LabelName(label)], " ", sample.Value))
+		}
+		slices.Sort(lines)
+		return lines
+	}
+	await(func() bool {
+		want = values(fmt.Sprintf(`probe_success{job=%q}`, jobOf(module)), "instance")
+		got = values("network_tcp_can_connect", "tcpcheck_instance")
+		return len(want) == len(b.targets) && slices.Equal(want, got)
+	})
+	assert.Len(s.t, want, len(b.targets))
+	assert.Equal(s.t, want, got)
+}
+
+// testWithoutIPv6 takes IPv6 from the machine, where the exporter prefers it and the receiver
+// leaves it out.
+func (b *blackbox) testWithoutIPv6(s *server) {
+	const disable = "/proc/sys/net/ipv6/conf/all/disable_ipv6"
+	require.NoError(s.t, os.WriteFile(disable, []byte("1"), 0o600))
+	s.t.Cleanup(func() { assert.NoError(s.t, os.WriteFile(disable, []byte("0"), 0o600)) })
+	b.startCollector(s.t, "")
+	family := []model.LabelName{"network_type"}
+	s.awaitLines(`network_tcp_can_connect{tcpcheck_instance="localhost:6379"} == 1`, family, "ipv4")
+	s.awaitLines(`tcpcheck_family_omitted{tcpcheck_instance="localhost:6379"} == 1`, family, "ipv6")
+	s.awaitLines(`probe_success{job="blackbox", instance="localhost:6379"} == 0`, []model.LabelName{"instance"}, "localhost:6379")
+}
