@@ -153,10 +153,10 @@ benchmarks: ## the benchmarks of the hot functions, with their spread
 	$(GO) test -run '^$$' -bench . -count 6 -benchtime 0.3s . ./internal/... > build/benchmarks.txt
 	$(TOOL) benchstat build/benchmarks.txt
 
-# The collector, scraped by a real Prometheus server. What needs root skips with
-# a reason.
+# The collector, scraped by a real Prometheus server, and the blackbox exporter beside it,
+# which .ci/run installs. What needs root skips with a reason.
 e2e-prometheus: $(COLLECTOR) $(PROMETHEUS) ## the collector with a real Prometheus server
-	cd e2e && $(WITH_PROMETHEUS) $(GO) test -race -count=1 ./prometheus
+	cd e2e && $(WITH_PROMETHEUS) $(GO) test -race -count=1 ./prometheus -all
 
 # Draws docs/outage.svg of what the server has: four minutes.
 picture: $(COLLECTOR) $(PROMETHEUS) ## draw docs/outage.svg of a server's data
