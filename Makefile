@@ -178,6 +178,7 @@ fuzz: ## new inputs for the fuzz tests
 	$(FUZZ) FuzzFound ./internal/source
 	$(FUZZ) FuzzAllocated ./internal/source
 	$(FUZZ) FuzzObserved ./internal/source
+	$(FUZZ) FuzzHTTPAnswer ./internal/source
 	$(FUZZ) FuzzErrorType ./internal/probe
 	$(FUZZ) FuzzDNSAnswer ./internal/probe
 

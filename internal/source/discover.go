@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/discovery"
+	httpsd "github.com/prometheus/prometheus/discovery/http"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 )
 
@@ -36,6 +37,9 @@ func (w *watcher) run(ctx context.Context, running *sync.WaitGroup, j *job, f *f
 
 // runDiscoverer runs a discoverer until ctx ends.
 func (w *watcher) runDiscoverer(ctx context.Context, j *job, f *found, by *discoverer, c discovery.Config) error {
+	if sd, isHTTP := c.(*httpsd.SDConfig); isHTTP {
+		return w.runHTTP(ctx, j, f, by, sd)
+	}
 	d, err := c.NewDiscoverer(discovery.DiscovererOptions{
 		Logger: slog.New(&faults{watcher: w, ctx: ctx, found: f, by: by}), Metrics: w.metrics[c.Name()], SetName: j.name,
 		HTTPClientOptions: httpOptions,
