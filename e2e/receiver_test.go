@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -199,13 +198,7 @@ func pageAt(address string) reader {
 // await reads a page until it is as wanted, and returns it.
 func (r reader) await(t *testing.T, wanted func(harness.Page) bool) harness.Page {
 	t.Helper()
-	var page harness.Page
-	require.Eventually(t, func() bool {
-		read, err := r()
-		page = read
-		return err == nil && wanted(read)
-	}, harness.Patience, 50*time.Millisecond, "the page is %v", &page)
-	return page
+	return harness.AwaitPage(t, r, wanted)
 }
 
 // awaitResults reads a page until it has the results of n addresses, and returns it.

@@ -9,10 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"example.com/tcpcheckreceiver/e2e/harness"
 	"example.com/tcpcheckreceiver/internal/testnet"
@@ -21,18 +19,7 @@ import (
 // await reads a page until it is as wanted.
 func await(t *testing.T, page string, wanted func(harness.Page) bool) harness.Page {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; pass(50 * time.Millisecond) {
-		read, err := harness.ReadPage(page)
-		if err == nil && wanted(read) {
-			return read
-		}
-		require.True(t, time.Now().Before(deadline), "the page is not as wanted: %v, %v", read, err)
-	}
-}
-
-// pass lets time pass until it is looked again.
-func pass(d time.Duration) {
-	time.Sleep(d) //nolint:forbidigo // a page tells nobody that it changes
+	return harness.AwaitPage(t, func() (harness.Page, error) { return harness.ReadPage(page) }, wanted)
 }
 
 // startBoth starts a collector that has both receivers, with the same list, and a page for each.

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
@@ -152,6 +153,18 @@ func readPage(client *http.Client, address string) (Page, error) {
 		}
 	}
 	return page, nil
+}
+
+// AwaitPage reads a page until it is as wanted, and returns it.
+func AwaitPage(t testing.TB, read func() (Page, error), wanted func(Page) bool) Page {
+	t.Helper()
+	var page Page
+	require.Eventually(t, func() bool {
+		next, err := read()
+		page = next
+		return err == nil && wanted(next)
+	}, Patience, 50*time.Millisecond, "the page is %v", &page)
+	return page
 }
 
 // Of returns the samples of a name.

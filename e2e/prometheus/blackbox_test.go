@@ -344,20 +344,6 @@ func (b *blackbox) testQueries(s *server) {
 	assert.Equal(s.t, 5, tested)
 }
 
-// await returns once something is so, or has not become so in time. It asks many queries, so
-// it leaves nothing running, as assert.Eventually would.
-func await(so func() bool) {
-	tick, late := time.NewTicker(100*time.Millisecond), time.After(harness.Patience)
-	defer tick.Stop()
-	for !so() {
-		select {
-		case <-tick.C:
-		case <-late:
-			return
-		}
-	}
-}
-
 // query returns the query of a cell.
 func (b *blackbox) query(cell string) string { return strings.Trim(strings.TrimSpace(cell), "`") }
 

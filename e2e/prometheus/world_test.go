@@ -241,10 +241,25 @@ func (s *server) query(expression string) model.Vector {
 func (s *server) await(expression string, wanted func(model.Vector) bool) {
 	s.t.Helper()
 	var answer model.Vector
-	require.Eventually(s.t, func() bool {
+	require.True(s.t, await(func() bool {
 		answer = s.query(expression)
 		return wanted(answer)
-	}, harness.Patience, 100*time.Millisecond, "%s is\n%s", expression, &answer)
+	}), "%s is\n%s", expression, &answer)
+}
+
+// await reports whether something has become so in time. It asks in the test's own goroutine,
+// and leaves nothing running, as require.Eventually would while a query is under way.
+func await(so func() bool) bool {
+	tick, late := time.NewTicker(100*time.Millisecond), time.After(harness.Patience)
+	defer tick.Stop()
+	for !so() {
+		select {
+		case <-tick.C:
+		case <-late:
+			return false
+		}
+	}
+	return true
 }
 
 // awaitSome asks until there is an answer.

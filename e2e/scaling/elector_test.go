@@ -116,9 +116,7 @@ func TestLeaderElector(t *testing.T) {
 	}
 	eventually := func(what string, is func() bool) {
 		t.Helper()
-		for deadline := time.Now().Add(time.Minute); !is(); pass(50 * time.Millisecond) {
-			require.True(t, time.Now().Before(deadline), what)
-		}
+		require.Eventually(t, is, harness.Patience, 50*time.Millisecond, what)
 	}
 	first := start("first")
 	first.Await("this collector is elected, so it checks")

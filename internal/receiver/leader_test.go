@@ -74,18 +74,8 @@ func TestElector(t *testing.T) {
 	for name, leadsFirst := range map[string]bool{"later": false, "from the start": true} {
 		t.Run(name, func(t *testing.T) {
 			lists, sink, e := make(chan check.List), &ends{live: make(map[string]bool)}, &elector{leads: leadsFirst}
-			watch := func(ctx context.Context, changed func(check.List)) {
-				for {
-					select {
-					case list := <-lists:
-						changed(list)
-					case <-ctx.Done():
-						return
-					}
-				}
-			}
 			r, err := New(receivertest.NewNopSettings(metadata.Type), Settings{
-				List: check.List{Targets: pointers(target("a"))}, Watch: watch, Elector: "elector",
+				List: check.List{Targets: pointers(target("a"))}, Watch: watchOf(lists), Elector: "elector",
 				FlushInterval: 5 * time.Millisecond, Metrics: reporttest.DefaultMetrics(),
 			}, sink)
 			require.NoError(t, err)

@@ -233,6 +233,20 @@ func TestSources(t *testing.T) {
 	}
 }
 
+// watchOf returns a Watch that passes lists on.
+func watchOf(lists <-chan check.List) func(context.Context, func(check.List)) {
+	return func(ctx context.Context, changed func(check.List)) {
+		for {
+			select {
+			case list := <-lists:
+				changed(list)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
 // A check that is under way is given up where its target is removed or checked otherwise, and a
 // new target is checked at once.
 func TestChangeWhileItRuns(t *testing.T) {
@@ -244,16 +258,7 @@ func TestChangeWhileItRuns(t *testing.T) {
 	waits.Timeout = time.Hour
 	made, err := New(receivertest.NewNopSettings(metadata.Type), Settings{
 		List: check.List{Targets: pointers(waits, target("a"))}, FlushInterval: time.Hour, Metrics: metadata.NewDefaultMetricsBuilderConfig(),
-		Watch: func(ctx context.Context, changed func(check.List)) {
-			for {
-				select {
-				case list := <-lists:
-					changed(list)
-				case <-ctx.Done():
-					return
-				}
-			}
-		},
+		Watch: watchOf(lists),
 	}, payloads)
 	require.NoError(t, err)
 	r, ok := made.(*metricsReceiver)

@@ -2,13 +2,10 @@ package source
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/maphash"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -18,6 +15,9 @@ import (
 	"time"
 
 	"github.com/prometheus/common/config"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/discovery"
+	httpsd "github.com/prometheus/prometheus/discovery/http"
 )
 
 // TargetAllocator says where a Target Allocator is, which gives each collector a part of the
@@ -53,7 +53,6 @@ type allocator struct {
 	collector  string
 	interval   time.Duration
 	client     config.HTTPClientConfig
-	http       map[string]any
 	defaults   Instance
 	hasService bool
 	most       int
@@ -64,7 +63,7 @@ func (o *Options) decodeAllocator() {
 	written, p := &o.TargetAllocator, &o.undecoded
 	a := &allocator{
 		base: strings.TrimSuffix(written.Endpoint, "/"), collector: written.CollectorID, interval: written.Interval.or(defaultAllocatorInterval),
-		client: config.DefaultHTTPClientConfig, http: written.HTTPSDConfig, defaults: written.Defaults,
+		client: config.DefaultHTTPClientConfig, defaults: written.Defaults,
 	}
 	o.allocator = a
 	switch u, err := url.Parse(written.Endpoint); {
@@ -82,14 +81,9 @@ func (o *Options) decodeAllocator() {
 			p.Add(inAllocator+".http_sd_config", "%v", err)
 		}
 	}
-	if most := written.MaxTargets; most != nil {
-		a.most = int(*most)
-		if *most < 1 {
-			p.Add(inAllocator+".max_targets", "%d is less than 1; leave the option out for any number", *most)
-		}
-	}
+	a.most = p.mostTargets(inAllocator+".max_targets", written.MaxTargets)
 	a.defaults.inherit(&o.Defaults, inDefaults)
-	a.hasService = cmp.Or(a.defaults.Service, o.Service, o.InitConfig.Service) != ""
+	a.hasService = o.serviceOf(&a.defaults) != ""
 	o.sources = append(o.sources, a.found(0).sources()...)
 }
 
@@ -127,24 +121,14 @@ func (w *watcher) askAllocator(ctx context.Context, running *sync.WaitGroup) {
 func (a *allocator) ask(ctx context.Context, client *http.Client) ([]*job, error) {
 	ctx, end := context.WithTimeout(ctx, a.interval)
 	defer end()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.base+"/scrape_configs", http.NoBody)
+	answer, err := get(ctx, client, a.base+"/scrape_configs", nil)
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Accept", "application/json")
-	response, err := client.Do(request)
-	if err != nil {
-		return nil, err
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s answered %s", answer.Request.URL, answer.Status)
 	}
-	defer func() { _ = response.Body.Close() }() // it was read
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answered %s", request.URL, response.Status)
-	}
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return nil, err
-	}
-	return a.jobs(text)
+	return a.jobs(answer.text)
 }
 
 // jobs returns the jobs that an answer has, by their names.
@@ -169,33 +153,27 @@ func (a *allocator) jobs(answer []byte) ([]*job, error) {
 // allocatedOptions are those of a job that say what becomes of the targets that are allocated.
 var allocatedOptions = []string{"relabel_configs", "params", "scrape_interval", "scrape_timeout"}
 
-// versionSeed is that of the versions of jobs.
-var versionSeed = maphash.MakeSeed()
-
 // job returns a job that an answer has. Its targets are those that the allocator has for this
 // collector, before relabelling.
 func (a *allocator) job(name string, text json.RawMessage) (*job, error) {
 	j := newJob(fmt.Sprintf("%s.jobs[%q]", inAllocator, name))
-	j.name, j.defaults, j.hasService, j.most, j.version = name, a.defaults, a.hasService, a.most, maphash.Bytes(versionSeed, text)
+	j.name, j.defaults, j.hasService, j.most, j.version = name, a.defaults, a.hasService, a.most, sumOfText(text)[0]
 	var written map[string]any
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	if err := decoder.Decode(&written); err != nil {
 		return j, fmt.Errorf("the job %q: %w", name, err)
 	}
+	j.discovery = discovery.Configs{&httpsd.SDConfig{
+		HTTPClientConfig: a.client, RefreshInterval: model.Duration(a.interval),
+		URL: fmt.Sprintf("%s/jobs/%s/targets?collector_id=%s", a.base, url.QueryEscape(name), url.QueryEscape(a.collector)),
+	}}
 	options := map[string]any{"job_name": name}
 	for _, option := range allocatedOptions {
 		if value, has := written[option]; has {
 			options[option] = value
 		}
 	}
-	sd := maps.Clone(a.http)
-	if sd == nil {
-		sd = make(map[string]any)
-	}
-	sd["url"] = fmt.Sprintf("%s/jobs/%s/targets?collector_id=%s", a.base, url.QueryEscape(name), url.QueryEscape(a.collector))
-	sd["refresh_interval"] = a.interval.String()
-	options["http_sd_configs"] = []any{sd}
 	var p Problems
 	j.decode(&p, options)
 	var errs []error

@@ -23,9 +23,11 @@ func (o *Options) Decode(conf *confmap.Conf, into any) {
 	if err := conf.Unmarshal(into); err != nil {
 		o.undecoded.addUndecoded(o.schema, "", conf.ToStringMap(), err)
 	}
-	written := conf.ToStringMap()
-	o.takePlain(written)
-	o.takeEndpoint(len(written) == 1)
+	if o.Endpoint != "" || o.TargetAllocator.HTTPSDConfig != nil || len(o.ScrapeConfigs)+len(o.Observers) > 0 {
+		written := conf.ToStringMap() // which takes its time with thousands of instances
+		o.takePlain(written)
+		o.takeEndpoint(len(written) == 1)
+	}
 	o.inherit(&o.Defaults, inDefaults)
 	o.listTargets()
 	o.readFiles()

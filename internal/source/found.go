@@ -211,6 +211,26 @@ type sum [2]uint64
 
 var sumSeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 
+// sumOfText returns the sum of a text.
+func sumOfText(text []byte) (s sum) {
+	for i, seed := range sumSeeds {
+		s[i] = maphash.Bytes(seed, text)
+	}
+	return s
+}
+
+// mostTargets returns how many targets a list may have, and 0 for any number. It adds a problem
+// if what is written is none.
+func (p *Problems) mostTargets(place string, written *Integer) int {
+	if written == nil {
+		return 0
+	}
+	if *written < 1 {
+		p.Add(place, "%d is less than 1; leave the option out for any number", *written)
+	}
+	return int(*written)
+}
+
 // sources returns those of the list.
 func (f *found) sources() []check.Source {
 	var sources []check.Source

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"net/http"
 	"regexp"
@@ -25,12 +24,9 @@ import (
 type httpSource struct {
 	*httpsd.SDConfig
 	client *http.Client
-	answer sum              // what the last one was; the zero value is none
-	known  map[sum]elements // of the last answer
+	answer sum         // what the last one was; the zero value is none
+	known  map[sum]int // how often the last answer has an element
 }
-
-// elements are the elements of an answer that have one text.
-type elements int
 
 // runHTTP asks for a list until ctx ends. What is new in it comes as events.
 func (w *watcher) runHTTP(ctx context.Context, j *job, f *found, by *discoverer, sd *httpsd.SDConfig) error {
@@ -77,30 +73,53 @@ var jsonType = regexp.MustCompile(`^(?i:application/json(;\s*charset=("utf-8"|ut
 
 // get returns an answer.
 func (s *httpSource) get(ctx context.Context) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, http.NoBody)
+	answer, err := get(ctx, s.client, s.URL, http.Header{
+		"X-Prometheus-Refresh-Interval-Seconds": {strconv.FormatFloat(time.Duration(s.RefreshInterval).Seconds(), 'f', -1, 64)},
+	})
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Accept", "application/json")
-	request.Header.Set("X-Prometheus-Refresh-Interval-Seconds", strconv.FormatFloat(time.Duration(s.RefreshInterval).Seconds(), 'f', -1, 64))
-	response, err := s.client.Do(request)
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("server returned HTTP status %s", answer.Status)
+	}
+	if kind := answer.Header.Get("Content-Type"); !jsonType.MatchString(kind) {
+		return nil, fmt.Errorf("unsupported content type %q", kind)
+	}
+	return answer.text, nil
+}
+
+// answer is an answer of a server that has targets, which was read.
+type answer struct {
+	*http.Response
+	text []byte // of which the connection bounds the size
+}
+
+// get asks a server for JSON.
+func get(ctx context.Context, client *http.Client, url string, header http.Header) (answer, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return nil, err
+		return answer{}, err
+	}
+	if header != nil {
+		request.Header = header
+	}
+	request.Header.Set("Accept", "application/json")
+	response, err := client.Do(request)
+	if err != nil {
+		return answer{}, err
 	}
 	defer func() { _ = response.Body.Close() }() // it was read
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("server returned HTTP status %s", response.Status)
+		return answer{Response: response}, nil
 	}
-	if kind := response.Header.Get("Content-Type"); !jsonType.MatchString(kind) {
-		return nil, fmt.Errorf("unsupported content type %q", kind)
-	}
-	return io.ReadAll(response.Body) // of which the connection bounds the size
+	text, err := io.ReadAll(response.Body)
+	return answer{response, text}, err
 }
 
 // changes returns the groups of an answer that are not in the one before, and those that are gone,
 // and the elements of this one. A group is named after its text: where in the list it is does not
 // matter.
-func (s *httpSource) changes(text []byte) ([]*targetgroup.Group, map[sum]elements, error) {
+func (s *httpSource) changes(text []byte) ([]*targetgroup.Group, map[sum]int, error) {
 	if !json.Valid(text) {
 		return nil, nil, json.Unmarshal(text, &[]json.RawMessage{}) // which says why
 	}
@@ -109,7 +128,7 @@ func (s *httpSource) changes(text []byte) ([]*targetgroup.Group, map[sum]element
 		return nil, nil, errors.New("the answer is no list of groups")
 	}
 	var groups []*targetgroup.Group
-	known := make(map[sum]elements, len(s.known))
+	known := make(map[sum]int, len(s.known))
 	var element json.RawMessage
 	for decoder.More() {
 		element = element[:0]
@@ -144,12 +163,4 @@ func (s *httpSource) changes(text []byte) ([]*targetgroup.Group, map[sum]element
 }
 
 // groupName returns the name of one of the elements that have one text.
-func groupName(of sum, n elements) string { return fmt.Sprintf("%016x%016x/%d", of[0], of[1], n) }
-
-// sumOfText returns the sum of a text.
-func sumOfText(text []byte) (s sum) {
-	for i, seed := range sumSeeds {
-		s[i] = maphash.Bytes(seed, text)
-	}
-	return s
-}
+func groupName(of sum, n int) string { return fmt.Sprintf("%016x%016x/%d", of[0], of[1], n) }

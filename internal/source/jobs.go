@@ -1,7 +1,6 @@
 package source
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -81,7 +80,7 @@ func (o *Options) decodeJobs() {
 		o.jobs[i] = newJob(fmt.Sprintf("%s[%d]", inJobs, i))
 		o.jobs[i].decode(&o.undecoded, written)
 		o.jobs[i].defaults.inherit(&o.Defaults, inDefaults)
-		o.jobs[i].hasService = cmp.Or(o.jobs[i].defaults.Service, o.Service, o.InitConfig.Service) != ""
+		o.jobs[i].hasService = o.serviceOf(&o.jobs[i].defaults) != ""
 		o.sources = append(o.sources, o.jobs[i].found(0).sources()...)
 	}
 }
@@ -173,10 +172,9 @@ func (j *job) decodeOption(p *Problems, place, key string, value any) {
 		var most Integer
 		if err := most.UnmarshalMapstructure(value); err != nil {
 			p.Add(place, "%v", err)
-		} else if most < 1 {
-			p.Add(place, "%d is less than 1; leave the option out for any number", most)
+		} else {
+			j.most = p.mostTargets(place, &most)
 		}
-		j.most = int(most)
 	case "defaults":
 		var inside Problems
 		inside.decode(fileSchema(), inDefaults, value, &j.defaults)

@@ -46,9 +46,7 @@ func (o *Options) mayFind() bool {
 }
 
 // Changes reports whether there is a source whose list may change.
-func (o *Options) Changes() bool {
-	return len(o.InstancesFile)+len(o.ScrapeConfigs)+len(o.Observers) > 0 || o.allocator != nil
-}
+func (o *Options) Changes() bool { return len(o.InstancesFile) > 0 || o.mayFind() }
 
 // outer is a list from outside of the configuration.
 type outer struct {

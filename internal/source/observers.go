@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"maps"
 	"reflect"
 	"regexp"
@@ -64,12 +63,7 @@ func (o *Options) decodeObservers() {
 		}
 		w.decodeRule(p, written.Rule)
 		w.decodeTemplate(p)
-		if most := written.MaxTargets; most != nil {
-			w.most = int(*most)
-			if *most < 1 {
-				p.Add(w.place+".max_targets", "%d is less than 1; leave the option out for any number", *most)
-			}
-		}
+		w.most = p.mostTargets(w.place+".max_targets", written.MaxTargets)
 		o.sources = append(o.sources, w.found(0).sources()...)
 	}
 }
@@ -268,10 +262,7 @@ func (w *observed) group(endpoint observer.Endpoint) group {
 	if err != nil {
 		return group{name: string(endpoint.ID)} // there is nothing that could be checked
 	}
-	var s sum
-	for i, seed := range sumSeeds {
-		s[i] = maphash.String(seed, fmt.Sprint(env)) // in which maps are sorted
-	}
+	s := sumOfText([]byte(fmt.Sprint(env))) // in which maps are sorted
 	return group{name: string(endpoint.ID), sum: s, entries: func(m *entryMaker) []foundEntry {
 		return m.add(nil, s, func(p *Problems, place string) *Instance { return w.instance(p, place, env) })
 	}}

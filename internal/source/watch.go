@@ -123,16 +123,13 @@ func (s stamp) same(other stamp) bool {
 func newWatcher(o *Options, attributes []string) *watcher {
 	w := &watcher{
 		options: o, attributes: attributes, labels: labelsOf(attributes), files: make(map[string]*watchedFile), events: make(chan event),
-		allocated: make(map[string]*allocated),
+		allocated: make(map[string]*allocated), numbers: len(o.outer),
 	}
 	registry := prometheus.NewRegistry()
 	w.metrics, _ = discovery.RegisterSDMetrics(registry, discovery.NewRefreshMetrics(registry)) // which are all new there
-	if o.listed != nil {
-		w.numbers++ // it is the first one
-	}
 	for _, f := range o.files {
 		w.paths = append(w.paths, f.path)
-		w.files[f.path] = &watchedFile{number: w.newNumber(), good: f, source: check.Source{Name: f.path}}
+		w.files[f.path] = &watchedFile{number: f.number, good: f, source: check.Source{Name: f.path}}
 	}
 	for _, j := range o.jobs {
 		w.found = append(w.found, j.found(w.newNumber()))
