@@ -75,12 +75,16 @@ func checkSum(problems *source.Problems, metric, strategy string) {
 // addClashes adds a problem for each instance of options that nothing would tell from another
 // one.
 func (c *Config) addClashes(options *source.Options, problems *source.Problems) {
+	metrics := c.metrics()
+	identified := options.Identified
+	if report.ShowKeys(&metrics) {
+		identified = options.IdentifiedAlike
+	}
 	var entries []*source.Entry
 	var targets []*check.Target
-	for e := range options.Identified(problems) {
+	for e := range identified(problems) {
 		entries, targets = append(entries, e), append(targets, e.Target)
 	}
-	metrics := c.metrics()
 	for _, clash := range report.Clashes(&metrics, targets) {
 		other, place, first := targets[clash.First], entries[clash.Second].Place(), options.Place(entries[clash.First].Place())
 		if len(clash.Enable) == 0 {

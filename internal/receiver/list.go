@@ -13,16 +13,21 @@ import (
 	"example.com/tcpcheckreceiver/internal/report"
 )
 
-// add puts a target on the schedule.
-func (r *metricsReceiver) add(checked *check.Target, now time.Time) *target {
-	t := &target{Target: checked, last: now.Round(0)}
-	t.probe, t.log, t.series = r.system.Probe(checked), report.NewLog(r.logger, checked), r.points.NewSeries(checked, now)
-	r.machine.Add(checked)
-	t.entry = r.schedule.Add(t, t.phaseKey(), t.Interval)
-	if r.settings.Watch != nil || r.settings.Elector != "" {
-		r.targets = append(r.targets, t)
+// newTarget returns the target that is listed. It is not on the schedule yet.
+func (r *metricsReceiver) newTarget(listed *check.Target, now time.Time) *target {
+	return &target{
+		Target: listed, listed: listed, last: now.Round(0),
+		probe: r.system.Probe(listed), log: report.NewLog(r.logger, listed), series: r.points.NewSeries(listed, now),
 	}
-	return t
+}
+
+// add puts targets on the schedule. It is for all that are new at once: while some were checked for
+// the first time, it would take longer to make the others.
+func (r *metricsReceiver) add(targets []*target) {
+	for _, t := range targets {
+		r.machine.Add(t.Target)
+		t.entry = r.schedule.Add(t, t.phaseKey(), t.Interval)
+	}
 }
 
 // change has the receiver check what a new list has. A target that stays what it was keeps
@@ -32,28 +37,26 @@ func (r *metricsReceiver) change(list check.List) {
 	if changed, ails := r.sources.observe(r.logger, &list); changed {
 		r.status.report(r.host, &r.status.sources, ails)
 	}
-	before := make(map[occurrence]*target, len(r.targets))
+	targets, before := r.stay(&list)
 	counts := make(map[check.Key]int)
-	for _, t := range r.targets {
-		before[nth(counts, t.Key())] = t
-	}
-	clear(counts)
-	added, changed, removed := 0, 0, 0
-	r.targets = nil
-	for _, checked := range list.Targets {
+	var fresh []*target
+	changed, removed := 0, 0
+	for i, checked := range list.Targets {
+		if targets[i] != nil {
+			continue
+		}
 		key := nth(counts, checked.Key())
 		t := before[key]
 		delete(before, key)
 		switch {
 		case t == nil:
-			added++
-			r.add(checked, now)
-			continue
-		case t.Target != checked && !reflect.DeepEqual(t.Target, checked):
+			t = r.newTarget(checked, now)
+			fresh = append(fresh, t)
+		case !reflect.DeepEqual(t.Target, checked):
 			changed++
 			r.replace(t, checked, now)
 		}
-		r.targets = append(r.targets, t)
+		targets[i], t.listed = t, checked
 	}
 	kept := make(map[check.Key]bool, len(list.Kept))
 	for _, key := range list.Kept {
@@ -61,16 +64,40 @@ func (r *metricsReceiver) change(list check.List) {
 	}
 	for key, t := range before {
 		if kept[key.Key] {
-			r.targets = append(r.targets, t)
+			targets = append(targets, t)
 			continue
 		}
 		removed++
 		r.remove(t)
 	}
-	if added+changed+removed > 0 {
-		r.logger.Info(fmt.Sprintf("the list of targets has changed: %d added, %d changed, %d removed, %d in all", added, changed, removed, len(r.targets)),
-			zap.Int("added", added), zap.Int("changed", changed), zap.Int("removed", removed), zap.Int("targets", len(r.targets)))
+	r.add(fresh)
+	r.targets = targets
+	if added := len(fresh); added+changed+removed > 0 {
+		r.logger.Info(fmt.Sprintf("the list of targets has changed: %d added, %d changed, %d removed, %d in all", added, changed, removed, len(targets)),
+			zap.Int("added", added), zap.Int("changed", changed), zap.Int("removed", removed), zap.Int("targets", len(targets)))
 	}
+}
+
+// stay returns, for each target of a list, that which is checked for the same entry already, or
+// nil; and those that are checked and are not among these, by their keys.
+func (r *metricsReceiver) stay(list *check.List) (targets []*target, others map[occurrence]*target) {
+	left := make(map[*check.Target]*target, len(r.targets))
+	for _, t := range r.targets {
+		left[t.listed] = t
+	}
+	targets = make([]*target, len(list.Targets))
+	for i, listed := range list.Targets {
+		targets[i] = left[listed]
+		delete(left, listed)
+	}
+	others = make(map[occurrence]*target, len(left))
+	counts := make(map[check.Key]int)
+	for _, t := range r.targets {
+		if left[t.listed] != nil {
+			others[nth(counts, t.Key())] = t
+		}
+	}
+	return targets, others
 }
 
 // occurrence tells those targets of a list apart that have one key.

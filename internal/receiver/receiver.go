@@ -243,14 +243,16 @@ func (r *metricsReceiver) runChecks() {
 		}
 		return
 	}
-	now := time.Now()
-	for _, t := range r.settings.Targets {
+	targets, now := make([]*target, len(r.settings.Targets)), time.Now()
+	for i, listed := range r.settings.Targets {
 		if r.running.Err() != nil {
 			return
 		}
-		r.add(t, now)
+		targets[i] = r.newTarget(listed, now)
 	}
+	r.add(targets)
 	if r.settings.Watch != nil {
+		r.targets = targets
 		r.settings.Watch(r.running, r.change)
 	}
 }

@@ -19,6 +19,7 @@ type target struct {
 
 	mu sync.Mutex // held while the target is replaced or removed, and while a report is told
 	*check.Target
+	listed *check.Target // what the list has, which is equal
 	probe  *probe.Probe
 	known  state.Target
 	log    report.Log

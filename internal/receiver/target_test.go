@@ -61,8 +61,9 @@ func newChecker(t *testing.T, config metadata.MetricsBuilderConfig, targets ...c
 	require.NoError(t, err)
 	c.metricsReceiver = made.(*metricsReceiver)
 	for _, target := range targets {
-		c.targets = append(c.targets, c.add(&target, time.Now()))
+		c.targets = append(c.targets, c.newTarget(&target, time.Now()))
 	}
+	c.add(c.targets)
 	return c
 }
 

@@ -54,6 +54,12 @@ func Clashes(config *metadata.MetricsBuilderConfig, targets []*check.Target) []C
 	return clashes
 }
 
+// ShowKeys reports whether the targets of a Clash have one key in any case: every metric tells
+// those with different ones apart.
+func ShowKeys(config *metadata.MetricsBuilderConfig) bool {
+	return !slices.ContainsFunc(metricsOf(&config.Metrics), func(m metric) bool { return !m.showsKey() })
+}
+
 // showsKey reports whether the points of two targets with different keys differ in their attributes.
 func (m *metric) showsKey() bool {
 	return m.has("tcpcheck.instance") && m.has("server.address") && m.has("server.port")

@@ -19,7 +19,7 @@ import (
 // o is a part, and reads InstancesFile. What it cannot decode is for Check to report,
 // together with all else that is wrong.
 func (o *Options) Decode(conf *confmap.Conf, into any) {
-	o.undecoded, o.outer, o.own, o.twice, o.files, o.sources, o.schema = Problems{}, nil, nil, nil, nil, nil, schemaOf(reflect.TypeOf(into).Elem())
+	o.undecoded, o.outer, o.own, o.files, o.sources, o.schema = Problems{}, nil, nil, nil, nil, schemaOf(reflect.TypeOf(into).Elem())
 	if err := conf.Unmarshal(into); err != nil {
 		o.undecoded.addUndecoded(o.schema, "", conf.ToStringMap(), err)
 	}

@@ -3,6 +3,7 @@ package source
 import (
 	"cmp"
 	"fmt"
+	"hash/maphash"
 	"slices"
 
 	"example.com/tcpcheckreceiver/internal/check"
@@ -17,11 +18,14 @@ type Entry struct {
 	list   *outer // nil for that of the configuration
 	number int    // in the list: it does not change while the entry is in it
 	key    check.Key
+	hash   uint64 // of the key: many keys are compared with each other at each change
 	// wrong is what is wrong with it, with places in the configuration. It is nil for nothing,
 	// and if that is told with all that is wrong with the list.
 	wrong *Problems
 	notes []note
 }
+
+var keySeed = maphash.MakeSeed()
 
 // Place returns the place of the instance.
 func (e *Entry) Place() string {
@@ -59,6 +63,7 @@ func (j *judge) instances(instances []Instance, problems *Problems) []*Entry {
 // decoding it has found.
 func (j *judge) instance(i *Instance, number int, problems *Problems) *Entry {
 	e := &Entry{list: j.list, number: number, key: i.key()}
+	e.hash = maphash.Comparable(keySeed, e.key)
 	place := e.Place()
 	v := instanceValidator{Instance: i, problems: problems, place: place, service: j.serviceOf(i), attributes: j.attributes, labels: j.labels}
 	v.interval, v.timeout = j.timing(i)

@@ -16,6 +16,7 @@ import (
 // discoverer is one of those whom a list is from that is discovered.
 type discoverer struct {
 	groups map[string]*foundGroup // by their names
+	order  []*foundGroup          // those, as they came, and some that are gone
 	source check.Source
 	// failed are the files of file_sd_configs that cannot be read, and whether something
 	// failed since the last groups came; the empty text is all of it.
@@ -37,6 +38,7 @@ type foundGroup struct {
 	sum     sum
 	make    func(*entryMaker) []foundEntry // nil if that is done
 	entries []foundEntry
+	gone    bool
 }
 
 // foundEntry is an entry of a target that was discovered.
@@ -114,20 +116,23 @@ func (w *watcher) observe(e *event, now time.Time) {
 // replace puts a group in the place of the one of its name, and reports whether it is another
 // one.
 func (f *found) replace(by *discoverer, g group) bool {
-	before := by.groups[g.name]
-	if before != nil {
-		if before.sum == g.sum && g.entries != nil {
-			return false
-		}
-		for _, e := range before.entries {
-			f.left[e.sum] = e.Entry
-		}
+	is := by.groups[g.name]
+	switch {
+	case is == nil && g.entries == nil:
+		return false
+	case is == nil:
+		is = &foundGroup{}
+		by.groups[g.name], by.order = is, append(by.order, is)
+	case is.sum == g.sum && g.entries != nil:
+		return false
+	}
+	for _, e := range is.entries {
+		f.left[e.sum] = e.Entry
 	}
 	if g.entries == nil {
 		delete(by.groups, g.name)
-		return before != nil
 	}
-	by.groups[g.name] = &foundGroup{sum: g.sum, make: g.entries}
+	*is = foundGroup{sum: g.sum, make: g.entries, gone: g.entries == nil}
 	return true
 }
 
@@ -144,8 +149,8 @@ func (w *watcher) updateList(f *found, now time.Time) bool {
 	maker := &entryMaker{found: f, judge: judge, builder: labels.NewBuilder(labels.EmptyLabels()), reserved: func(key string) bool { return w.isReserved(judge.labels.of(key).label) }}
 	made := f.empty
 	for _, by := range f.by {
-		for _, name := range slices.Sorted(maps.Keys(by.groups)) {
-			g := by.groups[name]
+		by.order = slices.DeleteFunc(by.order, func(g *foundGroup) bool { return g.gone })
+		for _, g := range by.order {
 			if g.make != nil {
 				g.entries, g.make = g.make(maker), nil
 			}

@@ -101,7 +101,6 @@ func (o *Options) readFiles() {
 		o.files, o.outer = append(o.files, f), append(o.outer, &f.outer)
 		o.sources = append(o.sources, check.Source{Name: path})
 	}
-	o.twice = nil
 }
 
 // listTargets makes the list that Targets are.

@@ -95,9 +95,11 @@ type Options struct {
 	schema    *schema
 	// outer are the lists from outside of the configuration, as they are now.
 	outer []*outer
-	own   []*Entry          // those of Instances, as Check has judged them
-	twice map[*Entry]*Entry // what duplicates returns, once that is known
-	files []*file           // that were read first
+	own   []*Entry // those of Instances, as Check has judged them
+	valid bool     // Instances were, so that own stays
+	files []*file  // that were read first
+	// compared is what compare has found since Check. It is nil before.
+	compared *comparison
 	// listed is the list that Targets are, and is nil if there are none.
 	listed *outer
 	jobs   []*job

@@ -19,9 +19,19 @@ import (
 // problems, these are all, but for those that an earlier list has as well. Check has to be
 // called before.
 func (o *Options) Identified(problems *Problems) iter.Seq[*Entry] {
+	return o.identified(o.entries(), problems)
+}
+
+// IdentifiedAlike returns those of Identified whose key another entry has as well, and perhaps
+// some more, which takes less time than to compare the keys of all.
+func (o *Options) IdentifiedAlike(problems *Problems) iter.Seq[*Entry] {
+	return o.identified(slices.Values(o.compare().alike), problems)
+}
+
+func (o *Options) identified(of iter.Seq[*Entry], problems *Problems) iter.Seq[*Entry] {
 	return func(yield func(*Entry) bool) {
-		duplicates := o.duplicates()
-		for e := range o.entries() {
+		duplicates := o.compare().duplicates
+		for e := range of {
 			if e.Target == nil || duplicates[e] != nil || len(problems.texts) > 0 && problems.has(e.Place()) {
 				continue
 			}
@@ -54,22 +64,36 @@ func (o *Options) ToCheck(problems *Problems) check.List {
 	return list
 }
 
-// duplicates returns those entries that an earlier list has as well, each with the one there.
-func (o *Options) duplicates() map[*Entry]*Entry {
-	if len(o.outer) == 0 || o.twice != nil {
-		return o.twice
+// comparison is what comes of comparing the keys of all entries.
+type comparison struct {
+	alike      []*Entry          // those whose key has the hash of that of another one, in their order
+	duplicates map[*Entry]*Entry // those that an earlier list has as well, each with the one there
+}
+
+// compare compares the keys of all entries, unless that is done.
+func (o *Options) compare() *comparison {
+	if o.compared != nil {
+		return o.compared
 	}
-	duplicates, first := make(map[*Entry]*Entry), make(map[check.Key]*Entry, o.count())
+	several := make(map[uint64]bool, o.count()) // by the hash
 	for e := range o.entries() {
+		_, several[e.hash] = several[e.hash]
+	}
+	c, first := &comparison{duplicates: make(map[*Entry]*Entry)}, make(map[check.Key]*Entry)
+	for e := range o.entries() {
+		if !several[e.hash] {
+			continue
+		}
+		c.alike = append(c.alike, e)
 		switch before := first[e.key]; {
 		case before == nil:
 			first[e.key] = e
 		case before.list != e.list: // one list may have it twice, with other tags
-			duplicates[e] = before
+			c.duplicates[e] = before
 		}
 	}
-	o.twice = duplicates
-	return duplicates
+	o.compared = c
+	return c
 }
 
 // key returns the key of the target of i.
@@ -127,7 +151,7 @@ func (o *Options) Warnings() []string {
 	for _, list := range o.outer {
 		notes = append(notes, list.wrong.notes...)
 	}
-	duplicates := o.duplicates()
+	duplicates := o.compare().duplicates
 	for e := range o.entries() {
 		if e.wrong != nil {
 			notes = append(notes, e.wrong.notes...)

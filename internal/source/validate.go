@@ -45,8 +45,10 @@ func (o *Options) Check(attributes []string) *Problems {
 			}
 		}
 	}
-	o.own = o.judge(labels, nil).instances(o.Instances, p)
-	p.notes = nil
+	if !o.valid {
+		o.own = o.judge(labels, nil).instances(o.Instances, p)
+	}
+	o.compared, p.notes = nil, nil
 	for i, path := range o.InstancesFile {
 		place := fmt.Sprintf("instances_file[%d]", i)
 		if _, err := filepath.Match(path, ""); err != nil {

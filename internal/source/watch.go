@@ -225,7 +225,7 @@ func (w *watcher) readAgain(path string, f *watchedFile, now time.Time) bool {
 // wrong returns what is wrong with a file as a whole: with all of it but its instances.
 func (w *watcher) wrong(f *file) error {
 	trial := *w.options
-	trial.Instances, trial.outer, trial.undecoded, trial.twice = nil, []*outer{&f.outer}, Problems{}, nil
+	trial.Instances, trial.outer, trial.undecoded = nil, []*outer{&f.outer}, Problems{}
 	problems := trial.Check(w.attributes)
 	prefix := strings.TrimSuffix(f.prefix(), ".")
 	for place := range problems.texts {
@@ -239,7 +239,7 @@ func (w *watcher) wrong(f *file) error {
 // current returns the options as they are now.
 func (w *watcher) current() *Options {
 	options := *w.options
-	options.outer, options.sources, options.twice = nil, nil, nil
+	options.outer, options.sources, options.valid = nil, nil, true
 	if options.listed != nil {
 		options.outer = append(options.outer, options.listed)
 	}
