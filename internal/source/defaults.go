@@ -18,6 +18,9 @@ type origin struct {
 // An endpoint of its own excludes a default host and port, and the other way round; the same
 // holds of ipv4_only and address_families.
 func (i *Instance) inherit(defaults *Instance, place string) {
+	if reflect.ValueOf(defaults).Elem().IsZero() {
+		return
+	}
 	left := *defaults
 	switch {
 	case i.Endpoint != "":

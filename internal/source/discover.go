@@ -93,43 +93,18 @@ func (j *job) groups(of []*targetgroup.Group) []group {
 		if g == nil {
 			continue
 		}
-		made := group{name: g.Source, sum: j.sumOf(g.Labels, g.Targets...)}
-		if len(g.Targets) > 0 {
-			made.entries = func(m *entryMaker) []foundEntry { return j.entries(m, g) }
+		made := group{name: g.Source, sum: sumOfLabels(g.Labels), instance: func(n int, m *entryMaker, p *Problems, place string) *Instance {
+			return j.instance(p, place, g.Targets[n], g.Labels, m.builder, m.reserved)
+		}}
+		made.sum[0] += j.version
+		of := made.sum // a target has the labels of its group
+		for _, target := range g.Targets {
+			s := of.with(sumOfLabels(target))
+			made.targets, made.sum = append(made.targets, s), made.sum.with(s)
 		}
 		groups = append(groups, made)
 	}
 	return groups
-}
-
-// entries returns those of the targets of a group that the rules do not drop.
-func (j *job) entries(m *entryMaker, g *targetgroup.Group) []foundEntry {
-	var entries []foundEntry
-	for _, target := range g.Targets {
-		entries = m.add(entries, j.sumOf(g.Labels, target), func(p *Problems, place string) *Instance {
-			return j.instance(p, place, target, g.Labels, m.builder, m.reserved)
-		})
-	}
-	return entries
-}
-
-// sumOf returns that of targets in this version of the job.
-func (j *job) sumOf(group model.LabelSet, targets ...model.LabelSet) sum {
-	s := sumOf(group, targets...)
-	s[0] += j.version
-	return s
-}
-
-// sumOf returns that of targets with the labels of their group.
-func sumOf(group model.LabelSet, targets ...model.LabelSet) sum {
-	s := sumOfLabels(group)
-	for _, target := range targets {
-		of := sumOfLabels(target)
-		for i, seed := range sumSeeds {
-			s[i] = maphash.Comparable(seed, [2]sum{s, of})
-		}
-	}
-	return s
 }
 
 // sumOfLabels returns that of labels, which have no order.

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"hash/maphash"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -28,32 +30,34 @@ type discoverer struct {
 type group struct {
 	name string
 	sum  sum
-	// entries returns those of its targets that are to be checked. It is nil if there are no
-	// targets.
-	entries func(*entryMaker) []foundEntry
+	// targets are the sums of what each of its targets is made of.
+	targets []sum
+	// instance returns the instance that the nth of the targets is, or nil if it is not to be
+	// checked. What is wrong with it is added at a place of its list.
+	instance func(n int, m *entryMaker, p *Problems, place string) *Instance
 }
 
 // foundGroup is a group that is in a list, or is to be.
 type foundGroup struct {
-	sum     sum
-	make    func(*entryMaker) []foundEntry // nil if that is done
-	entries []foundEntry
-	gone    bool
+	sum      sum
+	instance func(n int, m *entryMaker, p *Problems, place string) *Instance // nil if the entries are made
+	entries  []foundEntry
+	gone     bool
 }
 
-// foundEntry is an entry of a target that was discovered.
+// foundEntry is the entry of a target that was discovered.
 type foundEntry struct {
-	sum sum // of what it was made of
-	*Entry
+	sum    sum // of what it is made of
+	*Entry     // nil if it is not made, or if the target is not to be checked
 }
 
 // found is a list that is discovered.
 type found struct {
 	empty  outer // it, without entries
-	most   int   // entries; 0 for any number
+	most   int   // targets to check; 0 for any number
 	by     []*discoverer
 	list   *outer         // as it is now
-	number int            // of the next entry
+	number int            // of the next target
 	left   map[sum]*Entry // of groups that have been replaced since the list was made
 	old    bool           // it is to be made anew
 	news   bool           // there is something to be told, even if it is the list of before
@@ -118,21 +122,24 @@ func (w *watcher) observe(e *event, now time.Time) {
 func (f *found) replace(by *discoverer, g group) bool {
 	is := by.groups[g.name]
 	switch {
-	case is == nil && g.entries == nil:
+	case is == nil && len(g.targets) == 0:
 		return false
 	case is == nil:
 		is = &foundGroup{}
 		by.groups[g.name], by.order = is, append(by.order, is)
-	case is.sum == g.sum && g.entries != nil:
+	case is.sum == g.sum && len(g.targets) > 0:
 		return false
 	}
 	for _, e := range is.entries {
 		f.left[e.sum] = e.Entry
 	}
-	if g.entries == nil {
+	if len(g.targets) == 0 {
 		delete(by.groups, g.name)
 	}
-	*is = foundGroup{sum: g.sum, make: g.entries, gone: g.entries == nil}
+	*is = foundGroup{sum: g.sum, instance: g.instance, entries: make([]foundEntry, len(g.targets)), gone: len(g.targets) == 0}
+	for n, s := range g.targets {
+		is.entries[n].sum = s
+	}
 	return true
 }
 
@@ -145,21 +152,18 @@ func (w *watcher) updateList(f *found, now time.Time) bool {
 		return news
 	}
 	f.old, f.news = false, false
-	judge := w.options.judge(w.labels, f.list)
-	maker := &entryMaker{found: f, judge: judge, builder: labels.NewBuilder(labels.EmptyLabels()), reserved: func(key string) bool { return w.isReserved(judge.labels.of(key).label) }}
+	w.makeEntries(f)
+	clear(f.left)
 	made := f.empty
 	for _, by := range f.by {
-		by.order = slices.DeleteFunc(by.order, func(g *foundGroup) bool { return g.gone })
 		for _, g := range by.order {
-			if g.make != nil {
-				g.entries, g.make = g.make(maker), nil
-			}
 			for _, e := range g.entries {
-				made.entries = append(made.entries, e.Entry)
+				if e.Entry != nil {
+					made.entries = append(made.entries, e.Entry)
+				}
 			}
 		}
 	}
-	clear(f.left)
 	if f.most > 0 && len(made.entries) > f.most {
 		if f.over == nil {
 			f.full = now
@@ -171,42 +175,78 @@ func (w *watcher) updateList(f *found, now time.Time) bool {
 	return true
 }
 
-// entryMaker makes entries of the groups of a list.
+// makeEntries makes those entries of a list that are not made. A target that was in a group that has
+// been replaced, which its sum tells, has the entry of then.
+func (w *watcher) makeEntries(f *found) {
+	type unmade struct {
+		*foundGroup
+		n, number int
+	}
+	var left []unmade
+	for _, by := range f.by {
+		by.order = slices.DeleteFunc(by.order, func(g *foundGroup) bool { return g.gone })
+		for _, g := range by.order {
+			if g.instance == nil {
+				continue
+			}
+			for n := range g.entries {
+				e := &g.entries[n]
+				if e.Entry = f.left[e.sum]; e.Entry != nil {
+					delete(f.left, e.sum)
+					continue
+				}
+				left = append(left, unmade{g, n, f.number})
+				f.number++
+			}
+		}
+	}
+	inParts(len(left), func(from, to int) {
+		m := w.entryMaker(f)
+		for _, u := range left[from:to] {
+			u.entries[u.n].Entry = m.entry(u.foundGroup, u.n, u.number)
+		}
+	})
+	for _, u := range left {
+		u.instance = nil
+	}
+}
+
+// inParts calls do for parts of the numbers below n, which together are all of these; at the same
+// time, if there are many.
+func inParts(n int, do func(from, to int)) {
+	const many = 1_000
+	parts := max(1, min(runtime.GOMAXPROCS(0), n/many))
+	var running sync.WaitGroup
+	for i := range parts {
+		running.Go(func() { do(i*n/parts, (i+1)*n/parts) })
+	}
+	running.Wait()
+}
+
+// entryMaker makes entries of targets of a list, one after the other.
 type entryMaker struct {
-	*found
-	judge    *judge
+	*judge
 	builder  *labels.Builder
 	reserved func(key string) bool // whether a point may have its label of something else than a tag
 }
 
-// add adds the entry of a target to others, unless there is none. If the target was in a group
-// that has been replaced, which its sum tells, it has the entry of then. Otherwise it has that of
-// an instance, or none if that is nil.
-func (m *entryMaker) add(entries []foundEntry, s sum, instance func(p *Problems, place string) *Instance) []foundEntry {
-	e := m.left[s]
-	if e == nil {
-		e = m.entry(instance)
-	}
-	if e == nil {
-		return entries
-	}
-	delete(m.left, s)
-	return append(entries, foundEntry{s, e})
+func (w *watcher) entryMaker(f *found) *entryMaker {
+	judge := w.options.judge(w.labels, f.list)
+	return &entryMaker{judge, labels.NewBuilder(labels.EmptyLabels()), func(key string) bool { return w.isReserved(judge.labels.of(key).label) }}
 }
 
-// entry returns that of an instance, or nil if there is none.
-func (m *entryMaker) entry(instance func(p *Problems, place string) *Instance) *Entry {
-	problems := &Problems{}
-	i := instance(problems, instancePlace(m.list.prefix(), m.number))
+// entry returns the entry of the nth target of a group, or nil if it is not to be checked.
+func (m *entryMaker) entry(g *foundGroup, n, number int) *Entry {
+	problems, prefix := &Problems{}, m.list.prefix()
+	i := g.instance(n, m, problems, instancePlace(prefix, number))
 	if i == nil {
 		return nil
 	}
-	i.inherit(&m.list.Defaults, m.list.prefix()+inDefaults)
-	e := m.judge.instance(i, m.number, problems)
+	i.inherit(&m.list.Defaults, prefix+inDefaults)
+	e := m.judge.instance(i, number, problems)
 	if len(problems.texts)+len(problems.notes) > 0 {
 		e.wrong = problems
 	}
-	m.number++
 	return e
 }
 
@@ -222,6 +262,14 @@ func sumOfText(text []byte) (s sum) {
 		s[i] = maphash.Bytes(seed, text)
 	}
 	return s
+}
+
+// with returns the sum of what has one and, after it, what has another.
+func (s sum) with(other sum) (both sum) {
+	for i, seed := range sumSeeds {
+		both[i] = maphash.Comparable(seed, [2]sum{s, other})
+	}
+	return both
 }
 
 // mostTargets returns how many targets a list may have, and 0 for any number. It adds a problem

@@ -1,7 +1,6 @@
 package source
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -120,39 +120,36 @@ func get(ctx context.Context, client *http.Client, url string, header http.Heade
 // and the elements of this one. A group is named after its text: where in the list it is does not
 // matter.
 func (s *httpSource) changes(text []byte) ([]*targetgroup.Group, map[sum]int, error) {
-	if !json.Valid(text) {
-		return nil, nil, json.Unmarshal(text, &[]json.RawMessage{}) // which says why
-	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	if start, err := decoder.Token(); err != nil || start != json.Delim('[') {
+	var elements []json.RawMessage
+	err := json.Unmarshal(text, &elements)
+	var isOther *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &isOther), err == nil && elements == nil:
 		return nil, nil, errors.New("the answer is no list of groups")
+	case err != nil:
+		return nil, nil, err
 	}
-	var groups []*targetgroup.Group
-	known := make(map[sum]int, len(s.known))
-	var element json.RawMessage
-	for decoder.More() {
-		element = element[:0]
-		if err := decoder.Decode(&element); err != nil {
-			return nil, nil, err
-		}
+	type newElement struct {
+		json.RawMessage
+		name string
+	}
+	var news []newElement
+	known := make(map[sum]int, len(elements))
+	for _, element := range elements {
 		of := sumOfText(element)
 		known[of]++
-		if known[of] <= s.known[of] {
-			continue
+		if known[of] > s.known[of] {
+			news = append(news, newElement{element, groupName(of, known[of])})
 		}
-		var group *targetgroup.Group
-		if err := json.Unmarshal(element, &group); err != nil {
-			return nil, nil, err
+	}
+	groups, errs := make([]*targetgroup.Group, len(news)), make([]error, len(news))
+	inParts(len(news), func(from, to int) {
+		for i := from; i < to; i++ {
+			groups[i], errs[i] = s.decode(news[i].RawMessage, news[i].name)
 		}
-		if group == nil {
-			return nil, nil, errors.New("nil target group item found")
-		}
-		group.Source = groupName(of, known[of])
-		if group.Labels == nil {
-			group.Labels = model.LabelSet{}
-		}
-		group.Labels[model.MetaLabelPrefix+"url"] = model.LabelValue(s.URL)
-		groups = append(groups, group)
+	})
+	if wrong := slices.IndexFunc(errs, func(err error) bool { return err != nil }); wrong >= 0 {
+		return nil, nil, errs[wrong]
 	}
 	for of, before := range s.known {
 		for n := known[of] + 1; n <= before; n++ {
@@ -160,6 +157,22 @@ func (s *httpSource) changes(text []byte) ([]*targetgroup.Group, map[sum]int, er
 		}
 	}
 	return groups, known, nil
+}
+
+// decode returns the group that an element of an answer is, by a name.
+func (s *httpSource) decode(element json.RawMessage, name string) (group *targetgroup.Group, err error) {
+	if err := json.Unmarshal(element, &group); err != nil {
+		return nil, err
+	}
+	if group == nil {
+		return nil, errors.New("nil target group item found")
+	}
+	group.Source = name
+	if group.Labels == nil {
+		group.Labels = model.LabelSet{}
+	}
+	group.Labels[model.MetaLabelPrefix+"url"] = model.LabelValue(s.URL)
+	return group, nil
 }
 
 // groupName returns the name of one of the elements that have one text.

@@ -65,7 +65,7 @@ type outer struct {
 const inOuter = "outer"
 
 // prefix returns what is in front of the places in the list.
-func (l *outer) prefix() string { return fmt.Sprintf("%s[%d].", inOuter, l.number) }
+func (l *outer) prefix() string { return inOuter + "[" + strconv.Itoa(l.number) + "]." }
 
 // judge makes the instances entries, unless that is done.
 func (l *outer) judge(o *Options, attributes map[string]string) {
@@ -91,7 +91,7 @@ func (l *outer) nameOf(number int) string {
 
 // instancePlace returns the place of an instance in a list whose places have a prefix.
 func instancePlace(prefix string, i int) string {
-	return fmt.Sprintf("%s%s[%d]", prefix, inInstances, i)
+	return prefix + inInstances + "[" + strconv.Itoa(i) + "]"
 }
 
 // readFiles reads all files that InstancesFile names.

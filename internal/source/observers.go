@@ -263,8 +263,8 @@ func (w *observed) group(endpoint observer.Endpoint) group {
 		return group{name: string(endpoint.ID)} // there is nothing that could be checked
 	}
 	s := sumOfText([]byte(fmt.Sprint(env))) // in which maps are sorted
-	return group{name: string(endpoint.ID), sum: s, entries: func(m *entryMaker) []foundEntry {
-		return m.add(nil, s, func(p *Problems, place string) *Instance { return w.instance(p, place, env) })
+	return group{name: string(endpoint.ID), sum: s, targets: []sum{s}, instance: func(_ int, _ *entryMaker, p *Problems, place string) *Instance {
+		return w.instance(p, place, env)
 	}}
 }
 
