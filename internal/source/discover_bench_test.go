@@ -7,19 +7,25 @@ import (
 	"testing"
 	"time"
 
+	httpsd "github.com/prometheus/prometheus/discovery/http"
 	"github.com/prometheus/prometheus/discovery/targetgroup"
 	"github.com/stretchr/testify/require"
 )
 
-// groupsOf returns groups of one target each, decoded as a server by HTTP gives them.
-func groupsOf(tb testing.TB, from, n int) []*targetgroup.Group {
+// textOf returns groups of one target each, as a server by HTTP gives them.
+func textOf(from, n int) []byte {
 	var text strings.Builder
 	for i := range n {
 		i += from // as many are gone from the front, and new at the end
 		fmt.Fprintf(&text, `,{"targets":["10.%d.%d.%d:443"],"labels":{"team":"payments","site":"eu-1","rack":"r%d","name":"web-%d"}}`, i>>16, i>>8&255, i&255, i%40, i)
 	}
+	return []byte("[" + text.String()[1:] + "]")
+}
+
+// groupsOf returns these groups, decoded.
+func groupsOf(tb testing.TB, from, n int) []*targetgroup.Group {
 	var groups []*targetgroup.Group
-	require.NoError(tb, json.Unmarshal([]byte("["+text.String()[1:]+"]"), &groups))
+	require.NoError(tb, json.Unmarshal(textOf(from, n), &groups))
 	for i, group := range groups {
 		group.Source = fmt.Sprint(i)
 	}
@@ -60,5 +66,22 @@ func BenchmarkFound(b *testing.B) {
 func BenchmarkDecodeGroups(b *testing.B) {
 	for b.Loop() {
 		groupsOf(b, 0, 10_000)
+	}
+}
+
+// BenchmarkHTTPChanges is what it takes to find what is new in an answer of 100,000 targets, of
+// which a hundredth is.
+func BenchmarkHTTPChanges(b *testing.B) {
+	const n = 100_000
+	first, second := textOf(0, n), textOf(n/100, n)
+	s := &httpSource{SDConfig: &httpsd.SDConfig{URL: "http://h"}}
+	_, known, err := s.changes(first)
+	require.NoError(b, err)
+	s.known = known
+	b.ReportAllocs()
+	for b.Loop() {
+		groups, _, err := s.changes(second)
+		require.NoError(b, err)
+		require.Len(b, groups, 2*n/100)
 	}
 }

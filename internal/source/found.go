@@ -243,7 +243,7 @@ func (m *entryMaker) entry(g *foundGroup, n, number int) *Entry {
 		return nil
 	}
 	i.inherit(&m.list.Defaults, prefix+inDefaults)
-	e := m.judge.instance(i, number, problems)
+	e := m.instance(i, number, problems)
 	if len(problems.texts)+len(problems.notes) > 0 {
 		e.wrong = problems
 	}

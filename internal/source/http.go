@@ -137,9 +137,10 @@ func (s *httpSource) changes(text []byte) ([]*targetgroup.Group, map[sum]int, er
 	known := make(map[sum]int, len(elements))
 	for _, element := range elements {
 		of := sumOfText(element)
-		known[of]++
-		if known[of] > s.known[of] {
-			news = append(news, newElement{element, groupName(of, known[of])})
+		n := known[of] + 1
+		known[of] = n
+		if n > s.known[of] {
+			news = append(news, newElement{element, groupName(of, n)})
 		}
 	}
 	groups, errs := make([]*targetgroup.Group, len(news)), make([]error, len(news))

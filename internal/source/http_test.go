@@ -1,10 +1,12 @@
 package source
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	httpsd "github.com/prometheus/prometheus/discovery/http"
@@ -54,6 +56,51 @@ func TestHTTPChanges(t *testing.T) {
 		slices.Sort(got)
 		assert.Equal(t, test.want, got, test.answer)
 	}
+}
+
+// A list so long that its parts are decoded and judged at the same time comes whole, in its order,
+// or not at all; and what of it stays is the same target.
+func TestLongAnswer(t *testing.T) {
+	const n = 5_000
+	var text atomic.Value
+	text.Store(textOf(0, n))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(text.Load().([]byte))
+	}))
+	defer server.Close()
+	options, err := load(t, "scrape_configs: [{job_name: j, http_sd_configs: [{url: '"+server.URL+"', refresh_interval: 300ms}]}]")
+	require.NoError(t, err)
+	lists := newLists(t, options)
+	first := lists.await(has(n))
+	for i, target := range first.Targets {
+		require.Equal(t, fmt.Sprintf("10.%d.%d.%d:443", i>>16, i>>8&255, i&255), target.HostPort())
+	}
+
+	half := textOf(n/2, n)
+	wrong := append(slices.Clone(half[:len(half)-1]), `,{"targets":["h:1"],"labels":5}]`...)
+	text.Store(wrong)
+	list := lists.await(func(list check.List) bool { return list.Sources[0].Err != nil })
+	require.ErrorContains(t, list.Sources[0].Err, "cannot unmarshal number")
+	require.Equal(t, first.Targets, list.Targets)
+
+	text.Store(half)
+	list = lists.await(func(list check.List) bool { return list.Sources[0].Err == nil && list.Targets[0] != first.Targets[0] })
+	require.Len(t, list.Targets, n)
+	for i, target := range list.Targets[:n/2] {
+		require.Same(t, first.Targets[n/2+i], target)
+	}
+}
+
+// Of a source that says something all the time, within the time for which more is awaited, the list
+// comes.
+func TestSteadyNews(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(textOf(0, 1))
+	}))
+	defer server.Close()
+	discovered(t, "scrape_configs: [{job_name: j, http_sd_configs: [{url: '"+server.URL+"', refresh_interval: 10ms}]}]", has(1))
 }
 
 // What is no JSON by its type is not taken.

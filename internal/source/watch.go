@@ -22,7 +22,7 @@ const (
 	pollEvery = 500 * time.Millisecond
 	// rereadEvery is how often a file is read that seems to be the same.
 	rereadEvery = 5 * time.Minute
-	// gather is for how long what is discovered is gathered: more may come with it.
+	// gather is for how long what is discovered is gathered, at least: more may come with it.
 	gather = 50 * time.Millisecond
 )
 
@@ -41,6 +41,7 @@ func (o *Options) Watch(ctx context.Context, attributes []string, changed func(*
 	defer reread.Stop()
 	gathered := time.NewTimer(gather)
 	defer gathered.Stop()
+	gathering, took := true, time.Duration(0)
 	for {
 		all := false
 		select {
@@ -54,11 +55,17 @@ func (o *Options) Watch(ctx context.Context, attributes []string, changed func(*
 				w.allocate(ctx, &running, e.jobs)
 			}
 			w.observe(&e, time.Now())
-			gathered.Reset(gather)
+			if !gathering {
+				gathering = true
+				gathered.Reset(max(gather, took)) // however much is told, half of the time nothing is done
+			}
 			continue
 		case <-gathered.C:
-			if w.update(time.Now()) {
+			gathering = false
+			began := time.Now()
+			if w.update(began) {
 				changed(w.current())
+				took = time.Since(began)
 			}
 			continue
 		case <-reread.C:
