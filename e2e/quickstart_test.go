@@ -38,7 +38,7 @@ func quickstart(t *testing.T) *exec.Cmd {
 func TestQuickstart(t *testing.T) {
 	testnet.RequireIPv6(t)
 	c := startQuickstart(t, quickstart(t))
-	page := pageAt("localhost:9464").awaitResults(t, 6)
+	page := pageAt("localhost:9464").awaitSeries(t, map[string]int{canConnect: 6, responseTime: 3})
 	assert.Equal(t, map[string]float64{
 		series("v4 only", "localhost", "ipv4", "127.0.0.1", 14317): 1,
 		series("v4 only", "localhost", "ipv6", "::1", 14317):       0,
