@@ -8,17 +8,21 @@ DATADOG = build/datadog/tcpcheck-collector-datadog
 LATER = build/collector-later/tcpcheck-collector-later
 CONTRIB = build/collector-contrib/tcpcheck-collector-contrib
 ALLOCATOR = build/otel-allocator
-SOURCES = $(shell find . -name '*.go' -not -name '*_test.go' -not -path './build/*' -not -path './e2e/*')
+SOURCES = $(shell find . -name '*.go' -not -name '*_test.go' -not -path './build/*' -not -path './cmd/*' -not -path './e2e/*')
 FUZZTIME ?= 5s
 SOAKTIME ?= 10m
 RELOADS ?= 9
 
 .DEFAULT_GOAL = test
-.PHONY: help run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog e2e-scaling e2e-contrib compat configs without-ipv6 lowest-go faults quiet accuracy soak soak-tracked bench profile
+.PHONY: help check run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog e2e-scaling e2e-contrib compat configs without-ipv6 lowest-go faults quiet accuracy soak soak-tracked bench profile
 .PHONY: benchmarks picture fuzz mutants distribution-datadog distribution-datadog-modules generate generated lint vet tidy clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 32
+
+check: ## check TARGETS='host:port ...' once, over every address family
+	@$(GO) -C cmd/tcpcheck build -o $(CURDIR)/build/tcpcheck .
+	@build/tcpcheck $(TARGETS)
 
 run: $(COLLECTOR) ## build a collector and check real ports with it
 	$(COLLECTOR) --config examples/quickstart.yaml
@@ -36,6 +40,7 @@ test: ## all tests that need no special rights
 
 unit: ## the unit tests
 	$(GO) test -race ./...
+	cd cmd/tcpcheck && $(GO) test -race ./...
 
 # The collector as a process. Tests that need root skip with a reason.
 e2e: $(COLLECTOR) ## the collector as a process
@@ -214,18 +219,20 @@ generated: generate ## fail if that is not what is committed
 
 # The receiver builds with the lowest Go that go.mod allows, which users may have.
 lowest-go: ## build with the lowest Go that go.mod allows
-	export GOTOOLCHAIN=go$$($(GO) list -m -f '{{.GoVersion}}') && $(GO) build ./... && $(GO) vet ./...
+	export GOTOOLCHAIN=go$$($(GO) list -m -f '{{.GoVersion}}') && $(GO) build ./... && $(GO) vet ./... && $(GO) -C cmd/tcpcheck vet ./...
 
 lint: ## golangci-lint
 	$(TOOL) golangci-lint run ./...
+	cd cmd/tcpcheck && $(TOOL) golangci-lint run ./...
 	cd e2e && $(TOOL) golangci-lint run ./...
 
 vet: ## go vet for Linux, macOS and Windows
-	for os in linux darwin windows; do GOOS=$$os $(GO) vet ./... || exit; done
+	for os in linux darwin windows; do GOOS=$$os $(GO) vet ./... && GOOS=$$os $(GO) -C cmd/tcpcheck vet ./... || exit; done
 	cd e2e && $(GO) vet ./...
 
 tidy: ## tidy all modules
 	$(GO) mod tidy
+	cd cmd/tcpcheck && $(GO) mod tidy
 	cd e2e && $(GO) mod tidy
 	cd tools && $(GO) mod tidy
 	cd tools/prometheus && $(GO) mod tidy

@@ -72,6 +72,16 @@ func (r *Result) Silent() bool {
 	return r.ErrorType == Timeout || r.ErrorType == DNSTimeout
 }
 
+// Sender returns who said that the address cannot be reached, by an ICMP error (RFC 792, RFC 4443). It
+// is invalid if nobody said so, or if this system does not tell: Linux does from 6.0 on.
+func (r *Result) Sender() netip.Addr {
+	var said interface{ Sender() netip.Addr }
+	if errors.As(r.Err, &said) {
+		return said.Sender()
+	}
+	return netip.Addr{}
+}
+
 // Lookup is one name resolution of a check.
 type Lookup struct {
 	Family Family

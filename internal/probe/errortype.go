@@ -86,6 +86,14 @@ func (e *dialError) Error() string {
 
 func (e *dialError) Unwrap() error { return e.err }
 
+// Sender returns who sent the ICMP error that ended the attempt, or is invalid.
+func (e *dialError) Sender() netip.Addr {
+	if e.icmp == nil {
+		return netip.Addr{}
+	}
+	return e.icmp.sender
+}
+
 // Is reports that the attempt had no answer until its timeout also where that is this
 // machine's own doing.
 func (e *dialError) Is(target error) bool { return e.local && target == os.ErrDeadlineExceeded }

@@ -31,6 +31,12 @@ func TestICMPErrors(t *testing.T) {
 		t.Run(test.text, func(t *testing.T) {
 			assert.Equal(t, test.prohibits, test.icmp.prohibits())
 			assert.Equal(t, test.text, test.icmp.String())
+			want := netip.Addr{}
+			if test.icmp != nil {
+				want = test.icmp.sender
+			}
+			result := check.Result{Err: &dialError{icmp: test.icmp}}
+			assert.Equal(t, want, result.Sender())
 		})
 	}
 }

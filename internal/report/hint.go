@@ -6,11 +6,11 @@ import (
 	"example.com/tcpcheckreceiver/internal/check"
 )
 
-// familyHint says what is known, and where to look, where one family of a target
+// Hint says what is known, and where to look, where one family of a target
 // connects and the other one does not. It is empty otherwise. Of several addresses that
 // fail it is about the result that is given, if that failed, or else about one that is
 // refused, if any is.
-func familyHint(results []check.Result, about *check.Result) string {
+func Hint(results []check.Result, about *check.Result) string {
 	connected := make(map[check.Family]bool)
 	failed := make(map[check.Family]*check.Result)
 	local := false // an address of loopback connects or is refused

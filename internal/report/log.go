@@ -122,7 +122,7 @@ func (l *Log) writeDown(name string, c *state.Change, results []check.Result) {
 
 // hintField returns the hint that there is to results, if any.
 func hintField(results []check.Result, about *check.Result) zap.Field {
-	if hint := familyHint(results, about); hint != "" {
+	if hint := Hint(results, about); hint != "" {
 		return zap.String("hint", hint)
 	}
 	return zap.Skip()

@@ -220,7 +220,7 @@ func TestFamilyHint(t *testing.T) {
 		{"the name did not resolve", []check.Result{connected(v4), unresolved}, []string{"over ipv6, in which its name was not resolved", "name servers"}, []string{"listens", "firewall"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			hint := familyHint(test.results, &test.results[len(test.results)-1])
+			hint := Hint(test.results, &test.results[len(test.results)-1])
 			assert.Equal(t, len(test.want) == 0, hint == "", hint)
 			for _, part := range test.want {
 				assert.Contains(t, hint, part)
@@ -256,7 +256,7 @@ func TestFamilyHintOfSeveral(t *testing.T) {
 			if test.about >= 0 {
 				about = &results[1+test.about]
 			}
-			assert.Contains(t, familyHint(results, about), test.want)
+			assert.Contains(t, Hint(results, about), test.want)
 		})
 	}
 }

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/confmap"
+
+	"example.com/tcpcheckreceiver"
+	"example.com/tcpcheckreceiver/internal/check"
+	"example.com/tcpcheckreceiver/internal/probe"
+	"example.com/tcpcheckreceiver/internal/source"
+)
+
+// options are those that all targets of the arguments have.
+type options struct {
+	families []string // none for those that the host has
+	timeout  time.Duration
+}
+
+// targetsOf returns the targets that arguments name, as the receiver would have them. The error has
+// a line for each thing that is wrong.
+func targetsOf(args []string, o options) ([]*check.Target, error) {
+	instances := make([]any, 0, len(args))
+	for i, arg := range args {
+		if !slices.Contains(args[:i], arg) {
+			instances = append(instances, map[string]any{"name": arg, "endpoint": arg})
+		}
+	}
+	defaults := map[string]any{"timeout": o.timeout.String(), "multiple_ips": true}
+	if o.families != nil {
+		defaults["address_families"] = anys(o.families)
+	}
+	factory := tcpcheckreceiver.NewFactory()
+	config, _ := factory.CreateDefaultConfig().(*tcpcheckreceiver.Config) // there is no other type
+	err := confmap.NewFromStringMap(map[string]any{"instances": instances, "defaults": defaults}).Unmarshal(config)
+	if err == nil {
+		err = confmap.Validate(config)
+	}
+	if err != nil {
+		return nil, errors.New(asArguments(err.Error()))
+	}
+	return config.Options.ToCheck(&source.Problems{}).Targets, nil
+}
+
+func anys(texts []string) []any {
+	list := make([]any, len(texts))
+	for i, text := range texts {
+		list[i] = text
+	}
+	return list
+}
+
+// places are where the receiver says that something is wrong, and where it is written here.
+var places = []struct {
+	of   *regexp.Regexp
+	here string
+}{
+	{regexp.MustCompile(`(?m)^instances\[\d+\](?: ".*?" )?\.(?:endpoint|name|host|port): `), ""},
+	{regexp.MustCompile(`(?m)^defaults\.address_families(?:\[\d+\])?: `), "--family: "},
+	{regexp.MustCompile(`(?m)^defaults\.timeout: `), "--timeout: "},
+}
+
+// asArguments returns the lines of an error of the receiver as those of one about arguments.
+func asArguments(text string) string {
+	for _, place := range places {
+		text = place.of.ReplaceAllString(text, place.here)
+	}
+	lines := strings.Split(text, "\n")
+	slices.Sort(lines)
+	return strings.Join(slices.Compact(lines), "\n")
+}
+
+// checkAll checks each target once, all at the same time.
+func checkAll(ctx context.Context, targets []*check.Target) []check.Report {
+	system, host := probe.NewSystem(), sync.OnceValue(func() *probe.HostAddresses { return probe.ReadHostAddresses(nil) })
+	reports := make([]check.Report, len(targets))
+	var running sync.WaitGroup
+	for i, target := range targets {
+		running.Go(func() { reports[i] = system.Probe(target).Check(ctx, time.Now, host, func() {}) })
+	}
+	running.Wait()
+	return reports
+}
+
+// status is an exit status of the Monitoring Plugins.
+type status int
+
+const (
+	statusOK status = iota
+	statusWarning
+	statusCritical
+	statusUnknown
+)
+
+// severities are the statuses from the worst one on.
+var severities = []status{statusCritical, statusWarning, statusUnknown, statusOK}
+
+// statusOf returns the worst status of the targets.
+func statusOf(reports []check.Report) status {
+	worst := statusOK
+	for i := range reports {
+		of := statusOfOne(&reports[i])
+		if slices.Index(severities, of) < slices.Index(severities, worst) {
+			worst = of
+		}
+	}
+	return worst
+}
+
+func statusOfOne(report *check.Report) status {
+	var up, down, unnamed, unchecked int
+	for _, r := range report.Results {
+		switch {
+		case r.Status == check.Up:
+			up++
+		case r.Status == check.Unchecked:
+			unchecked++
+		case isUnnamed(&r):
+			unnamed++
+		default:
+			down++
+		}
+	}
+	switch {
+	case up == 0 && down > 0:
+		return statusCritical
+	case up > 0 && down+unnamed > 0:
+		return statusWarning
+	case up == 0 || unchecked > 0:
+		return statusUnknown
+	}
+	return statusOK
+}
+
+// isUnnamed reports whether the name of the target was not resolved, which says nothing about the
+// target itself.
+func isUnnamed(r *check.Result) bool { return unnamed[r.ErrorType] != "" }
+
+// unnamed says why the name was not resolved.
+var unnamed = map[check.ErrorType]string{
+	check.DNSNotFound: "the name does not exist",
+	check.DNSTimeout:  "no name server answered within the timeout",
+	check.DNSFailure:  "the name servers do not resolve the name",
+}
