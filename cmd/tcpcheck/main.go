@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -43,6 +45,8 @@ const defaultTimeout = 10 * time.Second
 // newCommand returns the command, which says in result how the checks went.
 func newCommand(result *status) *cobra.Command {
 	var o options
+	var slow limits
+	var output string
 	c := &cobra.Command{
 		Use:   "tcpcheck [flags] host:port...",
 		Short: "Check TCP targets once, over every address family",
@@ -55,8 +59,9 @@ machine has one for, unless --family asks for them.
 The exit status is that of the Monitoring Plugins:
 
   0  every address connected
-  1  a target connected over some of its addresses, and not over all
-  2  a target connected over none
+  1  a target connected over some of its addresses and not over all, or slower
+     than --warn
+  2  a target connected over none, or slower than --crit
   3  bad use, a name that does not resolve, or this machine was unable to check`,
 		Example: `  tcpcheck localhost:22
   tcpcheck --family ipv6 --timeout 2s example.com:443 '[2001:db8::1]:443'`,
@@ -70,16 +75,23 @@ The exit status is that of the Monitoring Plugins:
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			targets, err := targetsOf(args, o)
-			if err != nil {
+			targets, wrong := targetsOf(args, o)
+			write, noFormat := formatOf(output)
+			if err := errors.Join(wrong, slow.validate(), noFormat); err != nil {
 				return err
 			}
 			reports := checkAll(c.Context(), targets)
-			*result = statusOf(reports)
-			return writeTable(c.OutOrStdout(), reports)
+			*result = slow.worst(reports)
+			return write(c.OutOrStdout(), reports, slow)
 		},
 	}
 	c.Flags().StringSliceVar(&o.families, "family", nil, "the families that have to connect: ipv4, ipv6, or ipv4,ipv6")
 	c.Flags().DurationVar(&o.timeout, "timeout", defaultTimeout, "how long each name resolution, and each connection, may take")
+	c.Flags().DurationVar(&slow.warning, "warn", 0, "a longer handshake is a WARNING; 0 is none")
+	c.Flags().DurationVar(&slow.critical, "crit", 0, "a longer handshake is CRITICAL; 0 is none")
+	c.Flags().StringVarP(&output, "output", "o", "table", "table, json, junit, or nagios, which has performance data in its first line")
+	for flag, values := range map[string][]string{"family": {"ipv4", "ipv6"}, "output": slices.Sorted(maps.Keys(formats))} {
+		_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	}
 	return c
 }

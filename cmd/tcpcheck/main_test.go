@@ -52,6 +52,14 @@ func TestStatus(t *testing.T) {
 		"no such family":    {[]string{"--family", "ipv5", up}, statusUnknown, `^--family: "ipv5" is no address family`},
 		"no time":           {[]string{"--timeout", "0s", up}, statusUnknown, `^--timeout: 0s is not more than 0`},
 		"no duration":       {[]string{"--timeout", "soon", up}, statusUnknown, `^invalid argument "soon" for "--timeout"`},
+		"slow":              {[]string{"--warn", "1ns", up}, statusWarning, ` up `},
+		"very slow":         {[]string{"--crit", "1ns", "-o", "nagios", up}, statusCritical, `^TCPCHECK CRITICAL - 127\.0\.0\.1:\d+: 1 of 1 addresses connected \| '.*'=`},
+		"json":              {[]string{"-o", "json", closed}, statusCritical, `"error_type": "connection_refused"`},
+		"junit":             {[]string{"-o", "junit", closed}, statusCritical, `<failure message="connection refused" type="connection_refused">`},
+		"no such format":    {[]string{"-o", "yaml", up}, statusUnknown, `^--output: "yaml" is no format; they are json, junit, nagios, table`},
+		"warn beyond crit":  {[]string{"--warn", "2s", "--crit", "1s", up}, statusUnknown, `^--warn: 2s is longer than --crit, 1s`},
+		"less than nothing": {[]string{"--crit=-1s", up}, statusUnknown, `^--crit: -1s is less than 0`},
+		"all wrong":         {[]string{"--family", "x", "-o", "y", "--warn=-1s", "h"}, statusUnknown, `^--family: .*\n.*"h" is not.*|(?s)--family.*--warn.*--output`},
 		"no such flag":      {[]string{"--wrong", up}, statusUnknown, `^unknown flag: --wrong`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -106,23 +114,24 @@ type saidBy struct {
 
 func (e saidBy) Sender() netip.Addr { return e.sender }
 
-func TestTable(t *testing.T) {
-	target := &check.Target{Host: "h", Port: 80}
+// twoReports are those of a target that is up over one family, and of one of which little is known.
+func twoReports() []check.Report {
+	target := &check.Target{Host: "h", Port: 80, Timeout: 10 * time.Second}
 	v4, v6 := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
-	reports := []check.Report{
+	return []check.Report{
 		{Target: target, Results: []check.Result{
 			{Family: check.IPv4, Address: v4, Status: check.Up, HandshakeTime: 12_345_678 * time.Nanosecond},
 			{Family: check.IPv6, Address: v6, Status: check.Down, ErrorType: check.HostUnreachable, Err: saidBy{errors.New("no route"), netip.MustParseAddr("2001:db8::fe")}},
 		}},
 		{Target: target, Omissions: []check.Omission{{Family: check.IPv6, Reason: check.MachineLacksFamily}}, Excesses: []check.Excess{{Family: check.IPv4, Found: 40, Checked: 32}}, Results: []check.Result{
-			{Family: check.IPv4, Address: v4, Status: check.Unchecked, Err: errors.New("no file left")},
-			{Family: check.IPv4, Status: check.Down, ErrorType: check.Other, Err: errors.New("strange")},
+			{Family: check.IPv4, Address: v4, Status: check.Unchecked, Err: errors.New("no file left"), SYNRetransmits: check.UnknownRetransmits},
+			{Family: check.IPv4, Status: check.Down, ErrorType: check.Other, Err: errors.New("strange"), SYNRetransmits: check.UnknownRetransmits},
 		}},
 	}
-	var text bytes.Buffer
-	require.NoError(t, writeTable(&text, reports))
-	hint := regexp.MustCompile(`It connects.*`)
-	assert.Equal(t, `TARGET  FAMILY  ADDRESS      RESULT     TIME    REASON            SENDER
+}
+
+func TestFormats(t *testing.T) {
+	const table = `TARGET  FAMILY  ADDRESS      RESULT     TIME    REASON            SENDER
 h:80    ipv4    192.0.2.1    up         12.3ms
 h:80    ipv6    2001:db8::1  down               host unreachable  2001:db8::fe
 h:80    ipv4    192.0.2.1    unchecked          no file left
@@ -130,9 +139,113 @@ h:80    ipv4                 down               strange
 h:80: (the hint)
 h:80: ipv6 is not checked: this machine has no ipv6 address from which it could reach them.
 h:80: 32 of its 40 ipv4 addresses are checked.
-`, hint.ReplaceAllString(text.String(), "(the hint)"))
-	assert.Equal(t, statusWarning, statusOf(reports[:1]))
-	assert.Equal(t, statusCritical, statusOf(reports))
+`
+	hint := regexp.MustCompile(`It connects[^"<\n]*`)
+	for name, want := range map[string]string{
+		"table":  table,
+		"nagios": "TCPCHECK CRITICAL - 2 targets: 1 of 4 addresses connected | 'h:80 ipv4 192.0.2.1'=0.012345678s;0.01;;0;10\n" + table,
+		"json": `[
+  {
+    "server_address": "h",
+    "server_port": 80,
+    "status": "WARNING",
+    "results": [
+      {
+        "network_type": "ipv4",
+        "network_peer_address": "192.0.2.1",
+        "result": "up",
+        "response_time_seconds": 0.012345678,
+        "syn_retransmits": 0
+      },
+      {
+        "network_type": "ipv6",
+        "network_peer_address": "2001:db8::1",
+        "result": "down",
+        "syn_retransmits": 0,
+        "error_type": "host_unreachable",
+        "error": "no route",
+        "sender": "2001:db8::fe"
+      }
+    ],
+    "notes": [
+      "(the hint)"
+    ]
+  },
+  {
+    "server_address": "h",
+    "server_port": 80,
+    "status": "CRITICAL",
+    "results": [
+      {
+        "network_type": "ipv4",
+        "network_peer_address": "192.0.2.1",
+        "result": "unchecked",
+        "error": "no file left"
+      },
+      {
+        "network_type": "ipv4",
+        "result": "down",
+        "error_type": "_OTHER",
+        "error": "strange"
+      }
+    ],
+    "notes": [
+      "ipv6 is not checked: this machine has no ipv6 address from which it could reach them.",
+      "32 of its 40 ipv4 addresses are checked."
+    ]
+  }
+]
+`,
+		"junit": `<?xml version="1.0" encoding="UTF-8"?>
+<testsuite name="tcpcheck" tests="4" failures="3" errors="1">
+  <testcase classname="tcpcheck" name="h:80 ipv4 192.0.2.1" time="0.012345678">
+    <failure message="WARNING: the handshake took 12.3ms"></failure>
+  </testcase>
+  <testcase classname="tcpcheck" name="h:80 ipv6 2001:db8::1" time="0">
+    <failure message="host unreachable, said by 2001:db8::fe" type="host_unreachable">(the hint)</failure>
+  </testcase>
+  <testcase classname="tcpcheck" name="h:80 ipv4 192.0.2.1" time="0">
+    <error message="no file left">ipv6 is not checked: this machine has no ipv6 address from which it could reach them.&#xA;32 of its 40 ipv4 addresses are checked.</error>
+  </testcase>
+  <testcase classname="tcpcheck" name="h:80 ipv4" time="0">
+    <failure message="strange" type="_OTHER">ipv6 is not checked: this machine has no ipv6 address from which it could reach them.&#xA;32 of its 40 ipv4 addresses are checked.</failure>
+  </testcase>
+</testsuite>
+`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var text bytes.Buffer
+			write, err := formatOf(name)
+			require.NoError(t, err)
+			require.NoError(t, write(&text, twoReports(), limits{warning: 10 * time.Millisecond}))
+			assert.Equal(t, want, hint.ReplaceAllString(text.String(), "(the hint)"))
+		})
+	}
+}
+
+func TestSlow(t *testing.T) {
+	const handshake = 10 * time.Millisecond
+	up := check.Result{Status: check.Up, HandshakeTime: handshake}
+	down := check.Result{Status: check.Down, ErrorType: check.Timeout}
+	for name, test := range map[string]struct {
+		limits  limits
+		results []check.Result
+		want    status
+	}{
+		"no limits":                 {limits{}, []check.Result{up}, statusOK},
+		"at the limits":             {limits{handshake, handshake}, []check.Result{up}, statusOK},
+		"slow":                      {limits{warning: handshake - 1}, []check.Result{up}, statusWarning},
+		"very slow":                 {limits{1, handshake - 1}, []check.Result{up}, statusCritical},
+		"very slow, one family":     {limits{critical: 1}, []check.Result{up, down}, statusCritical},
+		"slow, and one not checked": {limits{warning: 1}, []check.Result{up, {Status: check.Unchecked}}, statusWarning},
+		"one not checked":           {limits{}, []check.Result{up, {Status: check.Unchecked}}, statusUnknown},
+		"down, and one not checked": {limits{}, []check.Result{down, {Status: check.Unchecked}}, statusCritical},
+		"one not resolved":          {limits{}, []check.Result{up, {Status: check.Unresolved, ErrorType: check.DNSFailure}}, statusWarning},
+		"a family without address":  {limits{}, []check.Result{up, {Status: check.Down, ErrorType: check.NoAddress}}, statusWarning},
+		"nothing":                   {limits{critical: 1}, nil, statusUnknown},
+	} {
+		assert.Equal(t, test.want, test.limits.status(&check.Report{Results: test.results}), name)
+	}
 }
 
 func TestShort(t *testing.T) {

@@ -12,20 +12,26 @@ import (
 	"example.com/tcpcheckreceiver/internal/report"
 )
 
+// interrupted is the reason where a check was cut short.
+const interrupted = "it was interrupted"
+
 // writeTable writes a line for each address, and below these what there is to say about each
 // target as a whole.
-func writeTable(to io.Writer, reports []check.Report) error {
+func writeTable(to io.Writer, reports []check.Report, _ limits) error {
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	line := func(cells ...string) { _, _ = fmt.Fprintln(table, strings.Join(cells, "\t")) } // a Builder takes all
-	line("TARGET", "FAMILY", "ADDRESS", "RESULT", "TIME", "REASON", "SENDER")
+	line := func(target string, c cells) {
+		// A Builder takes all.
+		_, _ = fmt.Fprintln(table, strings.Join([]string{target, c.family, c.address, c.result, c.time, c.reason, c.sender}, "\t"))
+	}
+	line("TARGET", cells{"FAMILY", "ADDRESS", "RESULT", "TIME", "REASON", "SENDER"})
 	for i := range reports {
 		r := &reports[i]
 		for _, result := range r.Results {
-			line(append([]string{r.Target.HostPort()}, cellsOf(&result)...)...)
+			line(r.Target.HostPort(), cellsOf(&result))
 		}
 		if !r.Done() {
-			line(r.Target.HostPort(), "", "", "unchecked", "", "it was interrupted", "")
+			line(r.Target.HostPort(), cells{result: words[check.Unchecked], reason: interrupted})
 		}
 	}
 	_ = table.Flush()
@@ -42,30 +48,26 @@ func writeTable(to io.Writer, reports []check.Report) error {
 	return nil
 }
 
-// cellsOf returns the cells of a result, but for the target.
-func cellsOf(r *check.Result) []string {
-	cells := make([]string, 6)
+// cells are what is shown of a result, each as text.
+type cells struct{ family, address, result, time, reason, sender string }
+
+func cellsOf(r *check.Result) cells {
+	c := cells{address: textOf(r.Address), result: words[r.Status], sender: textOf(r.Sender())}
 	if r.Family != 0 {
-		cells[0] = r.Family.String()
+		c.family = r.Family.String()
 	}
-	if r.Address.IsValid() {
-		cells[1] = r.Address.String()
-	}
-	cells[2] = words[r.Status]
 	switch {
 	case r.Status == check.Up:
-		cells[3] = short(r.HandshakeTime)
+		c.time = short(r.HandshakeTime)
 	case r.Status == check.Unchecked || r.ErrorType == check.Other:
-		cells[4] = r.Err.Error()
+		c.reason = r.Err.Error()
 	default:
-		cells[4] = r.ErrorType.Words()
+		c.reason = r.ErrorType.Words()
 	}
-	if sender := r.Sender(); sender.IsValid() {
-		cells[5] = sender.String()
-	}
-	return cells
+	return c
 }
 
+// words are those of the statuses that a check has.
 var words = map[check.Status]string{check.Up: "up", check.Down: "down", check.Unchecked: "unchecked", check.Unresolved: "unresolved"}
 
 // short returns a time with three digits.
@@ -77,7 +79,7 @@ func short(d time.Duration) string {
 	return d.Round(unit).String()
 }
 
-// sentences returns what there is to say about a target.
+// sentences returns what there is to say about a target as a whole.
 func sentences(r *check.Report) []string {
 	var said []string
 	for _, omission := range r.Omissions {
