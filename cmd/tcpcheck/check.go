@@ -76,14 +76,46 @@ func asArguments(text string) string {
 	return strings.Join(slices.Compact(lines), "\n")
 }
 
-// checkAll checks each target once, all at the same time.
-func checkAll(ctx context.Context, targets []*check.Target) []check.Report {
-	system, host := probe.NewSystem(), sync.OnceValue(func() *probe.HostAddresses { return probe.ReadHostAddresses(nil) })
-	reports := make([]check.Report, len(targets))
+// checker checks targets, again and again.
+type checker struct {
+	probes []*probe.Probe // of each
+}
+
+func newChecker(targets []*check.Target) *checker {
+	c, system := &checker{}, probe.NewSystem()
+	for _, target := range targets {
+		c.probes = append(c.probes, system.Probe(target))
+	}
+	return c
+}
+
+// check checks each target once, all at the same time.
+func (c *checker) check(ctx context.Context) []check.Report {
+	host := sync.OnceValue(func() *probe.HostAddresses { return probe.ReadHostAddresses(nil) })
+	reports := make([]check.Report, len(c.probes))
 	var running sync.WaitGroup
-	for i, target := range targets {
-		running.Go(func() { reports[i] = system.Probe(target).Check(ctx, time.Now, host, func() {}) })
+	for i, p := range c.probes {
+		running.Go(func() { reports[i] = p.Check(ctx, time.Now, host, func() {}) })
 	}
 	running.Wait()
 	return reports
+}
+
+// repeat checks each target count times, or if that is 0, until ctx ends; an interval after each
+// other, or as soon as the slowest one is done if that takes longer. Of a check that is cut short
+// nothing is told.
+func (c *checker) repeat(ctx context.Context, count int, interval time.Duration, tell func([]check.Report) error) error {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for n := 1; ; n++ {
+		done := slices.DeleteFunc(c.check(ctx), func(r check.Report) bool { return !r.Done() })
+		if err := tell(done); err != nil || n == count {
+			return err
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }

@@ -1,4 +1,4 @@
-// Command tcpcheck checks targets once, over every address family of each, with the probe of the
+// Command tcpcheck checks targets, over every address family of each, with the probe of the
 // tcpcheck receiver. It says of each address whether it connected, how long the handshake took,
 // and if it failed, why and who said so.
 package main
@@ -47,14 +47,16 @@ func newCommand(result *status) *cobra.Command {
 	var o options
 	var slow limits
 	var output string
+	var repeats repetition
 	c := &cobra.Command{
 		Use:   "tcpcheck [flags] host:port...",
-		Short: "Check TCP targets once, over every address family",
+		Short: "Check TCP targets, over every address family",
 		Long: `tcpcheck connects to each target once, over every address of every address family,
 and says of each address whether it connected, how long the handshake took, and
 if it failed, why, and who said so. A connection is closed at once; nothing is
 sent. The families are those that the name has an address in and that this
-machine has one for, unless --family asks for them.
+machine has one for, unless --family asks for them. With --count or --interval it
+does so again and again, and ends with a summary for each address.
 
 The exit status is that of the Monitoring Plugins:
 
@@ -77,10 +79,16 @@ The exit status is that of the Monitoring Plugins:
 		RunE: func(c *cobra.Command, args []string) error {
 			targets, wrong := targetsOf(args, o)
 			write, noFormat := formatOf(output)
-			if err := errors.Join(wrong, slow.validate(), noFormat); err != nil {
+			if err := errors.Join(wrong, slow.validate(), noFormat, repeats.validate(c, output)); err != nil {
 				return err
 			}
-			reports := checkAll(c.Context(), targets)
+			checker := newChecker(targets)
+			if repeats.wanted(c) {
+				var err error
+				*result, err = repeats.run(c, checker, slow)
+				return err
+			}
+			reports := checker.check(c.Context())
 			*result = slow.worst(reports)
 			return write(c.OutOrStdout(), reports, slow)
 		},
@@ -89,6 +97,8 @@ The exit status is that of the Monitoring Plugins:
 	c.Flags().DurationVar(&o.timeout, "timeout", defaultTimeout, "how long each name resolution, and each connection, may take")
 	c.Flags().DurationVar(&slow.warning, "warn", 0, "a longer handshake is a WARNING; 0 is none")
 	c.Flags().DurationVar(&slow.critical, "crit", 0, "a longer handshake is CRITICAL; 0 is none")
+	c.Flags().IntVarP(&repeats.count, "count", "c", 1, "how often each target is checked; 0 is until it is interrupted, and so is --interval alone")
+	c.Flags().DurationVarP(&repeats.interval, "interval", "i", time.Second, "the time between two checks of a target")
 	c.Flags().StringVarP(&output, "output", "o", "table", "table, json, junit, or nagios, which has performance data in its first line")
 	for flag, values := range map[string][]string{"family": {"ipv4", "ipv6"}, "output": slices.Sorted(maps.Keys(formats))} {
 		_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // the flag is there

@@ -10,6 +10,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,6 +61,9 @@ func TestStatus(t *testing.T) {
 		"warn beyond crit":  {[]string{"--warn", "2s", "--crit", "1s", up}, statusUnknown, `^--warn: 2s is longer than --crit, 1s`},
 		"less than nothing": {[]string{"--crit=-1s", up}, statusUnknown, `^--crit: -1s is less than 0`},
 		"all wrong":         {[]string{"--family", "x", "-o", "y", "--warn=-1s", "h"}, statusUnknown, `^--family: .*\n.*"h" is not.*|(?s)--family.*--warn.*--output`},
+		"less than once":    {[]string{"-c", "-1", up}, statusUnknown, `^--count: -1 is less than 0`},
+		"no interval":       {[]string{"-i", "0s", up}, statusUnknown, `^--interval: 0s is not more than 0`},
+		"json of several":   {[]string{"-c", "2", "-o", "json", up}, statusUnknown, `^--output: json is for one check`},
 		"no such flag":      {[]string{"--wrong", up}, statusUnknown, `^unknown flag: --wrong`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -104,6 +108,56 @@ func TestInterrupted(t *testing.T) {
 	got := runWith(ctx, "127.0.0.1:1")
 	assert.Equal(t, statusUnknown, got.status)
 	assert.Regexp(t, `127\.0\.0\.1:1 +unchecked +it was interrupted\n$`, got.out)
+}
+
+func TestRepeat(t *testing.T) {
+	up, closed := testnet.Listen(t, "tcp4", "127.0.0.1:0").String(), testnet.ClosedPort(t, "127.0.0.1").String()
+	got := runWith(context.Background(), "-c", "3", "-i", "1ms", up, closed, "127.0.0.1:1")
+	assert.Equal(t, statusCritical, got.status, got)
+	rows, summary, _ := strings.Cut(got.out, "\n\n")
+	assert.Equal(t, 1, strings.Count(rows, "TARGET"), rows)
+	assert.Len(t, regexp.MustCompile(`(?m)^`+up+` .* up +[\d.]+.?s$`).FindAllString(rows, -1), 3, rows)
+	assert.Len(t, regexp.MustCompile(`(?m)^`+closed+` .* connection refused$`).FindAllString(rows, -1), 3, rows)
+	const seconds = ` +[\d.]+[nµm]?s`
+	assert.Regexp(t, `^TARGET .* SENT +UP +MIN +AVG +MAX +STDDEV +RETRANSMITS\n`+
+		up+` +ipv4 +127\.0\.0\.1 +3 +3`+seconds+seconds+seconds+seconds+` +0\n`+
+		closed+` +ipv4 +127\.0\.0\.1 +3 +0 +0\n127\.0\.0\.1:1 .*\n$`, summary)
+}
+
+// An interval alone is for checks until the command is interrupted, whose summary comes nevertheless.
+func TestUntilInterrupted(t *testing.T) {
+	ctx, end := context.WithCancel(context.Background())
+	defer end()
+	var connections atomic.Int32
+	target := testnet.ListenFunc(t, "tcp4", "127.0.0.1:0", func() {
+		if connections.Add(1) == 3 {
+			end()
+		}
+	}).String()
+	got := runWith(ctx, "--interval", "1ms", target)
+	assert.Equal(t, statusOK, got.status, got)
+	assert.Regexp(t, `\n\nTARGET .*\n127\.0\.0\.1:\d+ +ipv4 +127\.0\.0\.1 +[2-9]\d* +[2-9]\d* `, got.out) // the third one may be cut short
+
+	got = runWith(ctx, "--count", "0", target) // before the first one
+	assert.Equal(t, statusUnknown, got.status, got)
+}
+
+func TestTally(t *testing.T) {
+	address := netip.MustParseAddr("192.0.2.1")
+	var sum tally
+	for _, r := range []check.Result{
+		{Status: check.Up, HandshakeTime: 2 * time.Millisecond, SYNRetransmits: 1},
+		{Status: check.Up, HandshakeTime: 4 * time.Millisecond, SYNRetransmits: check.UnknownRetransmits},
+		{Status: check.Up, HandshakeTime: 6 * time.Millisecond},
+		{Status: check.Down, SYNRetransmits: 3},
+		{Status: check.Unchecked, SYNRetransmits: check.UnknownRetransmits},
+	} {
+		r.Address = address
+		sum.add(&r)
+	}
+	sum.add(&check.Result{Status: check.Down, ErrorType: check.NoAddress})
+	assert.Equal(t, [3]int{4, 3, 4}, [3]int{sum.sent, sum.up, sum.retransmits})
+	assert.Equal(t, [4]string{"2ms", "4ms", "6ms", "1.63ms"}, sum.times())
 }
 
 // saidBy is an error that somebody is the sender of.

@@ -18,13 +18,19 @@ const interrupted = "it was interrupted"
 // writeTable writes a line for each address, and below these what there is to say about each
 // target as a whole.
 func writeTable(to io.Writer, reports []check.Report, _ limits) error {
+	return writeTrimmed(to, rowsOf(reports, true)+notesOf(reports))
+}
+
+// rowsOf returns the lines of the addresses, below a header if there is to be one.
+func rowsOf(reports []check.Report, header bool) string {
 	var text strings.Builder
-	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	table := newColumns(&text)
 	line := func(target string, c cells) {
-		// A Builder takes all.
-		_, _ = fmt.Fprintln(table, strings.Join([]string{target, c.family, c.address, c.result, c.time, c.reason, c.sender}, "\t"))
+		table.line(target, c.family, c.address, c.result, c.time, c.reason, c.sender)
 	}
-	line("TARGET", cells{"FAMILY", "ADDRESS", "RESULT", "TIME", "REASON", "SENDER"})
+	if header {
+		line("TARGET", cells{"FAMILY", "ADDRESS", "RESULT", "TIME", "REASON", "SENDER"})
+	}
 	for i := range reports {
 		r := &reports[i]
 		for _, result := range r.Results {
@@ -34,13 +40,39 @@ func writeTable(to io.Writer, reports []check.Report, _ limits) error {
 			line(r.Target.HostPort(), cells{result: words[check.Unchecked], reason: interrupted})
 		}
 	}
-	_ = table.Flush()
+	table.end()
+	return text.String()
+}
+
+// notesOf returns the lines of the targets as a whole.
+func notesOf(reports []check.Report) string {
+	var text strings.Builder
 	for i := range reports {
 		for _, sentence := range sentences(&reports[i]) {
-			_, _ = fmt.Fprintf(&text, "%s: %s\n", reports[i].Target.HostPort(), sentence)
+			text.WriteString(reports[i].Target.HostPort() + ": " + sentence + "\n")
 		}
 	}
-	for l := range strings.Lines(text.String()) {
+	return text.String()
+}
+
+// columns writes lines whose cells are below each other.
+type columns struct{ *tabwriter.Writer }
+
+// narrowest is the width of a column at least, so that the lines of one table after another are below
+// each other as well.
+const narrowest = 6
+
+func newColumns(to *strings.Builder) columns {
+	return columns{tabwriter.NewWriter(to, narrowest+2, 0, 2, ' ', 0)}
+}
+
+func (c columns) line(cells ...string) { _, _ = fmt.Fprintln(c, strings.Join(cells, "\t")) } // a Builder takes all
+
+func (c columns) end() { _ = c.Flush() }
+
+// writeTrimmed writes lines without the spaces at their ends.
+func writeTrimmed(to io.Writer, text string) error {
+	for l := range strings.Lines(text) {
 		if _, err := io.WriteString(to, strings.TrimRight(l, " \n")+"\n"); err != nil {
 			return err
 		}
