@@ -49,7 +49,7 @@ func newCommand(result *status) *cobra.Command {
 	var output string
 	var repeats repetition
 	c := &cobra.Command{
-		Use:   "tcpcheck [flags] host:port...",
+		Use:   "tcpcheck [flags] [--config file] [host:port...]",
 		Short: "Check TCP targets, over every address family",
 		Long: `tcpcheck connects to each target once, over every address of every address family,
 and says of each address whether it connected, how long the handshake took, and
@@ -58,43 +58,49 @@ sent. The families are those that the name has an address in and that this
 machine has one for, unless --family asks for them. With --count or --interval it
 does so again and again, and ends with a summary for each address.
 
+With --config it checks what the tcpcheck receivers of a collector's configuration
+would, with their defaults, files and discovered targets, and ${env:...} as the
+collector has it; or the instances of a conf.yaml of Datadog's tcp_check. Mistakes
+come as they do from the collector.
+
 The exit status is that of the Monitoring Plugins:
 
   0  every address connected
   1  a target connected over some of its addresses and not over all, or slower
      than --warn
   2  a target connected over none, or slower than --crit
-  3  bad use, a name that does not resolve, or this machine was unable to check`,
+  3  bad use, a name that does not resolve, a source of targets that fails, or this
+     machine was unable to check`,
 		Example: `  tcpcheck localhost:22
-  tcpcheck --family ipv6 --timeout 2s example.com:443 '[2001:db8::1]:443'`,
+  tcpcheck --family ipv6 --timeout 2s example.com:443 '[2001:db8::1]:443'
+  tcpcheck --config collector.yaml
+  tcpcheck --interval 1s localhost:22`,
 		SilenceUsage:          true,
 		SilenceErrors:         true,
 		DisableFlagsInUseLine: true,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return errors.New("there is no target; write host:port, such as localhost:22")
-			}
-			return nil
-		},
+		Args:                  cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			targets, wrong := targetsOf(args, o)
 			write, noFormat := formatOf(output)
+			targets, lacking, wrong := o.targets(c, args)
 			if err := errors.Join(wrong, slow.validate(), noFormat, repeats.validate(c, output)); err != nil {
 				return err
 			}
 			checker := newChecker(targets)
+			var found status
+			var err error
 			if repeats.wanted(c) {
-				var err error
-				*result, err = repeats.run(c, checker, slow)
-				return err
+				found, err = repeats.run(c, checker, slow)
+			} else {
+				reports := checker.check(c.Context())
+				found, err = slow.worst(reports), write(c.OutOrStdout(), reports, slow)
 			}
-			reports := checker.check(c.Context())
-			*result = slow.worst(reports)
-			return write(c.OutOrStdout(), reports, slow)
+			*result = worse(found, lacking)
+			return err
 		},
 	}
 	c.Flags().StringSliceVar(&o.families, "family", nil, "the families that have to connect: ipv4, ipv6, or ipv4,ipv6")
-	c.Flags().DurationVar(&o.timeout, "timeout", defaultTimeout, "how long each name resolution, and each connection, may take")
+	c.Flags().StringVar(&o.config, "config", "", "check the targets of a collector's configuration, or of a conf.yaml of tcp_check")
+	c.Flags().DurationVar(&o.timeout, "timeout", defaultTimeout, "how long each name resolution, and each connection, may take; and with --config, each source of targets")
 	c.Flags().DurationVar(&slow.warning, "warn", 0, "a longer handshake is a WARNING; 0 is none")
 	c.Flags().DurationVar(&slow.critical, "crit", 0, "a longer handshake is CRITICAL; 0 is none")
 	c.Flags().IntVarP(&repeats.count, "count", "c", 1, "how often each target is checked; 0 is until it is interrupted, and so is --interval alone")

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -46,7 +47,7 @@ func TestStatus(t *testing.T) {
 		"up and closed":     {[]string{up, closed}, statusCritical, `^.*\n.* up .*\n.* down .*\n$`},
 		"a family it lacks": {[]string{"--family", "ipv6", up}, statusUnknown, `"127\.0\.0\.1:\d+" is an ipv4 address, but`},
 		"no such name":      {[]string{"--timeout", "1s", "nowhere.invalid:80"}, statusUnknown, `nowhere\.invalid:80: (the name does not exist|no name server answered|the name servers do not)`},
-		"help":              {[]string{"--help"}, statusOK, `(?s)Usage:\n  tcpcheck \[flags\] host:port\.\.\..*--family.*--timeout`},
+		"help":              {[]string{"--help"}, statusOK, `(?s)Usage:\n  tcpcheck \[flags\] \[--config file\] \[host:port\.\.\.\].*--family.*--timeout`},
 		"nothing":           {nil, statusUnknown, `^there is no target; write host:port, such as localhost:22\nSee tcpcheck --help\.\n$`},
 		"no port":           {[]string{"localhost", up}, statusUnknown, `^"localhost" is not host:port`},
 		"two mistakes":      {[]string{"a:0", "https://b:1"}, statusUnknown, `^".*\n".*\nSee`},
@@ -158,6 +159,69 @@ func TestTally(t *testing.T) {
 	sum.add(&check.Result{Status: check.Down, ErrorType: check.NoAddress})
 	assert.Equal(t, [3]int{4, 3, 4}, [3]int{sum.sent, sum.up, sum.retransmits})
 	assert.Equal(t, [4]string{"2ms", "4ms", "6ms", "1.63ms"}, sum.times())
+}
+
+func TestConfig(t *testing.T) {
+	up, closed := testnet.Listen(t, "tcp4", "127.0.0.1:0"), testnet.ClosedPort(t, "127.0.0.1")
+	t.Setenv("TCPCHECK_TEST_PORT", fmt.Sprint(up.Port()))
+	for name, test := range map[string]struct {
+		text string
+		args []string
+		want status
+		says string
+	}{
+		"a collector's": {"receivers:\n  tcpcheck: {instances: [{name: a, host: 127.0.0.1, port: '${env:TCPCHECK_TEST_PORT}'}]}\n  otlp: {}\n", nil, statusOK, `\n127\.0\.0\.1:\d+ .* up .*\n$`},
+		"two receivers": {
+			fmt.Sprintf("receivers:\n  tcpcheck/a: {instances: [{name: a, endpoint: %q}]}\n  tcp_probe/b: {defaults: {timeout: 1s}, instances: [{name: b, endpoint: %q}]}", up, closed),
+			nil, statusCritical, `\n` + closed.String() + ` .* down .*\n` + up.String() + ` .* up `,
+		},
+		"and an argument":        {fmt.Sprintf("instances: [{name: a, endpoint: %q}]", up), []string{closed.String()}, statusCritical, closed.String() + ` .*\n` + up.String()},
+		"a conf.yaml":            {fmt.Sprintf("init_config:\ninstances:\n- {name: a, host: 127.0.0.1, port: %d, tags: [x]}", up.Port()), nil, statusOK, ` up `},
+		"jobs":                   {fmt.Sprintf("receivers: {tcpcheck: {scrape_configs: [{job_name: j, static_configs: [{targets: [%q]}]}]}}", up), nil, statusOK, ` up `},
+		"a source that fails":    {fmt.Sprintf("receivers: {tcpcheck: {instances: [{name: a, endpoint: %q}], scrape_configs: [{job_name: j, http_sd_configs: [{url: 'http://%s'}]}]}}", up, closed), nil, statusUnknown, `^the list of scrape_configs\[0\]\.http_sd_configs\[0\] is missing: .*refused\n(?s).* up `},
+		"a silent source":        {"receivers: {tcpcheck: {scrape_configs: [{job_name: j, file_sd_configs: [{files: [/nowhere/*.yaml]}]}]}}", []string{"--timeout", "100ms"}, statusUnknown, `is missing: .*\nthere is no target to check\n`},
+		"observers":              {"extensions: {host_observer: {}}\nreceivers: {tcpcheck: {observers: [{observer: host_observer, rule: 'type == \"hostport\"'}]}}", nil, statusUnknown, `^observers: they are not asked.*\nthere is no target to check\n`},
+		"mistakes":               {"receivers: {tcpcheck/x: {instances: [{name: a, host: h, port: 0}, {name: b}]}}", nil, statusUnknown, `^receivers::tcpcheck/x: instances\[0\] "a" \.port: 0 .*\nreceivers::tcpcheck/x: instances\[1\] "b" \.host: .*\nreceivers::tcpcheck/x: .*\nSee`},
+		"mistakes in conf.yaml":  {"instances: [{name: a, host: h, port: 0}]", nil, statusUnknown, `^instances\[0\] "a" \.port: 0 `},
+		"no receiver":            {"receivers: {otlp: {}}", nil, statusUnknown, `^--config: .* has no receiver tcpcheck or tcp_probe\n`},
+		"receivers of nothing":   {"receivers: 5", nil, statusUnknown, `^--config: .*receivers`},
+		"no mapping":             {"[a, b]", nil, statusUnknown, `^--config: .* is no mapping`},
+		"no YAML":                {"a: [", nil, statusUnknown, `^--config: `},
+		"an unknown environment": {"receivers: {tcpcheck: {instances: [{name: a, host: h, port: '${nowhere:X}'}]}}", nil, statusUnknown, `^--config: .*nowhere`},
+		"a family of none":       {"instances: [{name: a, host: h, port: 1}]", []string{"--family", "ipv4"}, statusUnknown, `^--family: it is for the targets of arguments`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "config.yaml")
+			require.NoError(t, os.WriteFile(path, []byte(test.text), 0o600))
+			got := runWith(context.Background(), append([]string{"--config", path}, test.args...)...)
+			assert.Equal(t, test.want, got.status, got)
+			assert.Regexp(t, test.says, got.errs+got.out)
+		})
+	}
+	got := runWith(context.Background(), "--config", "nowhere.yaml")
+	assert.Equal(t, statusUnknown, got.status)
+	assert.Regexp(t, `^--config: open nowhere\.yaml: `, got.errs)
+}
+
+// The configurations of the repository are taken, but for those that have no receiver of ours.
+func TestExamples(t *testing.T) {
+	t.Setenv("TARGET_HOST", "127.0.0.1")
+	paths, err := filepath.Glob("../../examples/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, paths)
+	for _, path := range paths {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			got := runWith(context.Background(), "--timeout", "1s", "--config", path)
+			if !regexp.MustCompile(`(?m)^  (tcpcheck|tcp_probe)(/.*)?:`).Match(text) {
+				assert.Contains(t, got.errs, "has no receiver", got)
+				return
+			}
+			assert.NotContains(t, got.errs, "--help", got)
+			assert.True(t, strings.HasPrefix(got.out, "TARGET"), got)
+		})
+	}
 }
 
 // saidBy is an error that somebody is the sender of.

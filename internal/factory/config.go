@@ -128,9 +128,19 @@ func (c *Config) settings() receiver.Settings {
 // watch calls changed with each new list that the sources have, until ctx ends.
 func (c *Config) watch(ctx context.Context, changed func(check.List)) {
 	attributes := attributes()
-	c.Options.Watch(ctx, attributes, func(options *source.Options) {
-		problems := options.Check(attributes)
-		c.addClashes(options, problems)
-		changed(options.ToCheck(problems))
-	})
+	c.Options.Watch(ctx, attributes, func(options *source.Options) { changed(c.listOf(options, attributes)) })
+}
+
+// listOf returns the list that the sources have now, which options have.
+func (c *Config) listOf(options *source.Options, attributes []string) check.List {
+	problems := options.Check(attributes)
+	c.addClashes(options, problems)
+	return options.ToCheck(problems)
+}
+
+// Once returns the list of a valid Config when each of its sources has said what it has, or when
+// ctx ends. Observers are not asked, since they are extensions of a collector.
+func Once(ctx context.Context, c *Config) check.List {
+	attributes := attributes()
+	return c.listOf(c.Options.Once(ctx, attributes), attributes)
 }

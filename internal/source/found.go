@@ -19,6 +19,7 @@ import (
 type discoverer struct {
 	groups map[string]*foundGroup // by their names
 	order  []*foundGroup          // those, as they came, and some that are gone
+	heard  bool                   // it has said something
 	source check.Source
 	// failed are the files of file_sd_configs that cannot be read, and whether something
 	// failed since the last groups came; the empty text is all of it.
@@ -92,6 +93,7 @@ type event struct {
 // observe takes note of an event.
 func (w *watcher) observe(e *event, now time.Time) {
 	by := e.by
+	by.heard = true
 	if e.err != nil {
 		by.failed[e.path] = true
 		if e.whole {

@@ -273,6 +273,34 @@ func TestFileDiscovery(t *testing.T) {
 	assert.Equal(t, "scrape_configs[0].file_sd_configs[0]", list.Sources[0].Name)
 }
 
+// Once gives what all sources have said, and says which have said nothing when its time is up.
+func TestOnce(t *testing.T) {
+	const jobs = `scrape_configs:
+  - {job_name: a, static_configs: [{targets: ["a:1", "b:1"]}]}
+  - {job_name: b, static_configs: [{targets: ["c:1"]}]%s}
+observers: [{observer: o, rule: type == "port"}]
+`
+	options, err := load(t, fmt.Sprintf(jobs, ""))
+	require.NoError(t, err)
+	now := options.Once(context.Background(), nil)
+	list := now.ToCheck(now.Check(nil))
+	assert.Len(t, list.Targets, 3)
+	for _, source := range list.Sources {
+		require.NoError(t, source.Err, source.Name)
+	}
+
+	options, err = load(t, fmt.Sprintf(jobs, ", file_sd_configs: [{files: ['"+t.TempDir()+"/*.yaml']}]"))
+	require.NoError(t, err)
+	ctx, end := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer end()
+	now = options.Once(ctx, nil)
+	list = now.ToCheck(now.Check(nil))
+	assert.Len(t, list.Targets, 3)
+	for _, source := range list.Sources {
+		assert.Equal(t, strings.HasSuffix(source.Name, "file_sd_configs[0]"), source.Err != nil, source)
+	}
+}
+
 // FuzzFound: whatever an answer has, nothing panics, and what is checked can be.
 func FuzzFound(f *testing.F) {
 	f.Add([]byte(`[{"targets": ["h:1", "[::1]:22", "::1"], "labels": {"team": "data", "url": "x", "instance": "i"}}]`))

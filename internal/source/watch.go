@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -48,13 +49,9 @@ func (o *Options) Watch(ctx context.Context, attributes []string, changed func(*
 		case <-ctx.Done():
 			return
 		case e := <-w.events:
-			if e.over() != nil {
-				continue // it is of a job that was replaced meanwhile
+			if !w.take(ctx, &running, &e) {
+				continue
 			}
-			if e.jobs != nil {
-				w.allocate(ctx, &running, e.jobs)
-			}
-			w.observe(&e, time.Now())
 			if !gathering {
 				gathering = true
 				gathered.Reset(max(gather, took)) // however much is told, half of the time nothing is done
@@ -76,6 +73,58 @@ func (o *Options) Watch(ctx context.Context, attributes []string, changed func(*
 			changed(w.current())
 		}
 	}
+}
+
+// Once returns the options as they are when every source has said what it has, or that it fails, or
+// when ctx ends: then those that have said nothing have failed. Observers are not asked, since they
+// are extensions of a collector. The attributes are those for Check.
+func (o *Options) Once(ctx context.Context, attributes []string) *Options {
+	w := newWatcher(o, attributes)
+	asking, end := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer end()
+	w.discover(asking, &running)
+	w.askAllocator(asking, &running)
+	for silent := w.silent(); len(silent) > 0; silent = w.silent() {
+		select {
+		case e := <-w.events:
+			w.take(asking, &running, &e)
+		case <-ctx.Done():
+			for _, by := range silent {
+				by.heard, by.source.Err, by.source.Stale = true, errSilent, time.Now()
+			}
+		}
+	}
+	w.update(time.Now())
+	return w.current()
+}
+
+var errSilent = errors.New("it has said nothing yet")
+
+// silent returns the discoverers that have said nothing, but for those of observers.
+func (w *watcher) silent() (silent []*discoverer) {
+	for _, f := range w.found {
+		for _, by := range f.by {
+			if !by.heard && !slices.Contains(w.observed, f) {
+				silent = append(silent, by)
+			}
+		}
+	}
+	return silent
+}
+
+// take takes note of an event, and reports whether it does: it may be of a job that was replaced
+// meanwhile.
+func (w *watcher) take(ctx context.Context, running *sync.WaitGroup, e *event) bool {
+	if e.over() != nil {
+		return false
+	}
+	if e.jobs != nil {
+		w.allocate(ctx, running, e.jobs)
+	}
+	w.observe(e, time.Now())
+	return true
 }
 
 // watcher knows what was in the files, and what was discovered.
