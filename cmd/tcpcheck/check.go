@@ -2,121 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/spf13/cobra"
-	"go.opentelemetry.io/collector/confmap"
-
 	"example.com/tcpcheckreceiver/internal/check"
 	"example.com/tcpcheckreceiver/internal/probe"
-	"example.com/tcpcheckreceiver/internal/source"
 )
-
-// options say what is checked.
-type options struct {
-	config string // a file that has targets; empty for none
-	// Those of the arguments have these:
-	families []string // none for those that the host has
-	timeout  time.Duration
-}
-
-// targets returns the targets of arguments and of a configuration, and the status for what of the
-// configuration is lacking, which is told as an error of the command. The error has a line for each
-// thing that is wrong.
-func (o *options) targets(c *cobra.Command, args []string) ([]*check.Target, status, error) {
-	switch {
-	case o.config == "" && len(args) == 0:
-		return nil, statusUnknown, errors.New("there is no target; write host:port, such as localhost:22")
-	case len(args) == 0 && c.Flags().Changed("family"):
-		return nil, statusUnknown, errors.New("--family: it is for the targets of arguments; write address_families in the configuration")
-	}
-	targets, err := targetsOf(args, *o)
-	if o.config == "" {
-		return targets, statusOK, err
-	}
-	ctx, end := context.WithTimeout(c.Context(), o.timeout)
-	defer end()
-	lists, wrong := configured(ctx, o.config)
-	lacking := statusOK
-	for _, list := range lists {
-		targets = append(targets, list.Targets...)
-		said := list.Warnings
-		for _, source := range list.Sources {
-			if source.Err != nil {
-				lacking = statusUnknown
-				said = append(said, fmt.Sprintf("the list of %s is missing: %v", source.Name, source.Err))
-			}
-		}
-		if list.Refused > 0 {
-			lacking = statusUnknown
-		}
-		for _, sentence := range said {
-			c.PrintErrln(sentence)
-		}
-	}
-	if wrong == nil && len(targets) == 0 {
-		lacking = statusUnknown
-		c.PrintErrln("there is no target to check")
-	}
-	return targets, lacking, errors.Join(err, wrong)
-}
-
-// targetsOf returns the targets that arguments name, as the receiver would have them. The error has
-// a line for each thing that is wrong.
-func targetsOf(args []string, o options) ([]*check.Target, error) {
-	if len(args) == 0 {
-		return nil, nil
-	}
-	instances := make([]any, 0, len(args))
-	for i, arg := range args {
-		if !slices.Contains(args[:i], arg) {
-			instances = append(instances, map[string]any{"name": arg, "endpoint": arg})
-		}
-	}
-	defaults := map[string]any{"timeout": o.timeout.String(), "multiple_ips": true}
-	if o.families != nil {
-		defaults["address_families"] = anys(o.families)
-	}
-	config, err := decode(confmap.NewFromStringMap(map[string]any{"instances": instances, "defaults": defaults}))
-	if err != nil {
-		return nil, errors.New(asArguments(err.Error()))
-	}
-	return config.Options.ToCheck(&source.Problems{}).Targets, nil
-}
-
-func anys(texts []string) []any {
-	list := make([]any, len(texts))
-	for i, text := range texts {
-		list[i] = text
-	}
-	return list
-}
-
-// places are where the receiver says that something is wrong, and where it is written here.
-var places = []struct {
-	of   *regexp.Regexp
-	here string
-}{
-	{regexp.MustCompile(`(?m)^instances\[\d+\](?: ".*?" )?\.(?:endpoint|name|host|port): `), ""},
-	{regexp.MustCompile(`(?m)^defaults\.address_families(?:\[\d+\])?: `), "--family: "},
-	{regexp.MustCompile(`(?m)^defaults\.timeout: `), "--timeout: "},
-}
-
-// asArguments returns the lines of an error of the receiver as those of one about arguments.
-func asArguments(text string) string {
-	for _, place := range places {
-		text = place.of.ReplaceAllString(text, place.here)
-	}
-	lines := strings.Split(text, "\n")
-	slices.Sort(lines)
-	return strings.Join(slices.Compact(lines), "\n")
-}
 
 // checker checks targets, again and again.
 type checker struct {
