@@ -71,6 +71,7 @@ instances:
 		failure("connection_refused", "ipv6", "localhost", "IPv6 asked for", ipv4Only):            1,
 		failure("no_address", "ipv6", "four.test", "name of one family and both asked for", both): 1,
 	}, found.Values(errorsTotal))
+	assert.Len(t, found.Of(responseTime), 1)
 
 	c.Await(`cannot connect to "bound to IPv4" ([::1]:`, "over ipv6: connection refused", "127.0.0.1 together with ::1 is both")
 	c.Await(`cannot connect to "bound to IPv6" (127.0.0.1:`, "over ipv4: connection refused", "::1 together with 127.0.0.1 is both")

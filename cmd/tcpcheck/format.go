@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -65,10 +64,8 @@ func writeJSON(to io.Writer, reports []check.Report, limits limits) error {
 }
 
 func jsonOf(r *check.Result) jsonResult {
-	made := jsonResult{Result: words[r.Status], ErrorType: string(r.ErrorType), Address: textOf(r.Address), Sender: textOf(r.Sender())}
-	if r.Family != 0 {
-		made.Family = r.Family.String()
-	}
+	c := cellsOf(r)
+	made := jsonResult{Family: c.family, Address: c.address, Result: c.result, ErrorType: string(r.ErrorType), Sender: c.sender}
 	if r.Status == check.Up {
 		seconds := r.HandshakeTime.Seconds()
 		made.Seconds = &seconds
@@ -80,14 +77,6 @@ func jsonOf(r *check.Result) jsonResult {
 		made.Error = r.Err.Error()
 	}
 	return made
-}
-
-// textOf returns an address as text, or an empty text if there is none.
-func textOf(address netip.Addr) string {
-	if !address.IsValid() {
-		return ""
-	}
-	return address.String()
 }
 
 // jUnitSuite is what CI servers read as the results of tests: a test for each address.
@@ -117,19 +106,19 @@ type jUnitProblem struct {
 // writeJUnit writes a test suite.
 func writeJUnit(to io.Writer, reports []check.Report, limits limits) error {
 	suite := jUnitSuite{Name: "tcpcheck"}
+	add := func(c jUnitCase) {
+		suite.Cases = append(suite.Cases, c)
+		suite.Tests++
+		if c.Failure != nil {
+			suite.Failures++
+		}
+		if c.Error != nil {
+			suite.Errors++
+		}
+	}
 	for i := range reports {
 		r := &reports[i]
 		notes := strings.Join(sentences(r), "\n")
-		add := func(c jUnitCase) {
-			suite.Cases = append(suite.Cases, c)
-			suite.Tests++
-			if c.Failure != nil {
-				suite.Failures++
-			}
-			if c.Error != nil {
-				suite.Errors++
-			}
-		}
 		for _, result := range r.Results {
 			add(jUnitOf(r.Target.HostPort(), &result, limits, notes))
 		}

@@ -13,9 +13,7 @@ import (
 
 // tally is what came of all checks of an address.
 type tally struct {
-	target      *check.Target
-	family      check.Family
-	address     netip.Addr
+	summaryKey
 	sent, up    int
 	retransmits int // of SYNs
 	// Of the handshakes, in seconds.
@@ -76,7 +74,7 @@ func (s *summary) add(reports []check.Report) {
 				if s.by == nil {
 					s.by = make(map[summaryKey]*tally)
 				}
-				s.by[key] = &tally{target: key.target, family: key.family, address: key.address}
+				s.by[key] = &tally{summaryKey: key}
 				s.tallies = append(s.tallies, s.by[key])
 			}
 			s.by[key].add(&r)
@@ -90,9 +88,8 @@ func (s *summary) write(to io.Writer) error {
 	table := newColumns(&text)
 	table.line("TARGET", "FAMILY", "ADDRESS", "SENT", "UP", "MIN", "AVG", "MAX", "STDDEV", "RETRANSMITS")
 	for _, t := range s.tallies {
-		c := cellsOf(&check.Result{Family: t.family, Address: t.address, Status: check.Up})
 		times := t.times()
-		table.line(t.target.HostPort(), c.family, c.address, fmt.Sprint(t.sent), fmt.Sprint(t.up), times[0], times[1], times[2], times[3], fmt.Sprint(t.retransmits))
+		table.line(t.target.HostPort(), nameOf(t.family), textOf(t.address), fmt.Sprint(t.sent), fmt.Sprint(t.up), times[0], times[1], times[2], times[3], fmt.Sprint(t.retransmits))
 	}
 	table.end()
 	return writeTrimmed(to, text.String())

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -84,10 +85,7 @@ func writeTrimmed(to io.Writer, text string) error {
 type cells struct{ family, address, result, time, reason, sender string }
 
 func cellsOf(r *check.Result) cells {
-	c := cells{address: textOf(r.Address), result: words[r.Status], sender: textOf(r.Sender())}
-	if r.Family != 0 {
-		c.family = r.Family.String()
-	}
+	c := cells{family: nameOf(r.Family), address: textOf(r.Address), result: words[r.Status], sender: textOf(r.Sender())}
 	switch {
 	case r.Status == check.Up:
 		c.time = short(r.HandshakeTime)
@@ -97,6 +95,22 @@ func cellsOf(r *check.Result) cells {
 		c.reason = r.ErrorType.Words()
 	}
 	return c
+}
+
+// nameOf returns the name of a family, or an empty text if there is none.
+func nameOf(family check.Family) string {
+	if family == 0 {
+		return ""
+	}
+	return family.String()
+}
+
+// textOf returns an address as text, or an empty text if there is none.
+func textOf(address netip.Addr) string {
+	if !address.IsValid() {
+		return ""
+	}
+	return address.String()
 }
 
 // words are those of the statuses that a check has.

@@ -81,21 +81,13 @@ func targetsOf(args []string, o options) ([]*check.Target, error) {
 	}
 	defaults := map[string]any{"timeout": o.timeout.String(), "multiple_ips": true}
 	if o.families != nil {
-		defaults["address_families"] = anys(o.families)
+		defaults["address_families"] = o.families
 	}
 	config, err := decode(confmap.NewFromStringMap(map[string]any{"instances": instances, "defaults": defaults}))
 	if err != nil {
 		return nil, errors.New(asArguments(err.Error()))
 	}
 	return config.Options.ToCheck(&source.Problems{}).Targets, nil
-}
-
-func anys(texts []string) []any {
-	list := make([]any, len(texts))
-	for i, text := range texts {
-		list[i] = text
-	}
-	return list
 }
 
 // places are where the receiver says that something is wrong, and where it is written here.

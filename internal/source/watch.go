@@ -91,8 +91,8 @@ func (o *Options) Once(ctx context.Context, attributes []string) *Options {
 		case e := <-w.events:
 			w.take(asking, &running, &e)
 		case <-ctx.Done():
-			for _, by := range silent {
-				by.heard, by.source.Err, by.source.Stale = true, errSilent, time.Now()
+			for _, e := range silent {
+				w.observe(&e, time.Now())
 			}
 		}
 	}
@@ -102,12 +102,13 @@ func (o *Options) Once(ctx context.Context, attributes []string) *Options {
 
 var errSilent = errors.New("it has said nothing yet")
 
-// silent returns the discoverers that have said nothing, but for those of observers.
-func (w *watcher) silent() (silent []*discoverer) {
+// silent returns, for each discoverer that has said nothing, but for those of observers, that it
+// has failed.
+func (w *watcher) silent() (silent []event) {
 	for _, f := range w.found {
 		for _, by := range f.by {
 			if !by.heard && !slices.Contains(w.observed, f) {
-				silent = append(silent, by)
+				silent = append(silent, event{found: f, by: by, err: errSilent, whole: true})
 			}
 		}
 	}
