@@ -32,6 +32,17 @@ var ErrorTypes = []ErrorType{
 	NoAddress, DNSNotFound, DNSTimeout, DNSFailure, Other,
 }
 
+// ErrorSource says who said that an address cannot be reached. The zero value: nobody did, as of a
+// timeout, or it is not known.
+type ErrorSource string
+
+// Those who may say so.
+const (
+	Peer  ErrorSource = "peer"  // the host itself, by a reset
+	ICMP  ErrorSource = "icmp"  // the host, or a router or firewall on the way, by an ICMP error
+	Local ErrorSource = "local" // this machine, which has no route there, or a rule against it
+)
+
 // Words returns the reason as a sentence has it, such as "connection refused".
 func (e ErrorType) Words() string {
 	if e == Other {

@@ -72,14 +72,68 @@ func (r *Result) Silent() bool {
 	return r.ErrorType == Timeout || r.ErrorType == DNSTimeout
 }
 
-// Sender returns who said that the address cannot be reached, by an ICMP error (RFC 792, RFC 4443). It
-// is invalid if nobody said so, or if this system does not tell: Linux does from 6.0 on.
+// failedAttempt is what the error of a failed connection attempt tells, where the system does.
+type failedAttempt interface {
+	error
+	Source() ErrorSource
+	Sender() netip.Addr
+	Message() string
+	LocalAddress() netip.AddrPort
+}
+
+// attempt returns that of the result, or nil.
+func (r *Result) attempt() failedAttempt {
+	if failed, ok := r.Err.(failedAttempt); ok { //nolint:errorlint // as a rule; errors.As takes an allocation
+		return failed
+	}
+	var failed failedAttempt
+	errors.As(r.Err, &failed)
+	return failed
+}
+
+// ErrorSource returns who said that the address cannot be reached. It is empty if nobody said so,
+// or if this system does not tell: Linux does, of ICMP errors from 6.0 on.
+func (r *Result) ErrorSource() ErrorSource {
+	if failed := r.attempt(); failed != nil {
+		return failed.Source()
+	}
+	return ""
+}
+
+// Sender returns who sent the ICMP error (RFC 792, RFC 4443) that says that the address cannot be
+// reached. It is invalid if there was none, or if this system does not tell: Linux does from 6.0 on.
 func (r *Result) Sender() netip.Addr {
-	var said interface{ Sender() netip.Addr }
-	if errors.As(r.Err, &said) {
-		return said.Sender()
+	if failed := r.attempt(); failed != nil {
+		return failed.Sender()
 	}
 	return netip.Addr{}
+}
+
+// Said returns the words of that ICMP error, such as "no route", and by whom it was said. It is
+// empty if there was none.
+func (r *Result) Said() string {
+	sender := r.Sender()
+	if !sender.IsValid() {
+		return ""
+	}
+	by, message := sender.String(), r.attempt().Message()
+	if r.ErrorSource() == Local {
+		by = "this machine"
+	}
+	if message == "" || message == r.ErrorType.Words() {
+		return "said by " + by
+	}
+	return message + ", said by " + by
+}
+
+// LocalAddress returns the address and port from which this machine sent the SYN of an attempt that
+// failed: with those of the target, they are the flow, by which routers choose one of several ways
+// (RFC 2992). It is invalid if nothing was sent, or if this system does not tell: Linux does.
+func (r *Result) LocalAddress() netip.AddrPort {
+	if failed := r.attempt(); failed != nil {
+		return failed.LocalAddress()
+	}
+	return netip.AddrPort{}
 }
 
 // Lookup is one name resolution of a check.

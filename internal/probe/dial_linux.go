@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"os"
@@ -39,6 +40,11 @@ type linuxDialer struct {
 	before    *tableState // of the tables, when it was sent
 	refused   bool        // it was refused at once
 	heed      bool        // the ICMP errors of the next attempt from its SYN on
+	heeds     bool        // those of this attempt
+	// refusedBy is who refused when ICMP errors were heeded the last time, and assumed how often it has
+	// been taken to be the same one since then.
+	refusedBy *icmpError
+	assumed   uint8
 }
 
 // lowestEphemeralPort returns the lower end of net.ipv4.ip_local_port_range (ip(7)) below a
@@ -66,31 +72,64 @@ func (d *linuxDialer) begin() (handshake, error) {
 			return handshake{}, d.failed("setsockopt", err)
 		}
 	}
-	if d.heed {
+	if d.heeds = d.heed; d.heeds {
 		d.heedICMP(fd)
 	}
 	d.start = time.Now()
 	d.before = d.tables.at(d.start, stale)
 	if err := unix.Connect(fd, d.sockaddr); err != nil && err != unix.EINPROGRESS && err != unix.EINTR {
 		_ = unix.Close(fd)
-		return handshake{}, d.failed("connect", err)
+		failed := newDialError(d.address, "connect", err)
+		failed.source = check.Local // there was no SYN that anyone could have answered
+		return handshake{}, failed
 	}
 	// On loopback, all has happened by now.
 	shake, err := d.pollFirst(fd)
 	if err == errPending { //nolint:errorlint // it is never wrapped
-		if !d.heed {
+		if !d.heeds {
 			d.heedICMP(fd)
 		}
-		d.heed, d.fd = true, fd
+		d.heed, d.heeds, d.fd = true, true, fd
 		return shake, err
 	}
 	// A target that has answered at once is spared the system call the next time.
-	d.heed = err != nil && !d.refused
+	d.heed = err != nil && (!d.refused || d.assumed >= mostAssumed)
 	_ = unix.Close(fd)
 	return shake, err
 }
 
+// mostAssumed is how often a target that refuses at once is taken to be refused by the same one as
+// before. It is on this machine, so that is a service which is down or a rule against it.
+const mostAssumed = 16
+
 func (d *linuxDialer) failed(call string, err error) error { return newDialError(d.address, call, err) }
+
+// refusal returns the error of an attempt that was refused, by a reset or by an ICMP error that says
+// so.
+func (d *linuxDialer) refusal(fd int) error {
+	if d.heeds {
+		d.refusedBy, d.assumed = readICMP(fd), 0
+	} else {
+		d.assumed++
+	}
+	err := newDialError(d.address, "connect", unix.ECONNREFUSED)
+	err.icmp, err.source, err.from = d.refusedBy, sourceOf(d.refusedBy), localAddress(fd)
+	return err
+}
+
+// sourceOf returns who ended an attempt that was answered by an ICMP error, or if that is nil, by a
+// reset.
+func sourceOf(icmp *icmpError) check.ErrorSource {
+	switch {
+	case icmp != nil && icmp.local:
+		return check.Local
+	case icmp != nil:
+		return check.ICMP
+	case keepsICMP():
+		return check.Peer
+	}
+	return ""
+}
 
 // hush has the kernel not acknowledge the SYN-ACK at once (TCP_QUICKACK in tcp(7)), and reset
 // the connection where it is closed (SO_LINGER in socket(7)): as long as there is no ACK, the
@@ -115,7 +154,7 @@ func (d *linuxDialer) pollFirst(fd int) (shake handshake, err error) {
 		errno, err = d.socketError(fd)
 	}
 	if errno == unix.ECONNREFUSED {
-		return handshake{}, d.failed("connect", errno)
+		return handshake{}, d.refusal(fd)
 	}
 	if err == nil {
 		// Of another error, the state says whether it has ended the attempt.
@@ -155,7 +194,7 @@ func (d *linuxDialer) pollAfter(fd int, read unix.Errno) (handshake, error) {
 	case connected:
 	}
 	if d.mayBeSelf && isSelf(fd) {
-		return shake, d.failed("connect", unix.ECONNREFUSED)
+		return shake, d.refusal(fd)
 	}
 	shake.unsent = false
 	shake.noticed = d.quiet && isAcknowledged(&info)
@@ -167,14 +206,21 @@ func (d *linuxDialer) pollAfter(fd int, read unix.Errno) (handshake, error) {
 func (d *linuxDialer) ended(fd int, errno unix.Errno, shake handshake) error {
 	if errno == unix.ETIMEDOUT {
 		// The kernel gave up before the timeout (tcp_syn_retries in tcp(7)).
-		return d.timedOut(time.Now(), shake)
+		return d.timedOut(fd, time.Now(), shake)
+	}
+	if errno == unix.ECONNREFUSED {
+		return d.refusal(fd)
 	}
 	err := newDialError(d.address, "connect", errno)
-	if errno != unix.ECONNREFUSED {
-		err.icmp = readICMP(fd)
+	err.icmp, err.from = readICMP(fd), localAddress(fd)
+	if err.icmp != nil || isReset(errno) {
+		err.source = sourceOf(err.icmp)
 	}
 	return err
 }
+
+// isReset reports whether errno says that the peer broke the attempt off.
+func isReset(errno unix.Errno) bool { return errnoTypes[errno] == check.ConnectionReset }
 
 // socketError returns the pending error of the socket, or 0 for none.
 func (d *linuxDialer) socketError(fd int) (unix.Errno, error) {
@@ -231,15 +277,16 @@ func (d *linuxDialer) await(ctx context.Context) (shake handshake, err error) {
 		}
 	}
 	if err == errPending || err == nil && shake.time > d.timeout { //nolint:errorlint // it is never wrapped
-		shake.time, err = 0, d.timedOut(d.start.Add(d.timeout), shake)
+		shake.time, err = 0, d.timedOut(d.fd, d.start.Add(d.timeout), shake)
 	}
 	return shake, err
 }
 
 // timedOut returns the error of an attempt that had no answer until end, or one that came
 // later, of which shake is known: that of this machine where the SYN was lost here.
-func (d *linuxDialer) timedOut(end time.Time, shake handshake) error {
+func (d *linuxDialer) timedOut(fd int, end time.Time, shake handshake) error {
 	err := newDialError(d.address, "", os.ErrDeadlineExceeded)
+	err.from = localAddress(fd)
 	after := d.tables.at(end, min(stale, d.timeout/4))
 	if lost := lostHere(d.before, after, shake, d.address.Addr().Is6()); lost != nil {
 		err.err, err.local = lost, true
@@ -272,6 +319,18 @@ func tcpInfo(fd int) (info unix.TCPInfo, errno unix.Errno) {
 	_, _, errno = unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO,
 		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
 	return info, errno
+}
+
+// localAddress returns the local address and port of a socket, or is invalid. It is
+// unix.Getsockname with the result on the stack.
+func localAddress(fd int) netip.AddrPort {
+	var raw unix.RawSockaddrInet6 // which is longer than one of IPv4
+	size := uint32(unsafe.Sizeof(raw))
+	if _, _, errno := unix.Syscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&raw)), uintptr(unsafe.Pointer(&size))); errno != 0 {
+		return netip.AddrPort{}
+	}
+	b := (*[unsafe.Sizeof(raw)]byte)(unsafe.Pointer(&raw))[:size]
+	return netip.AddrPortFrom(parseSockaddr(b), binary.BigEndian.Uint16(b[2:]))
 }
 
 // phase is how far an attempt has come.

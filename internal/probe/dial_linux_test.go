@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"net"
@@ -536,7 +537,7 @@ func TestTablesAfterTheTimeout(t *testing.T) {
 			p := proc{t, t.TempDir()}
 			d := &linuxDialer{timeout: test.timeout, tables: &tables{proc: p.folder}}
 			d.before = d.tables.at(time.Now(), 0)
-			err := d.timedOut(d.before.read.Add(test.age), handshake{})
+			err := d.timedOut(-1, d.before.read.Add(test.age), handshake{})
 			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 			assert.Equal(t, test.read, d.before != d.tables.last)
 		})
@@ -599,14 +600,91 @@ func TestReadICMP(t *testing.T) {
 
 			d := unreachable(t, test.host)
 			var err *dialError
-			require.ErrorAs(t, d.ended(d.fd, unix.ECONNREFUSED, handshake{}), &err)
-			assert.Nil(t, err.icmp, "a refusal needs no more words")
 			require.ErrorAs(t, d.ended(d.fd, unix.EHOSTUNREACH, handshake{}), &err)
 			assert.Equal(t, &test.want, err.icmp)
+			assert.Equal(t, check.Local, err.source)
 			require.ErrorAs(t, d.ended(d.fd, unix.EHOSTUNREACH, handshake{}), &err)
 			assert.Nil(t, err.icmp, "it has been read")
+			assert.Empty(t, err.source)
 		})
 	}
+}
+
+// A refusal is a reset, or an ICMP error: a firewall may send either. It is taken to be what it was
+// before where the ICMP errors are not heeded.
+func TestRefusal(t *testing.T) {
+	requireICMP(t)
+	d := unreachable(t, "127.0.0.1")
+	d.refusedBy = &icmpError{kind: 99}
+	for _, test := range []struct {
+		heeds bool
+		want  check.ErrorSource
+	}{{false, check.ICMP}, {true, check.Local}, {false, check.Local}, {true, check.Peer}, {false, check.Peer}} {
+		d.heeds = test.heeds
+		var err *dialError
+		require.ErrorAs(t, d.refusal(d.fd), &err)
+		assert.Equal(t, test.want, err.source, "after the queue was read, it is empty")
+	}
+}
+
+// requireICMP skips the test where the kernel does not keep the ICMP errors of TCP sockets.
+func requireICMP(t *testing.T) {
+	t.Helper()
+	if !keepsICMP() {
+		t.Skip("needs Linux 6.0 or later, which keeps the ICMP errors of TCP sockets")
+	}
+}
+
+// A target that refuses at once is asked now and then who refuses.
+func TestRefuserIsAskedAgain(t *testing.T) {
+	d := newLinuxDialer(t, testnet.ClosedPort(t, "127.0.0.1"), time.Minute)
+	heeded := 0
+	const attempts = 4 * mostAssumed
+	for range attempts {
+		_, err := connect(context.Background(), d)
+		require.ErrorIs(t, err, unix.ECONNREFUSED)
+		if d.heeds {
+			heeded++
+		}
+	}
+	assert.InDelta(t, attempts/mostAssumed, heeded, 2)
+}
+
+// A failure names its flow, and who caused it.
+func TestFailedAttempt(t *testing.T) {
+	requireICMP(t)
+	for _, test := range []struct {
+		name    string
+		address func() netip.AddrPort
+		from    string // empty for none
+		source  check.ErrorSource
+	}{
+		{"closed IPv4 port", func() netip.AddrPort { return testnet.ClosedPort(t, "127.0.0.1") }, "127.0.0.1", check.Peer},
+		{"closed IPv6 port", func() netip.AddrPort { return testnet.ClosedPort(t, "::1") }, "::1", check.Peer},
+		{"full accept queue", func() netip.AddrPort { return testnet.BlackHole(t) }, "127.0.0.1", ""},
+		// Broadcast is refused to a TCP socket by connect(2) itself.
+		{"no such destination", func() netip.AddrPort { return netip.MustParseAddrPort("255.255.255.255:80") }, "", check.Local},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := newLinuxDialer(t, test.address(), 20*time.Millisecond)
+			for range 3 { // the later ones take shorter ways
+				_, err := connect(context.Background(), d)
+				result := check.Result{Err: err}
+				assert.Equal(t, test.source, result.ErrorSource())
+				from := result.LocalAddress()
+				if test.from == "" {
+					assert.False(t, from.IsValid())
+					continue
+				}
+				assert.Equal(t, test.from, from.Addr().String())
+				assert.NotZero(t, from.Port())
+			}
+		})
+	}
+	up := check.Result{Status: check.Up}
+	assert.Empty(t, up.ErrorSource())
+	assert.Empty(t, up.Said())
+	assert.False(t, up.LocalAddress().IsValid())
 }
 
 func TestParseSockaddr(t *testing.T) {

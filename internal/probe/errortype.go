@@ -68,8 +68,10 @@ type dialError struct {
 	address netip.AddrPort
 	call    string // the system call that failed, or empty
 	err     error
-	icmp    *icmpError // that ended the attempt, if known
-	local   bool       // the SYN or its answer was lost on this machine
+	icmp    *icmpError        // that ended the attempt, if known
+	local   bool              // the SYN or its answer was lost on this machine
+	source  check.ErrorSource // who ended the attempt, if known
+	from    netip.AddrPort    // the local address of the flow; invalid if it is not known
 }
 
 func newDialError(address netip.AddrPort, call string, err error) *dialError {
@@ -85,6 +87,20 @@ func (e *dialError) Error() string {
 }
 
 func (e *dialError) Unwrap() error { return e.err }
+
+// Source returns who ended the attempt.
+func (e *dialError) Source() check.ErrorSource { return e.source }
+
+// Message returns the words of the ICMP error that ended the attempt, if there was one that has some.
+func (e *dialError) Message() string {
+	if e.icmp == nil {
+		return ""
+	}
+	return e.icmp.words()
+}
+
+// LocalAddress returns from where the attempt was made, or is invalid.
+func (e *dialError) LocalAddress() netip.AddrPort { return e.from }
 
 // Sender returns who sent the ICMP error that ended the attempt, or is invalid.
 func (e *dialError) Sender() netip.Addr {
@@ -123,14 +139,48 @@ func (e *icmpError) prohibits() bool {
 	return e != nil && slices.Contains(prohibitions, icmpError{family: e.family, kind: e.kind, code: e.code})
 }
 
+// messages are what the other errors say, by family, type and code.
+var messages = map[icmpError]string{
+	{family: check.IPv4, kind: 3, code: 0}:  "no route", // RFC 792
+	{family: check.IPv4, kind: 3, code: 1}:  "host unreachable",
+	{family: check.IPv4, kind: 3, code: 2}:  "protocol unreachable",
+	{family: check.IPv4, kind: 3, code: 3}:  "port unreachable",
+	{family: check.IPv4, kind: 3, code: 4}:  "packet too big",
+	{family: check.IPv4, kind: 3, code: 5}:  "source route failed",
+	{family: check.IPv4, kind: 3, code: 6}:  "destination network unknown", // RFC 1122, section 3.2.2.1
+	{family: check.IPv4, kind: 3, code: 7}:  "destination host unknown",
+	{family: check.IPv4, kind: 3, code: 11}: "network unreachable for the type of service",
+	{family: check.IPv4, kind: 3, code: 12}: "host unreachable for the type of service",
+	{family: check.IPv4, kind: 3, code: 14}: "host precedence violation",
+	{family: check.IPv4, kind: 3, code: 15}: "precedence cutoff in effect",
+	{family: check.IPv4, kind: 11, code: 0}: "TTL exceeded in transit", // RFC 792
+	{family: check.IPv6, kind: 1, code: 0}:  "no route",                // RFC 4443, section 3.1
+	{family: check.IPv6, kind: 1, code: 2}:  "beyond the scope of the source address",
+	{family: check.IPv6, kind: 1, code: 3}:  "address unreachable",
+	{family: check.IPv6, kind: 1, code: 4}:  "port unreachable",
+	{family: check.IPv6, kind: 2, code: 0}:  "packet too big",                // section 3.2
+	{family: check.IPv6, kind: 3, code: 0}:  "hop limit exceeded in transit", // section 3.3
+}
+
+// words returns what e says, or where that is not known, its type and code.
+func (e *icmpError) words() string {
+	if e.prohibits() {
+		return check.AdministrativelyProhibited.Words()
+	}
+	if words := messages[icmpError{family: e.family, kind: e.kind, code: e.code}]; words != "" {
+		return words
+	}
+	return fmt.Sprintf("ICMP type %d, code %d", e.kind, e.code)
+}
+
 // String returns what to add to the text of an error: nothing for no ICMP error.
 func (e *icmpError) String() string {
 	if e == nil {
 		return ""
 	}
 	text := fmt.Sprintf("ICMP type %d, code %d", e.kind, e.code)
-	if e.prohibits() {
-		text = "administratively prohibited, " + text
+	if words := e.words(); words != text {
+		text = words + ", " + text
 	}
 	switch {
 	case e.local:

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 	"unsafe"
@@ -23,6 +25,18 @@ func (d *linuxDialer) heedICMP(fd int) {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 1)
 	}
 }
+
+// keepsICMP reports whether the kernel keeps the ICMP errors of a TCP socket: Linux does from 6.0
+// on (tcp_v4_err in the kernel's tcp_ipv4.c).
+var keepsICMP = sync.OnceValue(func() bool {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return false
+	}
+	major, _, _ := strings.Cut(unix.ByteSliceToString(name.Release[:]), ".")
+	n, err := strconv.Atoi(major)
+	return err == nil && n >= 6
+})
 
 // readICMP returns the last ICMP error that the kernel kept for a socket, or nil. The
 // error number of the socket is to be read before: this takes it away.

@@ -17,12 +17,12 @@ func TestICMPErrors(t *testing.T) {
 		text      string
 	}{
 		{nil, false, ""},
-		{&icmpError{family: check.IPv4, kind: 3, code: 1, sender: router}, false, " (ICMP type 3, code 1, from 192.0.2.9)"},
+		{&icmpError{family: check.IPv4, kind: 3, code: 1, sender: router}, false, " (host unreachable, ICMP type 3, code 1, from 192.0.2.9)"},
 		{&icmpError{family: check.IPv4, kind: 3, code: 9}, true, " (administratively prohibited, ICMP type 3, code 9)"},
 		{&icmpError{family: check.IPv4, kind: 3, code: 10}, true, " (administratively prohibited, ICMP type 3, code 10)"},
 		{&icmpError{family: check.IPv4, kind: 3, code: 13, sender: router, local: true}, true, " (administratively prohibited, ICMP type 3, code 13, from this machine, 192.0.2.9)"},
 		{&icmpError{family: check.IPv4, kind: 11, code: 13}, false, " (ICMP type 11, code 13)"},
-		{&icmpError{family: check.IPv6, kind: 1, code: 0}, false, " (ICMP type 1, code 0)"},
+		{&icmpError{family: check.IPv6, kind: 1, code: 0}, false, " (no route, ICMP type 1, code 0)"},
 		{&icmpError{family: check.IPv6, kind: 1, code: 1}, true, " (administratively prohibited, ICMP type 1, code 1)"},
 		{&icmpError{family: check.IPv6, kind: 1, code: 5}, true, " (administratively prohibited, ICMP type 1, code 5)"},
 		{&icmpError{family: check.IPv6, kind: 1, code: 6}, true, " (administratively prohibited, ICMP type 1, code 6)"},
