@@ -62,7 +62,7 @@ func TestQuickstart(t *testing.T) {
 	own, err := harness.ReadPage(ownPage)
 	require.NoError(t, err)
 	assert.InDelta(t, 3, own.Values("otelcol_receiver_tcpcheck_targets")["{receiver=tcpcheck}"], 0)
-	c.Await(`cannot connect to "v4 only" ([::1]:14317) over ipv6: connection refused`, `"hint": "It connects over ipv4 and is refused over ipv6`)
+	c.Await(`cannot connect to "v4 only" ([::1]:14317) over ipv6: connection refused`, `"tcpcheck.hint": "It connects over ipv4 and is refused over ipv6`)
 }
 
 // The README shows what is printed, in lines that fit on a screen.

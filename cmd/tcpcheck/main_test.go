@@ -230,7 +230,10 @@ type saidBy struct {
 	sender netip.Addr
 }
 
-func (e saidBy) Sender() netip.Addr { return e.sender }
+func (e saidBy) Sender() netip.Addr           { return e.sender }
+func (e saidBy) Source() check.ErrorSource    { return check.ICMP }
+func (e saidBy) Message() string              { return "host unreachable" }
+func (e saidBy) LocalAddress() netip.AddrPort { return netip.AddrPort{} }
 
 // twoReports are those of a target that is up over one family, and of one of which little is known.
 func twoReports() []check.Report {

@@ -92,7 +92,7 @@ func cellsOf(r *check.Result) cells {
 	case r.Status == check.Unchecked || r.ErrorType == check.Other:
 		c.reason = r.Err.Error()
 	default:
-		c.reason = r.ErrorType.Words()
+		c.reason = r.Reason()
 	}
 	return c
 }

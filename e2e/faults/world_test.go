@@ -172,7 +172,7 @@ func (r *running) awaitLogged(n int) []string {
 	messages := []string{}
 	for _, entry := range r.logs.TakeAll() {
 		message := entries.ReplaceAllString(entry.Message, ": ENTRIES")
-		if hint, ok := entry.ContextMap()["hint"].(string); ok {
+		if hint, ok := entry.ContextMap()["tcpcheck.hint"].(string); ok {
 			sentence, _, _ := strings.Cut(hint, ".")
 			message += " (" + sentence + ")"
 		}

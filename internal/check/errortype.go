@@ -34,14 +34,18 @@ var ErrorTypes = []ErrorType{
 
 // ErrorSource says who said that an address cannot be reached. The zero value: nobody did, as of a
 // timeout, or it is not known.
-type ErrorSource string
+type ErrorSource uint8
 
 // Those who may say so.
 const (
-	Peer  ErrorSource = "peer"  // the host itself, by a reset
-	ICMP  ErrorSource = "icmp"  // the host, or a router or firewall on the way, by an ICMP error
-	Local ErrorSource = "local" // this machine, which has no route there, or a rule against it
+	Peer  ErrorSource = iota + 1 // the host itself, by a reset
+	ICMP                         // the host, or a router or firewall on the way, by an ICMP error
+	Local                        // this machine, which has no route there, or a rule against it
 )
+
+// String returns the source in the words of the attribute tcpcheck.error.source: peer, icmp or local.
+// It is empty for the zero value.
+func (s ErrorSource) String() string { return [...]string{"", "peer", "icmp", "local"}[s] }
 
 // Words returns the reason as a sentence has it, such as "connection refused".
 func (e ErrorType) Words() string {

@@ -91,13 +91,12 @@ func (r *Result) attempt() failedAttempt {
 	return failed
 }
 
-// ErrorSource returns who said that the address cannot be reached. It is empty if nobody said so,
-// or if this system does not tell: Linux does, of ICMP errors from 6.0 on.
+// ErrorSource returns who said that the address cannot be reached. It is 0 if nobody said so, or if this system does not tell: Linux does, of ICMP errors from 6.0 on.
 func (r *Result) ErrorSource() ErrorSource {
 	if failed := r.attempt(); failed != nil {
 		return failed.Source()
 	}
-	return ""
+	return 0
 }
 
 // Sender returns who sent the ICMP error (RFC 792, RFC 4443) that says that the address cannot be
@@ -109,21 +108,29 @@ func (r *Result) Sender() netip.Addr {
 	return netip.Addr{}
 }
 
-// Said returns the words of that ICMP error, such as "no route", and by whom it was said. It is
+// Reason returns why the check failed, as a sentence has it: the error type, and what the ICMP error
+// says more than that, such as "network unreachable: no route". It is empty if the check did not fail.
+func (r *Result) Reason() string {
+	words := r.ErrorType.Words()
+	if failed := r.attempt(); failed != nil {
+		if message := failed.Message(); message != "" && message != words {
+			words += ": " + message
+		}
+	}
+	return words
+}
+
+// SaidBy returns who sent that ICMP error, as a sentence has it: an address, or "this machine". It is
 // empty if there was none.
-func (r *Result) Said() string {
+func (r *Result) SaidBy() string {
 	sender := r.Sender()
-	if !sender.IsValid() {
+	switch {
+	case !sender.IsValid():
 		return ""
+	case r.ErrorSource() == Local:
+		return "this machine"
 	}
-	by, message := sender.String(), r.attempt().Message()
-	if r.ErrorSource() == Local {
-		by = "this machine"
-	}
-	if message == "" || message == r.ErrorType.Words() {
-		return "said by " + by
-	}
-	return message + ", said by " + by
+	return sender.String()
 }
 
 // LocalAddress returns the address and port from which this machine sent the SYN of an attempt that
@@ -176,12 +183,22 @@ type Report struct {
 	// Omissions and Excesses say what of the name was not checked.
 	Omissions []Omission
 	Excesses  []Excess
+	// Outages are those of the machine, in its report on itself, whose Target has no host. They are
+	// nil in that of a check.
+	Outages []Outage
+}
+
+// Outage says whether most targets that worked are out of reach over a family.
+type Outage struct {
+	Family Family
+	Lasts  bool
 }
 
 // Complete reports whether the target was checked over all its addresses: nothing is
-// known of one where that was cut short, or where this machine was unable to.
+// known of one where that was cut short, or where this machine was unable to. A report of
+// the machine on itself is complete.
 func (r *Report) Complete() bool {
-	return r.Done() && !slices.ContainsFunc(r.Results, func(r Result) bool { return r.Status == Unchecked })
+	return r.Outages != nil || r.Done() && !slices.ContainsFunc(r.Results, func(r Result) bool { return r.Status == Unchecked })
 }
 
 // Done reports whether the check was done: it was not cut short before it found anything.

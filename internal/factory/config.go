@@ -23,17 +23,20 @@ type Config struct {
 
 	// Metrics says which metrics there are and with which attributes.
 	Metrics metadata.MetricsConfig `mapstructure:"metrics" is:"a mapping of metrics"`
+	// Events says which events a pipeline of logs is given.
+	Events metadata.EventsConfig `mapstructure:"events" is:"a mapping of events"`
 	// ResourceAttributes says which attributes the resource has.
 	ResourceAttributes metadata.ResourceAttributesConfig `mapstructure:"resource_attributes" is:"a mapping of attributes"`
 }
 
 func createDefaultConfig() component.Config {
-	c := &Config{Metrics: metadata.DefaultMetricsConfig(), ResourceAttributes: metadata.DefaultResourceAttributesConfig()}
+	c := &Config{Metrics: metadata.DefaultMetricsConfig(), Events: metadata.DefaultEventsConfig(), ResourceAttributes: metadata.DefaultResourceAttributesConfig()}
 	// What becomes of the points of an instance that are equal once the user has taken
 	// attributes away: it connects if every address does, and is as slow as the slowest.
 	c.Metrics.NetworkTCPCanConnect.AggregationStrategy = metadata.AggregationStrategyMin
 	c.Metrics.NetworkTCPResponseTime.AggregationStrategy = metadata.AggregationStrategyMax
 	c.Metrics.TcpcheckDNSLookupDuration.AggregationStrategy = metadata.AggregationStrategyMax
+	c.Metrics.TcpcheckMachineOutage.AggregationStrategy = metadata.AggregationStrategyMax
 	c.Metrics.TcpcheckSynRetransmits.AggregationStrategy = metadata.AggregationStrategySum
 	c.Metrics.TcpcheckFamilyOmitted.AggregationStrategy = metadata.AggregationStrategySum
 	return c
@@ -114,7 +117,7 @@ func (c *Config) metrics() metadata.MetricsBuilderConfig {
 func (c *Config) settings() receiver.Settings {
 	settings := receiver.Settings{
 		InitialDelay: c.Options.Delay(), FlushInterval: c.Options.Flush(), PhaseSeed: c.Options.PhaseSeed, Elector: c.Options.K8sLeaderElector,
-		List: c.Options.ToCheck(&source.Problems{}), Metrics: c.metrics(),
+		List: c.Options.ToCheck(&source.Problems{}), Metrics: c.metrics(), Events: c.Events,
 	}
 	if limit := c.Options.MaxConcurrentChecks; limit != nil {
 		settings.MaxConcurrentChecks = int(*limit)

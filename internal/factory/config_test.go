@@ -58,7 +58,7 @@ func TestInvalidConfig(t *testing.T) {
 			name: "unknown option of the receiver",
 			yaml: `timeout: 5s
 instances: [{name: a, host: h, port: 1}]`,
-			want: `timeout: unknown option; the receiver has collection_interval, initial_delay, flush_interval, k8s_leader_elector, phase_seed, max_concurrent_checks, max_ip_cache_duration, quiet, allowed_addresses, denied_addresses, service, endpoint, init_config, defaults, instances, targets, instances_file, scrape_configs, observers, target_allocator, metrics, resource_attributes`,
+			want: `timeout: unknown option; the receiver has collection_interval, initial_delay, flush_interval, k8s_leader_elector, phase_seed, max_concurrent_checks, max_ip_cache_duration, quiet, allowed_addresses, denied_addresses, service, endpoint, init_config, defaults, instances, targets, instances_file, scrape_configs, observers, target_allocator, metrics, events, resource_attributes`,
 		},
 		{
 			name: "same instance twice",
@@ -149,7 +149,7 @@ instances[1].name: there is none; every instance needs a name
 instances[1].host: "::1" is an ipv6 address, but ipv4_only is true
 instances[1].port: "many" is not a whole number
 instances[1].tags[0]: ":prod" has no key; write key:value
-colour: unknown option; the receiver has collection_interval, initial_delay, flush_interval, k8s_leader_elector, phase_seed, max_concurrent_checks, max_ip_cache_duration, quiet, allowed_addresses, denied_addresses, service, endpoint, init_config, defaults, instances, targets, instances_file, scrape_configs, observers, target_allocator, metrics, resource_attributes
+colour: unknown option; the receiver has collection_interval, initial_delay, flush_interval, k8s_leader_elector, phase_seed, max_concurrent_checks, max_ip_cache_duration, quiet, allowed_addresses, denied_addresses, service, endpoint, init_config, defaults, instances, targets, instances_file, scrape_configs, observers, target_allocator, metrics, events, resource_attributes
 metrics::network.tcp.can_connect: invalid aggregation strategy "median", valid strategies: [sum, avg, min, max]`,
 		},
 	} {
@@ -333,10 +333,10 @@ func TestMetricsSection(t *testing.T) {
 func TestCreateRefusesInvalidConfig(t *testing.T) {
 	config := defaultConfig(t)
 	require.NoError(t, confmap.NewFromStringMap(map[string]any{"instances": []any{map[string]any{"port": "many"}}}).Unmarshal(config))
-	_, err := createMetrics(context.Background(), receivertest.NewNopSettings(metadata.Type), config, consumertest.NewNop())
+	_, err := New(metadata.Type).CreateMetrics(context.Background(), receivertest.NewNopSettings(metadata.Type), config, consumertest.NewNop())
 	require.ErrorContains(t, err, `instances[0].port: "many" is not a whole number`)
 
-	_, err = createMetrics(context.Background(), receivertest.NewNopSettings(metadata.Type), nil, consumertest.NewNop())
+	_, err = New(metadata.Type).CreateMetrics(context.Background(), receivertest.NewNopSettings(metadata.Type), nil, consumertest.NewNop())
 	require.EqualError(t, err, "<nil> is not a configuration of the tcpcheck receiver")
 }
 
@@ -394,7 +394,7 @@ func FuzzConfig(f *testing.F) {
 			require.LessOrEqual(t, target.Timeout, target.Interval)
 			require.GreaterOrEqual(t, config.Options.Delay(), time.Duration(0))
 		}
-		receiver, err := createMetrics(context.Background(), receivertest.NewNopSettings(metadata.Type), config, consumertest.NewNop())
+		receiver, err := New(metadata.Type).CreateMetrics(context.Background(), receivertest.NewNopSettings(metadata.Type), config, consumertest.NewNop())
 		require.NoError(t, err)
 		require.NoError(t, receiver.Shutdown(context.Background()))
 	})

@@ -226,11 +226,12 @@ func (ms *TcpcheckDNSLookupDurationMetricConfig) Validate() error {
 type TcpcheckErrorsMetricAttributeKey string
 
 const (
-	TcpcheckErrorsMetricAttributeKeyTcpcheckInstance TcpcheckErrorsMetricAttributeKey = "tcpcheck.instance"
-	TcpcheckErrorsMetricAttributeKeyServerAddress    TcpcheckErrorsMetricAttributeKey = "server.address"
-	TcpcheckErrorsMetricAttributeKeyServerPort       TcpcheckErrorsMetricAttributeKey = "server.port"
-	TcpcheckErrorsMetricAttributeKeyNetworkType      TcpcheckErrorsMetricAttributeKey = "network.type"
-	TcpcheckErrorsMetricAttributeKeyErrorType        TcpcheckErrorsMetricAttributeKey = "error.type"
+	TcpcheckErrorsMetricAttributeKeyTcpcheckInstance    TcpcheckErrorsMetricAttributeKey = "tcpcheck.instance"
+	TcpcheckErrorsMetricAttributeKeyServerAddress       TcpcheckErrorsMetricAttributeKey = "server.address"
+	TcpcheckErrorsMetricAttributeKeyServerPort          TcpcheckErrorsMetricAttributeKey = "server.port"
+	TcpcheckErrorsMetricAttributeKeyNetworkType         TcpcheckErrorsMetricAttributeKey = "network.type"
+	TcpcheckErrorsMetricAttributeKeyErrorType           TcpcheckErrorsMetricAttributeKey = "error.type"
+	TcpcheckErrorsMetricAttributeKeyTcpcheckErrorSource TcpcheckErrorsMetricAttributeKey = "tcpcheck.error.source"
 )
 
 // TcpcheckErrorsMetricConfig provides config for the tcpcheck.errors metric.
@@ -259,9 +260,9 @@ func (ms *TcpcheckErrorsMetricConfig) Unmarshal(parser *confmap.Conf) error {
 func (ms *TcpcheckErrorsMetricConfig) Validate() error {
 	for _, val := range ms.EnabledAttributes {
 		switch val {
-		case TcpcheckErrorsMetricAttributeKeyTcpcheckInstance, TcpcheckErrorsMetricAttributeKeyServerAddress, TcpcheckErrorsMetricAttributeKeyServerPort, TcpcheckErrorsMetricAttributeKeyNetworkType, TcpcheckErrorsMetricAttributeKeyErrorType:
+		case TcpcheckErrorsMetricAttributeKeyTcpcheckInstance, TcpcheckErrorsMetricAttributeKeyServerAddress, TcpcheckErrorsMetricAttributeKeyServerPort, TcpcheckErrorsMetricAttributeKeyNetworkType, TcpcheckErrorsMetricAttributeKeyErrorType, TcpcheckErrorsMetricAttributeKeyTcpcheckErrorSource:
 		default:
-			return fmt.Errorf("metric tcpcheck.errors doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, error.type]", val)
+			return fmt.Errorf("metric tcpcheck.errors doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, error.type, tcpcheck.error.source]", val)
 		}
 	}
 
@@ -313,6 +314,55 @@ func (ms *TcpcheckFamilyOmittedMetricConfig) Validate() error {
 		case TcpcheckFamilyOmittedMetricAttributeKeyTcpcheckInstance, TcpcheckFamilyOmittedMetricAttributeKeyServerAddress, TcpcheckFamilyOmittedMetricAttributeKeyServerPort, TcpcheckFamilyOmittedMetricAttributeKeyNetworkType:
 		default:
 			return fmt.Errorf("metric tcpcheck.family.omitted doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// TcpcheckMachineOutageMetricAttributeKey specifies the key of an attribute for the tcpcheck.machine.outage metric.
+type TcpcheckMachineOutageMetricAttributeKey string
+
+const (
+	TcpcheckMachineOutageMetricAttributeKeyNetworkType      TcpcheckMachineOutageMetricAttributeKey = "network.type"
+	TcpcheckMachineOutageMetricAttributeKeyTcpcheckReceiver TcpcheckMachineOutageMetricAttributeKey = "tcpcheck.receiver"
+)
+
+// TcpcheckMachineOutageMetricConfig provides config for the tcpcheck.machine.outage metric.
+type TcpcheckMachineOutageMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                    `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []TcpcheckMachineOutageMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *TcpcheckMachineOutageMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *TcpcheckMachineOutageMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case TcpcheckMachineOutageMetricAttributeKeyNetworkType, TcpcheckMachineOutageMetricAttributeKeyTcpcheckReceiver:
+		default:
+			return fmt.Errorf("metric tcpcheck.machine.outage doesn't have an attribute %v, valid attributes: [network.type, tcpcheck.receiver]", val)
 		}
 	}
 
@@ -385,6 +435,7 @@ type MetricsConfig struct {
 	TcpcheckDNSLookupDuration TcpcheckDNSLookupDurationMetricConfig `mapstructure:"tcpcheck.dns.lookup.duration"`
 	TcpcheckErrors            TcpcheckErrorsMetricConfig            `mapstructure:"tcpcheck.errors"`
 	TcpcheckFamilyOmitted     TcpcheckFamilyOmittedMetricConfig     `mapstructure:"tcpcheck.family.omitted"`
+	TcpcheckMachineOutage     TcpcheckMachineOutageMetricConfig     `mapstructure:"tcpcheck.machine.outage"`
 	TcpcheckSynRetransmits    TcpcheckSynRetransmitsMetricConfig    `mapstructure:"tcpcheck.syn_retransmits"`
 }
 
@@ -420,10 +471,99 @@ func DefaultMetricsConfig() MetricsConfig {
 			AggregationStrategy: AggregationStrategyAvg,
 			EnabledAttributes:   []TcpcheckFamilyOmittedMetricAttributeKey{TcpcheckFamilyOmittedMetricAttributeKeyTcpcheckInstance, TcpcheckFamilyOmittedMetricAttributeKeyServerAddress, TcpcheckFamilyOmittedMetricAttributeKeyServerPort, TcpcheckFamilyOmittedMetricAttributeKeyNetworkType},
 		},
+		TcpcheckMachineOutage: TcpcheckMachineOutageMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []TcpcheckMachineOutageMetricAttributeKey{TcpcheckMachineOutageMetricAttributeKeyNetworkType, TcpcheckMachineOutageMetricAttributeKeyTcpcheckReceiver},
+		},
 		TcpcheckSynRetransmits: TcpcheckSynRetransmitsMetricConfig{
 			Enabled:             false,
 			AggregationStrategy: AggregationStrategyAvg,
 			EnabledAttributes:   []TcpcheckSynRetransmitsMetricAttributeKey{TcpcheckSynRetransmitsMetricAttributeKeyTcpcheckInstance, TcpcheckSynRetransmitsMetricAttributeKeyServerAddress, TcpcheckSynRetransmitsMetricAttributeKeyServerPort, TcpcheckSynRetransmitsMetricAttributeKeyNetworkType, TcpcheckSynRetransmitsMetricAttributeKeyNetworkPeerAddress},
+		},
+	}
+}
+
+// EventConfig provides common config for a particular event.
+type EventConfig struct {
+	Enabled bool `mapstructure:"enabled"`
+
+	enabledSetByUser bool
+}
+
+func (ec *EventConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+	err := parser.Unmarshal(ec)
+	if err != nil {
+		return err
+	}
+	ec.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// EventsConfig provides config for tcpcheck events.
+type EventsConfig struct {
+	TcpcheckAddressDown          EventConfig `mapstructure:"tcpcheck.address.down"`
+	TcpcheckAddressFlapping      EventConfig `mapstructure:"tcpcheck.address.flapping"`
+	TcpcheckAddressReasonChanged EventConfig `mapstructure:"tcpcheck.address.reason_changed"`
+	TcpcheckAddressRemoved       EventConfig `mapstructure:"tcpcheck.address.removed"`
+	TcpcheckAddressSettled       EventConfig `mapstructure:"tcpcheck.address.settled"`
+	TcpcheckAddressUp            EventConfig `mapstructure:"tcpcheck.address.up"`
+	TcpcheckFamilyBack           EventConfig `mapstructure:"tcpcheck.family.back"`
+	TcpcheckFamilyLost           EventConfig `mapstructure:"tcpcheck.family.lost"`
+	TcpcheckMachineAble          EventConfig `mapstructure:"tcpcheck.machine.able"`
+	TcpcheckMachineUnable        EventConfig `mapstructure:"tcpcheck.machine.unable"`
+	TcpcheckOutageBegan          EventConfig `mapstructure:"tcpcheck.outage.began"`
+	TcpcheckOutageEnded          EventConfig `mapstructure:"tcpcheck.outage.ended"`
+	TcpcheckSourceFresh          EventConfig `mapstructure:"tcpcheck.source.fresh"`
+	TcpcheckSourceStale          EventConfig `mapstructure:"tcpcheck.source.stale"`
+}
+
+func DefaultEventsConfig() EventsConfig {
+	return EventsConfig{
+		TcpcheckAddressDown: EventConfig{
+			Enabled: true,
+		},
+		TcpcheckAddressFlapping: EventConfig{
+			Enabled: true,
+		},
+		TcpcheckAddressReasonChanged: EventConfig{
+			Enabled: true,
+		},
+		TcpcheckAddressRemoved: EventConfig{
+			Enabled: true,
+		},
+		TcpcheckAddressSettled: EventConfig{
+			Enabled: true,
+		},
+		TcpcheckAddressUp: EventConfig{
+			Enabled: true,
+		},
+		TcpcheckFamilyBack: EventConfig{
+			Enabled: true,
+		},
+		TcpcheckFamilyLost: EventConfig{
+			Enabled: true,
+		},
+		TcpcheckMachineAble: EventConfig{
+			Enabled: true,
+		},
+		TcpcheckMachineUnable: EventConfig{
+			Enabled: true,
+		},
+		TcpcheckOutageBegan: EventConfig{
+			Enabled: true,
+		},
+		TcpcheckOutageEnded: EventConfig{
+			Enabled: true,
+		},
+		TcpcheckSourceFresh: EventConfig{
+			Enabled: true,
+		},
+		TcpcheckSourceStale: EventConfig{
+			Enabled: true,
 		},
 	}
 }
@@ -438,6 +578,13 @@ type ResourceAttributeConfig struct {
 	// If the list is not empty, metrics with matching resource attribute values will not be emitted.
 	// MetricsInclude has higher priority than MetricsExclude.
 	MetricsExclude []filter.Config `mapstructure:"metrics_exclude"`
+	// Experimental: EventsInclude defines a list of filters for attribute values.
+	// If the list is not empty, only events with matching resource attribute values will be emitted.
+	EventsInclude []filter.Config `mapstructure:"events_include"`
+	// Experimental: EventsExclude defines a list of filters for attribute values.
+	// If the list is not empty, events with matching resource attribute values will not be emitted.
+	// EventsInclude has higher priority than EventsExclude.
+	EventsExclude []filter.Config `mapstructure:"events_exclude"`
 
 	enabledSetByUser bool
 }
@@ -487,4 +634,17 @@ func NewDefaultMetricsBuilderConfig() MetricsBuilderConfig {
 // Deprecated: Use NewDefaultMetricsBuilderConfig.
 func DefaultMetricsBuilderConfig() MetricsBuilderConfig {
 	return NewDefaultMetricsBuilderConfig()
+}
+
+// LogsBuilderConfig is a configuration for tcpcheck logs builder.
+type LogsBuilderConfig struct {
+	Events             EventsConfig             `mapstructure:"events"`
+	ResourceAttributes ResourceAttributesConfig `mapstructure:"resource_attributes"`
+}
+
+func DefaultLogsBuilderConfig() LogsBuilderConfig {
+	return LogsBuilderConfig{
+		Events:             DefaultEventsConfig(),
+		ResourceAttributes: DefaultResourceAttributesConfig(),
+	}
 }

@@ -49,12 +49,17 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					TcpcheckErrors: TcpcheckErrorsMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategySum,
-						EnabledAttributes:   []TcpcheckErrorsMetricAttributeKey{TcpcheckErrorsMetricAttributeKeyTcpcheckInstance, TcpcheckErrorsMetricAttributeKeyServerAddress, TcpcheckErrorsMetricAttributeKeyServerPort, TcpcheckErrorsMetricAttributeKeyNetworkType, TcpcheckErrorsMetricAttributeKeyErrorType},
+						EnabledAttributes:   []TcpcheckErrorsMetricAttributeKey{TcpcheckErrorsMetricAttributeKeyTcpcheckInstance, TcpcheckErrorsMetricAttributeKeyServerAddress, TcpcheckErrorsMetricAttributeKeyServerPort, TcpcheckErrorsMetricAttributeKeyNetworkType, TcpcheckErrorsMetricAttributeKeyErrorType, TcpcheckErrorsMetricAttributeKeyTcpcheckErrorSource},
 					},
 					TcpcheckFamilyOmitted: TcpcheckFamilyOmittedMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []TcpcheckFamilyOmittedMetricAttributeKey{TcpcheckFamilyOmittedMetricAttributeKeyTcpcheckInstance, TcpcheckFamilyOmittedMetricAttributeKeyServerAddress, TcpcheckFamilyOmittedMetricAttributeKeyServerPort, TcpcheckFamilyOmittedMetricAttributeKeyNetworkType},
+					},
+					TcpcheckMachineOutage: TcpcheckMachineOutageMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []TcpcheckMachineOutageMetricAttributeKey{TcpcheckMachineOutageMetricAttributeKeyNetworkType, TcpcheckMachineOutageMetricAttributeKeyTcpcheckReceiver},
 					},
 					TcpcheckSynRetransmits: TcpcheckSynRetransmitsMetricConfig{
 						Enabled:             true,
@@ -95,12 +100,17 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					TcpcheckErrors: TcpcheckErrorsMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategySum,
-						EnabledAttributes:   []TcpcheckErrorsMetricAttributeKey{TcpcheckErrorsMetricAttributeKeyTcpcheckInstance, TcpcheckErrorsMetricAttributeKeyServerAddress, TcpcheckErrorsMetricAttributeKeyServerPort, TcpcheckErrorsMetricAttributeKeyNetworkType, TcpcheckErrorsMetricAttributeKeyErrorType},
+						EnabledAttributes:   []TcpcheckErrorsMetricAttributeKey{TcpcheckErrorsMetricAttributeKeyTcpcheckInstance, TcpcheckErrorsMetricAttributeKeyServerAddress, TcpcheckErrorsMetricAttributeKeyServerPort, TcpcheckErrorsMetricAttributeKeyNetworkType, TcpcheckErrorsMetricAttributeKeyErrorType, TcpcheckErrorsMetricAttributeKeyTcpcheckErrorSource},
 					},
 					TcpcheckFamilyOmitted: TcpcheckFamilyOmittedMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []TcpcheckFamilyOmittedMetricAttributeKey{TcpcheckFamilyOmittedMetricAttributeKeyTcpcheckInstance, TcpcheckFamilyOmittedMetricAttributeKeyServerAddress, TcpcheckFamilyOmittedMetricAttributeKeyServerPort, TcpcheckFamilyOmittedMetricAttributeKeyNetworkType},
+					},
+					TcpcheckMachineOutage: TcpcheckMachineOutageMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []TcpcheckMachineOutageMetricAttributeKey{TcpcheckMachineOutageMetricAttributeKeyNetworkType, TcpcheckMachineOutageMetricAttributeKeyTcpcheckReceiver},
 					},
 					TcpcheckSynRetransmits: TcpcheckSynRetransmitsMetricConfig{
 						Enabled:             false,
@@ -118,7 +128,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(NetworkTCPCanConnectMetricConfig{}, NetworkTCPResponseTimeMetricConfig{}, TcpcheckChecksMetricConfig{}, TcpcheckDNSLookupDurationMetricConfig{}, TcpcheckErrorsMetricConfig{}, TcpcheckFamilyOmittedMetricConfig{}, TcpcheckSynRetransmitsMetricConfig{}, ResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(NetworkTCPCanConnectMetricConfig{}, NetworkTCPResponseTimeMetricConfig{}, TcpcheckChecksMetricConfig{}, TcpcheckDNSLookupDurationMetricConfig{}, TcpcheckErrorsMetricConfig{}, TcpcheckFamilyOmittedMetricConfig{}, TcpcheckMachineOutageMetricConfig{}, TcpcheckSynRetransmitsMetricConfig{}, ResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -176,7 +186,7 @@ func TestTcpcheckErrorsMetricsConfig_Validate(t *testing.T) {
 	require.NoError(t, cfg.Validate())
 
 	cfg.EnabledAttributes = []TcpcheckErrorsMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.errors doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, error.type]")
+	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.errors doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, error.type, tcpcheck.error.source]")
 
 	cfg = DefaultMetricsConfig().TcpcheckErrors
 	cfg.AggregationStrategy = "invalid"
@@ -191,6 +201,18 @@ func TestTcpcheckFamilyOmittedMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.family.omitted doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type]")
 
 	cfg = DefaultMetricsConfig().TcpcheckFamilyOmitted
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestTcpcheckMachineOutageMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().TcpcheckMachineOutage
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []TcpcheckMachineOutageMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.machine.outage doesn't have an attribute invalid, valid attributes: [network.type, tcpcheck.receiver]")
+
+	cfg = DefaultMetricsConfig().TcpcheckMachineOutage
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }
@@ -213,6 +235,16 @@ func loadMetricsBuilderConfig(t *testing.T, name string) MetricsBuilderConfig {
 	sub, err := cm.Sub(name)
 	require.NoError(t, err)
 	cfg := NewDefaultMetricsBuilderConfig()
+	require.NoError(t, sub.Unmarshal(&cfg, confmap.WithIgnoreUnused()))
+	return cfg
+}
+
+func loadLogsBuilderConfig(t *testing.T, name string) LogsBuilderConfig {
+	cm, err := confmaptest.LoadConf(filepath.Join("testdata", "config.yaml"))
+	require.NoError(t, err)
+	sub, err := cm.Sub(name)
+	require.NoError(t, err)
+	cfg := DefaultLogsBuilderConfig()
 	require.NoError(t, sub.Unmarshal(&cfg, confmap.WithIgnoreUnused()))
 	return cfg
 }

@@ -27,6 +27,7 @@ const (
 	_ AttributeCause = iota
 	AttributeCauseRefused
 	AttributeCauseReplaced
+	AttributeCauseOverflow
 )
 
 // String returns the string representation of the AttributeCause.
@@ -36,6 +37,8 @@ func (av AttributeCause) String() string {
 		return "refused"
 	case AttributeCauseReplaced:
 		return "replaced"
+	case AttributeCauseOverflow:
+		return "overflow"
 	}
 	return ""
 }
@@ -44,6 +47,7 @@ func (av AttributeCause) String() string {
 var MapAttributeCause = map[string]AttributeCause{
 	"refused":  AttributeCauseRefused,
 	"replaced": AttributeCauseReplaced,
+	"overflow": AttributeCauseOverflow,
 }
 
 // AttributeErrorType specifies the value error.type attribute.
@@ -180,6 +184,66 @@ var MapAttributeReason = map[string]AttributeReason{
 	"other":               AttributeReasonOther,
 }
 
+// AttributeTcpcheckErrorSource specifies the value tcpcheck.error.source attribute.
+type AttributeTcpcheckErrorSource int
+
+const (
+	_ AttributeTcpcheckErrorSource = iota
+	AttributeTcpcheckErrorSourcePeer
+	AttributeTcpcheckErrorSourceIcmp
+	AttributeTcpcheckErrorSourceLocal
+)
+
+// String returns the string representation of the AttributeTcpcheckErrorSource.
+func (av AttributeTcpcheckErrorSource) String() string {
+	switch av {
+	case AttributeTcpcheckErrorSourcePeer:
+		return "peer"
+	case AttributeTcpcheckErrorSourceIcmp:
+		return "icmp"
+	case AttributeTcpcheckErrorSourceLocal:
+		return "local"
+	}
+	return ""
+}
+
+// MapAttributeTcpcheckErrorSource is a helper map of string to AttributeTcpcheckErrorSource attribute value.
+var MapAttributeTcpcheckErrorSource = map[string]AttributeTcpcheckErrorSource{
+	"peer":  AttributeTcpcheckErrorSourcePeer,
+	"icmp":  AttributeTcpcheckErrorSourceIcmp,
+	"local": AttributeTcpcheckErrorSourceLocal,
+}
+
+// AttributeTcpcheckOutageScope specifies the value tcpcheck.outage.scope attribute.
+type AttributeTcpcheckOutageScope int
+
+const (
+	_ AttributeTcpcheckOutageScope = iota
+	AttributeTcpcheckOutageScopeMachine
+	AttributeTcpcheckOutageScopeService
+	AttributeTcpcheckOutageScopeTag
+)
+
+// String returns the string representation of the AttributeTcpcheckOutageScope.
+func (av AttributeTcpcheckOutageScope) String() string {
+	switch av {
+	case AttributeTcpcheckOutageScopeMachine:
+		return "machine"
+	case AttributeTcpcheckOutageScopeService:
+		return "service"
+	case AttributeTcpcheckOutageScopeTag:
+		return "tag"
+	}
+	return ""
+}
+
+// MapAttributeTcpcheckOutageScope is a helper map of string to AttributeTcpcheckOutageScope attribute value.
+var MapAttributeTcpcheckOutageScope = map[string]AttributeTcpcheckOutageScope{
+	"machine": AttributeTcpcheckOutageScopeMachine,
+	"service": AttributeTcpcheckOutageScopeService,
+	"tag":     AttributeTcpcheckOutageScopeTag,
+}
+
 var MetricsInfo = metricsInfo{
 	NetworkTCPCanConnect: metricInfo{
 		Name:       "network.tcp.can_connect",
@@ -199,11 +263,15 @@ var MetricsInfo = metricsInfo{
 	},
 	TcpcheckErrors: metricInfo{
 		Name:       "tcpcheck.errors",
-		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "error.type"},
+		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "error.type", "tcpcheck.error.source"},
 	},
 	TcpcheckFamilyOmitted: metricInfo{
 		Name:       "tcpcheck.family.omitted",
 		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type"},
+	},
+	TcpcheckMachineOutage: metricInfo{
+		Name:       "tcpcheck.machine.outage",
+		Attributes: []string{"network.type", "tcpcheck.receiver"},
 	},
 	TcpcheckSynRetransmits: metricInfo{
 		Name:       "tcpcheck.syn_retransmits",
@@ -218,6 +286,7 @@ type metricsInfo struct {
 	TcpcheckDNSLookupDuration metricInfo
 	TcpcheckErrors            metricInfo
 	TcpcheckFamilyOmitted     metricInfo
+	TcpcheckMachineOutage     metricInfo
 	TcpcheckSynRetransmits    metricInfo
 }
 
@@ -666,7 +735,7 @@ func (m *metricTcpcheckErrors) init() {
 	m.aggDataPoints = m.aggDataPoints[:0]
 }
 
-func (m *metricTcpcheckErrors) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, errorTypeAttributeValue string) {
+func (m *metricTcpcheckErrors) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, errorTypeAttributeValue string, tcpcheckErrorSourceAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
@@ -688,6 +757,9 @@ func (m *metricTcpcheckErrors) recordDataPoint(start pcommon.Timestamp, ts pcomm
 	}
 	if slices.Contains(m.config.EnabledAttributes, TcpcheckErrorsMetricAttributeKeyErrorType) {
 		dp.Attributes().PutStr("error.type", errorTypeAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckErrorsMetricAttributeKeyTcpcheckErrorSource) {
+		dp.Attributes().PutStr("tcpcheck.error.source", tcpcheckErrorSourceAttributeValue)
 	}
 
 	var s string
@@ -848,6 +920,98 @@ func newMetricTcpcheckFamilyOmitted(cfg TcpcheckFamilyOmittedMetricConfig) metri
 	return m
 }
 
+type metricTcpcheckMachineOutage struct {
+	data          pmetric.Metric                    // data buffer for generated metric.
+	config        TcpcheckMachineOutageMetricConfig // metric config provided by user.
+	capacity      int                               // max observed number of data points added to the metric.
+	aggDataPoints []int64                           // slice containing number of aggregated datapoints at each index
+}
+
+// init fills tcpcheck.machine.outage metric with initial data.
+func (m *metricTcpcheckMachineOutage) init() {
+	m.data.SetName("tcpcheck.machine.outage")
+	m.data.SetDescription("1 while most targets of an address family that worked before are out of reach from this machine, so that the machine or its network is the likelier cause; 0 else. One point per family in which a target has worked.")
+	m.data.SetUnit("{outage}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricTcpcheckMachineOutage) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, networkTypeAttributeValue string, tcpcheckReceiverAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckMachineOutageMetricAttributeKeyNetworkType) {
+		dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckMachineOutageMetricAttributeKeyTcpcheckReceiver) {
+		dp.Attributes().PutStr("tcpcheck.receiver", tcpcheckReceiverAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricTcpcheckMachineOutage) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricTcpcheckMachineOutage) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetIntValue(m.data.Gauge().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricTcpcheckMachineOutage(cfg TcpcheckMachineOutageMetricConfig) metricTcpcheckMachineOutage {
+	m := metricTcpcheckMachineOutage{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricTcpcheckSynRetransmits struct {
 	data          pmetric.Metric                     // data buffer for generated metric.
 	config        TcpcheckSynRetransmitsMetricConfig // metric config provided by user.
@@ -965,6 +1129,7 @@ type MetricsBuilder struct {
 	metricTcpcheckDNSLookupDuration metricTcpcheckDNSLookupDuration
 	metricTcpcheckErrors            metricTcpcheckErrors
 	metricTcpcheckFamilyOmitted     metricTcpcheckFamilyOmitted
+	metricTcpcheckMachineOutage     metricTcpcheckMachineOutage
 	metricTcpcheckSynRetransmits    metricTcpcheckSynRetransmits
 }
 
@@ -997,6 +1162,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricTcpcheckDNSLookupDuration: newMetricTcpcheckDNSLookupDuration(mbc.Metrics.TcpcheckDNSLookupDuration),
 		metricTcpcheckErrors:            newMetricTcpcheckErrors(mbc.Metrics.TcpcheckErrors),
 		metricTcpcheckFamilyOmitted:     newMetricTcpcheckFamilyOmitted(mbc.Metrics.TcpcheckFamilyOmitted),
+		metricTcpcheckMachineOutage:     newMetricTcpcheckMachineOutage(mbc.Metrics.TcpcheckMachineOutage),
 		metricTcpcheckSynRetransmits:    newMetricTcpcheckSynRetransmits(mbc.Metrics.TcpcheckSynRetransmits),
 		resourceAttributeIncludeFilter:  make(map[string]filter.Filter),
 		resourceAttributeExcludeFilter:  make(map[string]filter.Filter),
@@ -1089,6 +1255,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricTcpcheckDNSLookupDuration.emit(ils.Metrics())
 	mb.metricTcpcheckErrors.emit(ils.Metrics())
 	mb.metricTcpcheckFamilyOmitted.emit(ils.Metrics())
+	mb.metricTcpcheckMachineOutage.emit(ils.Metrics())
 	mb.metricTcpcheckSynRetransmits.emit(ils.Metrics())
 
 	for _, op := range options {
@@ -1142,13 +1309,18 @@ func (mb *MetricsBuilder) RecordTcpcheckDNSLookupDurationDataPoint(ts pcommon.Ti
 }
 
 // RecordTcpcheckErrorsDataPoint adds a data point to tcpcheck.errors metric.
-func (mb *MetricsBuilder) RecordTcpcheckErrorsDataPoint(ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, errorTypeAttributeValue AttributeErrorType) {
-	mb.metricTcpcheckErrors.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), errorTypeAttributeValue.String())
+func (mb *MetricsBuilder) RecordTcpcheckErrorsDataPoint(ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, errorTypeAttributeValue AttributeErrorType, tcpcheckErrorSourceAttributeValue AttributeTcpcheckErrorSource) {
+	mb.metricTcpcheckErrors.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), errorTypeAttributeValue.String(), tcpcheckErrorSourceAttributeValue.String())
 }
 
 // RecordTcpcheckFamilyOmittedDataPoint adds a data point to tcpcheck.family.omitted metric.
 func (mb *MetricsBuilder) RecordTcpcheckFamilyOmittedDataPoint(ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType) {
 	mb.metricTcpcheckFamilyOmitted.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String())
+}
+
+// RecordTcpcheckMachineOutageDataPoint adds a data point to tcpcheck.machine.outage metric.
+func (mb *MetricsBuilder) RecordTcpcheckMachineOutageDataPoint(ts pcommon.Timestamp, val int64, networkTypeAttributeValue AttributeNetworkType, tcpcheckReceiverAttributeValue string) {
+	mb.metricTcpcheckMachineOutage.recordDataPoint(mb.startTime, ts, val, networkTypeAttributeValue.String(), tcpcheckReceiverAttributeValue)
 }
 
 // RecordTcpcheckSynRetransmitsDataPoint adds a data point to tcpcheck.syn_retransmits metric.

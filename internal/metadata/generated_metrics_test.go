@@ -73,6 +73,7 @@ func TestMetricsBuilder(t *testing.T) {
 			aggMap["tcpcheck.dns.lookup.duration"] = mb.metricTcpcheckDNSLookupDuration.config.AggregationStrategy
 			aggMap["tcpcheck.errors"] = mb.metricTcpcheckErrors.config.AggregationStrategy
 			aggMap["tcpcheck.family.omitted"] = mb.metricTcpcheckFamilyOmitted.config.AggregationStrategy
+			aggMap["tcpcheck.machine.outage"] = mb.metricTcpcheckMachineOutage.config.AggregationStrategy
 			aggMap["tcpcheck.syn_retransmits"] = mb.metricTcpcheckSynRetransmits.config.AggregationStrategy
 
 			expectedWarnings := 0
@@ -108,15 +109,21 @@ func TestMetricsBuilder(t *testing.T) {
 			}
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordTcpcheckErrorsDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, AttributeErrorTypeConnectionRefused)
+			mb.RecordTcpcheckErrorsDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, AttributeErrorTypeConnectionRefused, AttributeTcpcheckErrorSourcePeer)
 			if tt.name == "reaggregate_set" {
-				mb.RecordTcpcheckErrorsDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, AttributeErrorTypeTimeout)
+				mb.RecordTcpcheckErrorsDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, AttributeErrorTypeTimeout, AttributeTcpcheckErrorSourceIcmp)
 			}
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordTcpcheckFamilyOmittedDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4)
 			if tt.name == "reaggregate_set" {
 				mb.RecordTcpcheckFamilyOmittedDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6)
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordTcpcheckMachineOutageDataPoint(ts, 1, AttributeNetworkTypeIpv4, "tcpcheck.receiver-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordTcpcheckMachineOutageDataPoint(ts, 3, AttributeNetworkTypeIpv6, "tcpcheck.receiver-val-2")
 			}
 
 			allMetricsCount++
@@ -137,6 +144,7 @@ func TestMetricsBuilder(t *testing.T) {
 				assert.Empty(t, mb.metricTcpcheckDNSLookupDuration.aggDataPoints)
 				assert.Empty(t, mb.metricTcpcheckErrors.aggDataPoints)
 				assert.Empty(t, mb.metricTcpcheckFamilyOmitted.aggDataPoints)
+				assert.Empty(t, mb.metricTcpcheckMachineOutage.aggDataPoints)
 				assert.Empty(t, mb.metricTcpcheckSynRetransmits.aggDataPoints)
 			}
 
@@ -476,6 +484,8 @@ func TestMetricsBuilder(t *testing.T) {
 						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("error.type")
 						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("tcpcheck.error.source")
+						assert.False(t, ok)
 					}
 				case "tcpcheck.family.omitted":
 					if tt.name != "reaggregate_set" {
@@ -530,6 +540,51 @@ func TestMetricsBuilder(t *testing.T) {
 						_, ok = dp.Attributes().Get("server.port")
 						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("network.type")
+						assert.False(t, ok)
+					}
+				case "tcpcheck.machine.outage":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["tcpcheck.machine.outage"], "Found a duplicate in the metrics slice: tcpcheck.machine.outage")
+						validatedMetrics["tcpcheck.machine.outage"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "1 while most targets of an address family that worked before are out of reach from this machine, so that the machine or its network is the likelier cause; 0 else. One point per family in which a target has worked.", mi.Description())
+						assert.Equal(t, "{outage}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						networkTypeAttrVal, ok := dp.Attributes().Get("network.type")
+						assert.True(t, ok)
+						assert.Equal(t, "ipv4", networkTypeAttrVal.Str())
+						tcpcheckReceiverAttrVal, ok := dp.Attributes().Get("tcpcheck.receiver")
+						assert.True(t, ok)
+						assert.Equal(t, "tcpcheck.receiver-val", tcpcheckReceiverAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["tcpcheck.machine.outage"], "Found a duplicate in the metrics slice: tcpcheck.machine.outage")
+						validatedMetrics["tcpcheck.machine.outage"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "1 while most targets of an address family that worked before are out of reach from this machine, so that the machine or its network is the likelier cause; 0 else. One point per family in which a target has worked.", mi.Description())
+						assert.Equal(t, "{outage}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["tcpcheck.machine.outage"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("network.type")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("tcpcheck.receiver")
 						assert.False(t, ok)
 					}
 				case "tcpcheck.syn_retransmits":

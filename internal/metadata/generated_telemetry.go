@@ -33,6 +33,7 @@ type TelemetryBuilder struct {
 	ReceiverTcpcheckChecksUnderWay     metric.Int64ObservableGauge
 	ReceiverTcpcheckChecksWaiting      metric.Int64ObservableGauge
 	ReceiverTcpcheckDeliveryAge        metric.Float64Histogram
+	ReceiverTcpcheckEventsDropped      metric.Int64Counter
 	ReceiverTcpcheckLateness           metric.Float64Histogram
 	ReceiverTcpcheckPointsDropped      metric.Int64Counter
 	ReceiverTcpcheckQuietChecksNoticed metric.Int64Counter
@@ -210,6 +211,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithDescription("How old results were when they were handed over to the next consumer. [Alpha]"),
 		metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries([]float64{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300}...),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverTcpcheckEventsDropped, err = builder.meter.Int64Counter(
+		"otelcol_receiver_tcpcheck_events_dropped",
+		metric.WithDescription("Events that the next consumer never took, since it refused them for good, or blocked or refused until there were too many. [Alpha]"),
+		metric.WithUnit("{event}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverTcpcheckLateness, err = builder.meter.Float64Histogram(

@@ -46,6 +46,7 @@ func TestSetupTelemetry(t *testing.T) {
 	}))
 	tb.ReceiverTcpcheckAddressesDenied.Add(context.Background(), 1)
 	tb.ReceiverTcpcheckDeliveryAge.Record(context.Background(), 1)
+	tb.ReceiverTcpcheckEventsDropped.Add(context.Background(), 1)
 	tb.ReceiverTcpcheckLateness.Record(context.Background(), 1)
 	tb.ReceiverTcpcheckPointsDropped.Add(context.Background(), 1)
 	tb.ReceiverTcpcheckQuietChecksNoticed.Add(context.Background(), 1)
@@ -64,6 +65,9 @@ func TestSetupTelemetry(t *testing.T) {
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverTcpcheckDeliveryAge(t, testTel,
 		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverTcpcheckEventsDropped(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverTcpcheckLateness(t, testTel,
 		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),

@@ -128,7 +128,7 @@ func sourceOf(icmp *icmpError) check.ErrorSource {
 	case keepsICMP():
 		return check.Peer
 	}
-	return ""
+	return 0
 }
 
 // hush has the kernel not acknowledge the SYN-ACK at once (TCP_QUICKACK in tcp(7)), and reset

@@ -605,7 +605,7 @@ func TestReadICMP(t *testing.T) {
 			assert.Equal(t, check.Local, err.source)
 			require.ErrorAs(t, d.ended(d.fd, unix.EHOSTUNREACH, handshake{}), &err)
 			assert.Nil(t, err.icmp, "it has been read")
-			assert.Empty(t, err.source)
+			assert.Zero(t, err.source)
 		})
 	}
 }
@@ -661,7 +661,7 @@ func TestFailedAttempt(t *testing.T) {
 	}{
 		{"closed IPv4 port", func() netip.AddrPort { return testnet.ClosedPort(t, "127.0.0.1") }, "127.0.0.1", check.Peer},
 		{"closed IPv6 port", func() netip.AddrPort { return testnet.ClosedPort(t, "::1") }, "::1", check.Peer},
-		{"full accept queue", func() netip.AddrPort { return testnet.BlackHole(t) }, "127.0.0.1", ""},
+		{"full accept queue", func() netip.AddrPort { return testnet.BlackHole(t) }, "127.0.0.1", 0},
 		// Broadcast is refused to a TCP socket by connect(2) itself.
 		{"no such destination", func() netip.AddrPort { return netip.MustParseAddrPort("255.255.255.255:80") }, "", check.Local},
 	} {
@@ -682,8 +682,9 @@ func TestFailedAttempt(t *testing.T) {
 		})
 	}
 	up := check.Result{Status: check.Up}
-	assert.Empty(t, up.ErrorSource())
-	assert.Empty(t, up.Said())
+	assert.Zero(t, up.ErrorSource())
+	assert.Empty(t, up.Reason())
+	assert.Empty(t, up.SaidBy())
 	assert.False(t, up.LocalAddress().IsValid())
 }
 

@@ -22,7 +22,7 @@ type leadership struct {
 // k8s_leader_elector is: an extension with a method SetCallBackFuncs(func(context.Context),
 // func()), to whose functions it gives types of its own. So the method is called by reflection:
 // to name these types would put the client of Kubernetes into every collector.
-func (r *metricsReceiver) elect(id string, elector any) error {
+func (r *Receiver) elect(id string, elector any) error {
 	if elector == nil {
 		return fmt.Errorf("k8s_leader_elector: there is no extension %s; it has to be in extensions, and in service.extensions", id)
 	}
@@ -36,7 +36,7 @@ func (r *metricsReceiver) elect(id string, elector any) error {
 }
 
 // lead has this collector check, or not any more.
-func (r *metricsReceiver) lead(leads bool) {
+func (r *Receiver) lead(leads bool) {
 	l := &r.leadership
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -53,7 +53,7 @@ func (r *metricsReceiver) lead(leads bool) {
 }
 
 // follow takes note of a list that who leads has checked.
-func (r *metricsReceiver) follow(list check.List) {
+func (r *Receiver) follow(list check.List) {
 	l := &r.leadership
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,7 +63,7 @@ func (r *metricsReceiver) follow(list check.List) {
 
 // checkIfLeading has the list checked by who leads, and no target by others, which only say what
 // there is to say about the list. The caller holds the lock of leadership.
-func (r *metricsReceiver) checkIfLeading() {
+func (r *Receiver) checkIfLeading() {
 	if !r.leadership.begun {
 		return
 	}

@@ -74,7 +74,7 @@ func TestElector(t *testing.T) {
 	for name, leadsFirst := range map[string]bool{"later": false, "from the start": true} {
 		t.Run(name, func(t *testing.T) {
 			lists, sink, e := make(chan check.List), &ends{live: make(map[string]bool)}, &elector{leads: leadsFirst}
-			r, err := New(receivertest.NewNopSettings(metadata.Type), Settings{
+			r, err := newWithMetrics(receivertest.NewNopSettings(metadata.Type), Settings{
 				List: check.List{Targets: pointers(target("a"))}, Watch: watchOf(lists), Elector: "elector",
 				FlushInterval: 5 * time.Millisecond, Metrics: reporttest.DefaultMetrics(),
 			}, sink)
@@ -108,7 +108,7 @@ func TestMissingElector(t *testing.T) {
 		"elector": "k8s_leader_elector: there is no extension elector; it has to be in extensions, and in service.extensions",
 		"other":   "k8s_leader_elector: the extension other elects no leader",
 	} {
-		r, err := New(receivertest.NewNopSettings(metadata.Type), Settings{Elector: id, FlushInterval: time.Hour, Metrics: reporttest.DefaultMetrics()}, &ends{})
+		r, err := newWithMetrics(receivertest.NewNopSettings(metadata.Type), Settings{Elector: id, FlushInterval: time.Hour, Metrics: reporttest.DefaultMetrics()}, &ends{})
 		require.NoError(t, err)
 		require.EqualError(t, r.Start(context.Background(), host{component.MustNewID("other"): noElector{}}), want)
 		require.NoError(t, r.Shutdown(context.Background()))

@@ -14,28 +14,28 @@ import (
 )
 
 // newTarget returns the target that is listed. It is not on the schedule yet.
-func (r *metricsReceiver) newTarget(listed *check.Target, now time.Time) *target {
+func (r *Receiver) newTarget(listed *check.Target, now time.Time) *target {
 	return &target{
 		Target: listed, listed: listed, last: now.Round(0),
-		probe: r.system.Probe(listed), log: report.NewLog(r.logger, listed), series: r.points.NewSeries(listed, now),
+		probe: r.system.Probe(listed), log: report.NewLog(r.journal, listed), series: r.points.NewSeries(listed, now),
 	}
 }
 
 // add puts targets on the schedule. It is for all that are new at once: while some were checked for
 // the first time, it would take longer to make the others.
-func (r *metricsReceiver) add(targets []*target) {
+func (r *Receiver) add(targets []*target) {
 	for _, t := range targets {
-		r.machine.Add(t.Target)
+		r.machine.Add(&t.watch, t.Target)
 		t.entry = r.schedule.Add(t, t.phaseKey(), t.Interval)
 	}
 }
 
 // change has the receiver check what a new list has. A target that stays what it was keeps
 // its phase, addresses, state, counts and series.
-func (r *metricsReceiver) change(list check.List) {
+func (r *Receiver) change(list check.List) {
 	now := time.Now()
-	if changed, ails := r.sources.observe(r.logger, &list); changed {
-		r.status.report(r.host, &r.status.sources, ails)
+	if changed, ails := r.sources.observe(r.logger, r.journal, &list); changed {
+		r.status.report(&r.status.sources, ails)
 	}
 	targets, before := r.stay(&list)
 	counts := make(map[check.Key]int)
@@ -80,7 +80,7 @@ func (r *metricsReceiver) change(list check.List) {
 
 // stay returns, for each target of a list, that which is checked for the same entry already, or
 // nil; and those that are checked and are not among these, by their keys.
-func (r *metricsReceiver) stay(list *check.List) (targets []*target, others map[occurrence]*target) {
+func (r *Receiver) stay(list *check.List) (targets []*target, others map[occurrence]*target) {
 	left := make(map[*check.Target]*target, len(r.targets))
 	for _, t := range r.targets {
 		left[t.listed] = t
@@ -113,12 +113,13 @@ func nth(counts map[check.Key]int, key check.Key) occurrence {
 }
 
 // replace has a target be checked and labelled as another one that has its key, from now on.
-func (r *metricsReceiver) replace(t *target, by *check.Target, now time.Time) {
+func (r *Receiver) replace(t *target, by *check.Target, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	was := t.Target
 	t.Target = by
 	t.log.Follow(by)
+	r.machine.Follow(&t.watch, by)
 	if !reflect.DeepEqual(was.Labels, by.Labels) {
 		r.end(t)
 		t.series = r.points.NewSeries(by, now)
@@ -140,7 +141,7 @@ func checkedAlike(a, b check.Target) bool {
 }
 
 // remove has a target be checked no longer. Its check that is under way is given up.
-func (r *metricsReceiver) remove(t *target) {
+func (r *Receiver) remove(t *target) {
 	r.schedule.Remove(t.entry)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -148,13 +149,16 @@ func (r *metricsReceiver) remove(t *target) {
 	if t.giveUp != nil {
 		t.giveUp()
 	}
+	t.log.End(&t.known, t.now())
 	r.end(t)
 	r.machine.Remove(&t.watch)
 }
 
 // end ends the series of a target, whose lock the caller holds.
-func (r *metricsReceiver) end(t *target) {
-	r.delivery.End(t.series, t.now())
+func (r *Receiver) end(t *target) {
+	if r.delivery != nil {
+		r.delivery.End(t.series, t.now())
+	}
 	r.points.Release(t.series)
 }
 
@@ -166,9 +170,9 @@ type sources struct {
 	said    map[string]bool // the warnings about the list
 }
 
-// observe logs what is new about the sources of a list, and returns whether that changes what
+// observe tells what is new about the sources of a list, and returns whether that changes what
 // ails them, and what it is now.
-func (s *sources) observe(logger *zap.Logger, list *check.List) (changed bool, ails error) {
+func (s *sources) observe(logger *zap.Logger, journal *report.Journal, list *check.List) (changed bool, ails error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refused = list.Refused
@@ -189,9 +193,9 @@ func (s *sources) observe(logger *zap.Logger, list *check.List) (changed bool, a
 		delete(before, source.Name)
 		switch {
 		case source.Err == nil && was.Err != nil:
-			logger.Info("the list of "+source.Name+" is up to date again", zap.Time("stale_since", was.Stale))
+			journal.SourceFresh(&was)
 		case source.Err != nil && (was.Err == nil || was.Err.Error() != source.Err.Error()):
-			logger.Error("the list of "+source.Name+" cannot be taken as it is, so the last good one stays", zap.Error(source.Err), zap.Time("stale_since", source.Stale))
+			journal.SourceStale(&source)
 		}
 		changed = changed || source.Stale != was.Stale
 		if source.Err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/pmetric"
@@ -40,13 +41,13 @@ func newListed(t *testing.T, metrics metadata.MetricsBuilderConfig, targets ...c
 
 // change changes the list, and checks each of its targets.
 func (l *listed) change(list check.List) {
-	l.metricsReceiver.change(list)
-	l.targets = l.metricsReceiver.targets
+	l.Receiver.change(list)
+	l.targets = l.Receiver.targets
 }
 
 // named returns the target of this name, or nil.
 func (l *listed) named(name string) *target {
-	for _, t := range l.metricsReceiver.targets {
+	for _, t := range l.Receiver.targets {
 		if t.Labels.Name == name {
 			return t
 		}
@@ -103,7 +104,10 @@ func TestChange(t *testing.T) {
 	other := checked("is relabelled", up)
 	other.Labels.Tags = []check.Tag{{Key: "a", Value: "b"}}
 	l.change(check.List{Targets: pointers(checked("comes", up), other, checked("stays", up))})
-	assert.Equal(t, []string{"the list of targets has changed: 1 added, 1 changed, 1 removed, 3 in all"}, l.messages())
+	assert.Equal(t, []string{
+		fmt.Sprintf(`"goes" (127.0.0.1:%d) over ipv4 is no longer checked`, closed.Port()),
+		"the list of targets has changed: 1 added, 1 changed, 1 removed, 3 in all",
+	}, l.messages())
 	assert.Equal(t, []string{
 		"{} can_connect{a=b tcpcheck.instance=is relabelled} 1",
 		"{} can_connect{tcpcheck.instance=comes} 1",
@@ -164,13 +168,13 @@ func TestKeys(t *testing.T) {
 		return c
 	}
 	l := newListed(t, reporttest.DefaultMetrics(), tagged("1"), tagged("2"), checked("other", up))
-	first, second := l.metricsReceiver.targets[0], l.metricsReceiver.targets[1]
+	first, second := l.Receiver.targets[0], l.Receiver.targets[1]
 	l.messages()
 	l.change(check.List{Targets: pointers(tagged("1"), tagged("2")), Kept: []check.Key{{Host: "127.0.0.1", Port: up.Port(), Name: "other"}, {Name: "new"}}})
 	assert.Empty(t, l.messages())
-	assert.Len(t, l.metricsReceiver.targets, 3)
-	assert.Same(t, first, l.metricsReceiver.targets[0])
-	assert.Same(t, second, l.metricsReceiver.targets[1])
+	assert.Len(t, l.Receiver.targets, 3)
+	assert.Same(t, first, l.Receiver.targets[0])
+	assert.Same(t, second, l.Receiver.targets[1])
 	assert.NotNil(t, l.named("other"))
 }
 
@@ -197,7 +201,7 @@ func TestServices(t *testing.T) {
 func TestSources(t *testing.T) {
 	l := newListed(t, reporttest.DefaultMetrics())
 	host := &reporter{}
-	l.host = host
+	l.status.hosts = []component.Host{host}
 	stale := func(text string) check.List {
 		return check.List{
 			Refused: 2, Warnings: []string{"this is wrong"},
@@ -256,14 +260,13 @@ func TestChangeWhileItRuns(t *testing.T) {
 	target := func(name string) check.Target { return newTarget(name, up, time.Hour) }
 	waits := newTarget("waits", silent, time.Hour)
 	waits.Timeout = time.Hour
-	made, err := New(receivertest.NewNopSettings(metadata.Type), Settings{
+	made, err := newWithMetrics(receivertest.NewNopSettings(metadata.Type), Settings{
 		List: check.List{Targets: pointers(waits, target("a"))}, FlushInterval: time.Hour, Metrics: metadata.NewDefaultMetricsBuilderConfig(),
 		Watch: watchOf(lists),
 	}, payloads)
 	require.NoError(t, err)
-	r, ok := made.(*metricsReceiver)
-	require.True(t, ok)
-	require.NoError(t, r.Start(context.Background(), componenttest.NewNopHost()))
+	r := made.of
+	require.NoError(t, made.Start(context.Background(), componenttest.NewNopHost()))
 	await := func(name string) {
 		for !slices.Contains(<-payloads, name) {
 		}
@@ -281,7 +284,7 @@ func TestChangeWhileItRuns(t *testing.T) {
 	underWay(0)
 	lists <- check.List{Targets: pointers(target("b"))}
 	await("a") // its end
-	require.NoError(t, r.Shutdown(context.Background()))
+	require.NoError(t, made.Shutdown(context.Background()))
 }
 
 // A list may change at any moment, also while its targets are checked: in the end, each series
@@ -312,7 +315,7 @@ func TestChangesOfManyTargets(t *testing.T) {
 		change(check.List{})
 	}
 	sink := &ends{live: make(map[string]bool)}
-	r, err := New(receivertest.NewNopSettings(metadata.Type), Settings{FlushInterval: 5 * time.Millisecond, Metrics: reporttest.DefaultMetrics(), Watch: watch}, sink)
+	r, err := newWithMetrics(receivertest.NewNopSettings(metadata.Type), Settings{FlushInterval: 5 * time.Millisecond, Metrics: reporttest.DefaultMetrics(), Watch: watch}, sink)
 	require.NoError(t, err)
 	require.NoError(t, r.Start(context.Background(), componenttest.NewNopHost()))
 	<-changed

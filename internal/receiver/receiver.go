@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/component/componentstatus"
-	"go.opentelemetry.io/collector/consumer"
 	collector "go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -51,24 +49,33 @@ type Settings struct {
 	MaxConcurrentChecks int
 	// Metrics are those to make.
 	Metrics metadata.MetricsBuilderConfig
+	// Events are those to tell to a pipeline of logs.
+	Events metadata.EventsConfig
+	// ShutDown is called when the receiver is shut down; nil is for nothing.
+	ShutDown func()
 }
 
-// metricsReceiver is a schedule, and what is told of its checks.
-type metricsReceiver struct {
+// Receiver is a schedule, and what is told of its checks: to a pipeline of metrics, to one of logs, or
+// to both.
+type Receiver struct {
+	set       collector.Settings
 	settings  Settings
 	logger    *zap.Logger
 	telemetry *metadata.TelemetryBuilder
 	id        metric.MeasurementOption
-	points    *report.Points
-	delivery  *report.Delivery
+	journal   *report.Journal
 	machine   *report.Machine
-	schedule  *schedule.Schedule[*target]
-	system    *probe.System
-	addresses hostAddresses
-	host      component.Host
-	targets   []*target // on the schedule; nil if the list does not change
-	sources   sources
-	status    status
+	points    *report.Points
+	// Without a pipeline of metrics, metrics and delivery are nil; without one of logs, logs and events.
+	metrics, logs *part
+	delivery      *report.Delivery
+	events        *report.Events
+	schedule      *schedule.Schedule[*target]
+	system        *probe.System
+	addresses     hostAddresses
+	targets       []*target // on the schedule; nil if the list does not change
+	sources       sources
+	status        status
 	// leadership counts if there is an elector.
 	leadership leadership
 
@@ -77,26 +84,25 @@ type metricsReceiver struct {
 	cancel, giveUp     context.CancelFunc
 	ended              chan struct{} // all has
 
-	mu    sync.Mutex
-	begun bool // Start or Shutdown was called
-	runs  bool // Start was called first
+	mu     sync.Mutex
+	life   life
+	failed error // of the start
+	runs   bool  // until ended is closed
 }
 
-// New returns a receiver that does what settings say and gives the metrics to next.
-func New(set collector.Settings, settings Settings, next consumer.Metrics) (collector.Metrics, error) {
+// New returns a Receiver that does what settings say. It is of use once it has a pipeline.
+func New(set collector.Settings, settings Settings) (*Receiver, error) {
 	// The stack trace that the collector adds to an error is of no use to the one who
 	// reads that the next consumer refuses metrics.
 	set.Logger = set.Logger.WithOptions(zap.AddStacktrace(zapcore.FatalLevel))
-	r := &metricsReceiver{settings: settings, logger: set.Logger, id: report.OfReceiver(set.ID), system: probe.NewSystem(), ended: make(chan struct{})}
+	r := &Receiver{set: set, settings: settings, logger: set.Logger, id: report.OfReceiver(set.ID), system: probe.NewSystem(), ended: make(chan struct{})}
 	var err error
 	if r.telemetry, err = metadata.NewTelemetryBuilder(set.TelemetrySettings); err != nil {
 		return nil, err
 	}
 	r.points = report.NewPoints(set, settings.Metrics)
-	if r.delivery, err = report.NewDelivery(set, r.points, settings.FlushInterval, r.telemetry, next); err != nil {
-		return nil, err
-	}
-	r.machine = report.NewMachine(set, r.telemetry, probe.ReadConntrack, func(err error) { r.status.report(r.host, &r.status.machine, err) })
+	r.journal = report.NewJournal(set.Logger)
+	r.machine = report.NewMachine(set, r.journal, r.telemetry, probe.ReadConntrack, func(err error) { r.status.report(&r.status.machine, err) })
 	r.schedule = schedule.New(schedule.Settings{
 		Clock: schedule.SystemClock(), Seed: settings.seed(set.ID), Slots: settings.slots(), Workers: runtime.GOMAXPROCS(0),
 	}, r.check)
@@ -125,57 +131,6 @@ func (s *Settings) slots() int {
 	return probe.MostDials()
 }
 
-// status is that of the component: what ails this machine, and what ails the sources of the
-// list; nil for nothing.
-type status struct {
-	mu               sync.Mutex
-	machine, sources error
-}
-
-// report tells the collector that one of the two is what it was not before.
-func (s *status) report(host component.Host, which *error, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	*which = err
-	event := componentstatus.NewEvent(componentstatus.StatusOK)
-	if ails := errors.Join(s.machine, s.sources); ails != nil {
-		event = componentstatus.NewRecoverableErrorEvent(ails)
-	}
-	componentstatus.ReportStatus(host, event)
-}
-
-// errUsed is the error of a Start that is not the first call. The receiver is of no use
-// after Shutdown: its checks have been cancelled for good.
-var errUsed = errors.New("the receiver was started or shut down before")
-
-// Start starts the checks. It fails unless it is called first, and if an extension is missing that
-// it needs.
-func (r *metricsReceiver) Start(_ context.Context, host component.Host) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.begun {
-		return errUsed
-	}
-	if r.settings.Bind != nil {
-		if err := r.settings.Bind(extensionsOf(host)); err != nil {
-			return err
-		}
-	}
-	if r.settings.Elector != "" {
-		if err := r.elect(r.settings.Elector, extensionsOf(host)(r.settings.Elector)); err != nil {
-			return err
-		}
-	}
-	if err := r.observeSchedule(); err != nil {
-		r.telemetry.Shutdown()
-		return err
-	}
-	r.begun, r.runs, r.host = true, true, host
-	_, _ = r.sources.observe(r.logger, &r.settings.List) // nothing is stale yet
-	go r.run()
-	return nil
-}
-
 // extensionsOf returns what finds an extension of the collector by its ID, or nil.
 func extensionsOf(host component.Host) func(id string) any {
 	return func(id string) any {
@@ -189,7 +144,7 @@ func extensionsOf(host component.Host) func(id string) any {
 }
 
 // observeSchedule has the collector's meter ask the schedule for its counts.
-func (r *metricsReceiver) observeSchedule() error {
+func (r *Receiver) observeSchedule() error {
 	of := func(value func(schedule.Stats) int64) metric.Int64Callback {
 		return func(_ context.Context, o metric.Int64Observer) error {
 			o.Observe(value(r.schedule.Stats()), r.id)
@@ -212,19 +167,33 @@ func (r *metricsReceiver) observeSchedule() error {
 }
 
 // run makes checks until the receiver is shut down, and hands over what is left then.
-func (r *metricsReceiver) run() {
+func (r *Receiver) run() {
 	defer close(r.ended)
 	defer r.telemetry.Shutdown()
 	delivering, end := context.WithCancel(context.Background())
 	var delivery sync.WaitGroup
-	delivery.Go(func() { r.delivery.Run(delivering, r.consuming) })
+	// A consumer is called once the collector has started its pipeline.
+	if r.delivery != nil {
+		delivery.Go(func() {
+			if r.metrics.await(delivering) {
+				r.delivery.Run(delivering, r.consuming)
+			}
+		})
+	}
+	if r.events != nil {
+		delivery.Go(func() {
+			if r.logs.await(delivering) {
+				r.events.Run(delivering, r.consuming)
+			}
+		})
+	}
 	r.runChecks()
 	end()
 	delivery.Wait()
 }
 
 // runChecks makes checks until the receiver is shut down and the last one has ended.
-func (r *metricsReceiver) runChecks() {
+func (r *Receiver) runChecks() {
 	if delay := r.settings.InitialDelay; delay != 0 {
 		select {
 		case <-time.After(delay):
@@ -234,7 +203,8 @@ func (r *metricsReceiver) runChecks() {
 	}
 	var running sync.WaitGroup
 	defer running.Wait()
-	running.Go(r.review)
+	itself := r.points.NewSeries(r.machine.Target(), time.Now())
+	running.Go(func() { r.review(itself) })
 	running.Go(func() { r.schedule.Run(r.running) })
 	if r.settings.Elector != "" {
 		r.follow(r.settings.List)
@@ -257,40 +227,21 @@ func (r *metricsReceiver) runChecks() {
 	}
 }
 
-// review has the machine reviewed until the receiver is shut down.
-func (r *metricsReceiver) review() {
+// review has the machine reviewed until the receiver is shut down; itself has its series.
+func (r *Receiver) review(itself *report.Series) {
 	ticker := time.NewTicker(report.ReviewEvery)
 	defer ticker.Stop()
+	var told time.Time
 	for {
 		select {
 		case now := <-ticker.C:
-			r.machine.Review(now)
+			news := r.machine.Review(now)
+			if r.delivery != nil && (news || now.Sub(told) >= r.settings.FlushInterval) {
+				told = now
+				r.delivery.Add(itself, r.machine.Report(now), news)
+			}
 		case <-r.running.Done():
 			return
 		}
-	}
-}
-
-// Shutdown ends all checks at once. What they have found until then is still given to the
-// next consumer. The error is ctx's where that ends before the consumer has taken it: no
-// call of it begins after that. A call before Start makes Start fail; a second call does
-// nothing.
-func (r *metricsReceiver) Shutdown(ctx context.Context) error {
-	r.cancel()
-	r.mu.Lock()
-	runs := r.runs
-	r.begun, r.runs = true, false
-	r.mu.Unlock()
-	if !runs {
-		return nil
-	}
-	defer r.giveUp()
-	select {
-	case <-r.ended:
-		return nil
-	case <-ctx.Done():
-		r.delivery.Abandon()
-		r.telemetry.Shutdown()
-		return ctx.Err()
 	}
 }

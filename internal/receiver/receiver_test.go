@@ -62,9 +62,19 @@ func (i instances) ConsumeMetrics(_ context.Context, metrics pmetric.Metrics) er
 	return nil
 }
 
-func start(t *testing.T, next consumer.Metrics, targets ...check.Target) collector.Metrics {
+// newWithMetrics returns a receiver that has a pipeline of metrics.
+func newWithMetrics(set collector.Settings, settings Settings, next consumer.Metrics) (*part, error) {
+	r, err := New(set, settings)
+	if err != nil {
+		return nil, err
+	}
+	_, err = r.Metrics(next)
+	return r.metrics, err
+}
+
+func start(t *testing.T, next consumer.Metrics, targets ...check.Target) *part {
 	t.Helper()
-	r, err := New(receivertest.NewNopSettings(metadata.Type), Settings{List: check.List{Targets: pointers(targets...)}, FlushInterval: 100 * time.Millisecond, Metrics: metadata.NewDefaultMetricsBuilderConfig()}, next)
+	r, err := newWithMetrics(receivertest.NewNopSettings(metadata.Type), Settings{List: check.List{Targets: pointers(targets...)}, FlushInterval: 100 * time.Millisecond, Metrics: metadata.NewDefaultMetricsBuilderConfig()}, next)
 	require.NoError(t, err)
 	require.NoError(t, r.Start(context.Background(), componenttest.NewNopHost()))
 	return r
@@ -94,7 +104,7 @@ func TestIntervals(t *testing.T) {
 // this one, has made its check.
 func TestInitialDelay(t *testing.T) {
 	up := newTarget("up", testnet.Listen(t, "tcp4", "127.0.0.1:0"), time.Hour)
-	r, err := New(receivertest.NewNopSettings(metadata.Type), Settings{
+	r, err := newWithMetrics(receivertest.NewNopSettings(metadata.Type), Settings{
 		List: check.List{Targets: pointers(up)}, InitialDelay: time.Hour, FlushInterval: time.Hour, Metrics: metadata.NewDefaultMetricsBuilderConfig(),
 	}, make(instances))
 	require.NoError(t, err)
@@ -102,9 +112,7 @@ func TestInitialDelay(t *testing.T) {
 	payloads := make(instances, 10)
 	other := start(t, payloads, up)
 	<-payloads
-	delayed, ok := r.(*metricsReceiver)
-	require.True(t, ok)
-	assert.Zero(t, delayed.schedule.Stats().Targets)
+	assert.Zero(t, r.of.schedule.Stats().Targets)
 	require.NoError(t, r.Shutdown(context.Background()))
 	require.NoError(t, other.Shutdown(context.Background()))
 }
@@ -161,10 +169,10 @@ func TestShutdownAtEveryMoment(t *testing.T) {
 // Whatever the order of the calls, a receiver starts once, and only before Shutdown.
 func TestLifeCycle(t *testing.T) {
 	ctx, host := context.Background(), componenttest.NewNopHost()
-	start := func(r collector.Metrics) error { return r.Start(ctx, host) }
-	shutdown := func(r collector.Metrics) error { return r.Shutdown(ctx) }
+	start := func(r *part) error { return r.Start(ctx, host) }
+	shutdown := func(r *part) error { return r.Shutdown(ctx) }
 	type call struct {
-		do   func(collector.Metrics) error
+		do   func(*part) error
 		want error
 	}
 	for name, calls := range map[string][]call{
@@ -176,7 +184,7 @@ func TestLifeCycle(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, delay := range []time.Duration{0, time.Hour} {
-				r, err := New(receivertest.NewNopSettings(metadata.Type), Settings{
+				r, err := newWithMetrics(receivertest.NewNopSettings(metadata.Type), Settings{
 					List: check.List{Targets: pointers(newTarget("up", testnet.Listen(t, "tcp4", "127.0.0.1:0"), time.Hour)), Warnings: []string{"a warning"}}, InitialDelay: delay,
 					FlushInterval: time.Second, Metrics: metadata.NewDefaultMetricsBuilderConfig(),
 				}, make(instances, 100))
@@ -195,7 +203,7 @@ func TestLifeCycleAtOnce(t *testing.T) {
 	up := testnet.Listen(t, "tcp4", "127.0.0.1:0")
 	for range 20 {
 		payloads := make(instances, 100)
-		r, err := New(receivertest.NewNopSettings(metadata.Type),
+		r, err := newWithMetrics(receivertest.NewNopSettings(metadata.Type),
 			Settings{List: check.List{Targets: pointers(newTarget("a", up, time.Hour), newTarget("b", up, 2*time.Hour))}, FlushInterval: time.Second, Metrics: metadata.NewDefaultMetricsBuilderConfig()}, payloads)
 		require.NoError(t, err)
 		var calls sync.WaitGroup
@@ -229,7 +237,7 @@ func TestShutdownBesideAConsumerThatBlocks(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, r.Shutdown(ctx), context.Canceled)
 	close(next.release)
-	<-r.(*metricsReceiver).ended // another call would block it
+	<-r.of.ended // another call would block it
 }
 
 // Agents of different names, and receivers of different IDs, have phases of their own,
@@ -252,12 +260,12 @@ func (r *reporter) Report(event *componentstatus.Event) { r.events = append(r.ev
 
 func TestReportStatus(t *testing.T) {
 	host := &reporter{Host: componenttest.NewNopHost()}
-	var s status
+	s := status{hosts: []component.Host{host}}
 	unable, stale := errors.New("this machine"), errors.New("a list")
-	s.report(host, &s.machine, unable)
-	s.report(host, &s.sources, stale)
-	s.report(host, &s.machine, nil)
-	s.report(host, &s.sources, nil)
+	s.report(&s.machine, unable)
+	s.report(&s.sources, stale)
+	s.report(&s.machine, nil)
+	s.report(&s.sources, nil)
 	require.Len(t, host.events, 4)
 	for i, want := range [][]error{{unable}, {unable, stale}, {stale}, nil} {
 		event := host.events[i]
@@ -279,7 +287,7 @@ func TestSelfTelemetryOfSeveralReceivers(t *testing.T) {
 		set := receivertest.NewNopSettings(metadata.Type)
 		set.ID, set.TelemetrySettings = component.MustNewIDWithName("tcpcheck", name), telemetry.NewTelemetrySettings()
 		next := make(instances, len(targets))
-		r, err := New(set, Settings{List: check.List{Targets: pointers(targets[:n+1]...)}, FlushInterval: time.Millisecond, Metrics: metadata.NewDefaultMetricsBuilderConfig()}, next)
+		r, err := newWithMetrics(set, Settings{List: check.List{Targets: pointers(targets[:n+1]...)}, FlushInterval: time.Millisecond, Metrics: metadata.NewDefaultMetricsBuilderConfig()}, next)
 		require.NoError(t, err)
 		require.NoError(t, r.Start(context.Background(), componenttest.NewNopHost()))
 		defer func() { require.NoError(t, r.Shutdown(context.Background())) }()

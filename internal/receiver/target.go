@@ -45,7 +45,7 @@ func (t *target) now() time.Time {
 }
 
 // check checks the target once, so much later than it was due, and has its report told.
-func (r *metricsReceiver) check(ctx context.Context, t *target, late time.Duration, handOff func()) schedule.Outcome {
+func (r *Receiver) check(ctx context.Context, t *target, late time.Duration, handOff func()) schedule.Outcome {
 	r.telemetry.ReceiverTcpcheckLateness.Record(ctx, late.Seconds(), r.id)
 	began := time.Now()
 	by, ctx, end := r.begin(ctx, t)
@@ -65,7 +65,9 @@ func (r *metricsReceiver) check(ctx context.Context, t *target, late time.Durati
 	changes := t.known.Observe(&told)
 	t.log.Write(&told, changes)
 	r.machine.Observe(&t.watch, &told, slices.ContainsFunc(changes, stoppedAnswering), late)
-	r.delivery.Add(t.series, &told, slices.ContainsFunc(changes, isNews))
+	if r.delivery != nil {
+		r.delivery.Add(t.series, &told, slices.ContainsFunc(changes, isNews))
+	}
 	outcome := schedule.Outcome{Silent: isSilent(&found, time.Since(began)), Dials: len(found.Results), Urgent: t.known.Doubtful()}
 	if outcome.Urgent {
 		outcome.Again = t.Retry.Interval
@@ -77,7 +79,7 @@ func (r *metricsReceiver) check(ctx context.Context, t *target, late time.Durati
 
 // begin returns what checks a target now, and how long: until ctx ends, or until the target is
 // replaced or removed.
-func (r *metricsReceiver) begin(ctx context.Context, t *target) (*probe.Probe, context.Context, context.CancelFunc) {
+func (r *Receiver) begin(ctx context.Context, t *target) (*probe.Probe, context.Context, context.CancelFunc) {
 	if r.settings.Watch == nil {
 		return t.probe, ctx, func() {}
 	}

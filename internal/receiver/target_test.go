@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -44,7 +45,7 @@ func checked(name string, address netip.AddrPort) check.Target {
 
 // checker is a receiver that does not run: a test makes its checks.
 type checker struct {
-	*metricsReceiver
+	*Receiver
 	targets []*target
 	sink    *consumertest.MetricsSink
 	logs    *observer.ObservedLogs
@@ -57,9 +58,9 @@ func newChecker(t *testing.T, config metadata.MetricsBuilderConfig, targets ...c
 	var core zapcore.Core
 	core, c.logs = observer.New(zapcore.DebugLevel)
 	set.Logger = zap.New(core)
-	made, err := New(set, Settings{Metrics: config, FlushInterval: time.Hour}, c.sink)
+	made, err := newWithMetrics(set, Settings{Metrics: config, FlushInterval: time.Hour}, c.sink)
 	require.NoError(t, err)
-	c.metricsReceiver = made.(*metricsReceiver)
+	c.Receiver = made.of
 	for _, target := range targets {
 		c.targets = append(c.targets, c.newTarget(&target, time.Now()))
 	}
@@ -315,7 +316,7 @@ func TestLocalFault(t *testing.T) {
 	assert.Equal(t, []string{
 		fmt.Sprintf("{} can_connect{network.peer.address=127.0.0.1 network.type=ipv4 server.address=127.0.0.1 server.port=%d tcpcheck.instance=b} 1", up.Port()),
 	}, reporttest.Lines(t, c.collect(t)))
-	c.host = componenttest.NewNopHost()
+	c.status.hosts = []component.Host{componenttest.NewNopHost()}
 	c.machine.Review(time.Now())
 	require.Equal(t, 1, c.logs.Len())
 	assert.Equal(t, "this machine is unable to check some instances, which says nothing about them: no such network interface", c.logs.All()[0].Message)

@@ -29,7 +29,7 @@ func Clashes(config *metadata.MetricsBuilderConfig, targets []*check.Target) []C
 	for _, t := range targets {
 		keys[t.Key()]++
 	}
-	for _, m := range metricsOf(&config.Metrics) {
+	for _, m := range ofTargets(config) {
 		owner := make(map[string]int)
 		for i, t := range targets {
 			if m.showsKey() && keys[t.Key()] == 1 {
@@ -57,7 +57,12 @@ func Clashes(config *metadata.MetricsBuilderConfig, targets []*check.Target) []C
 // ShowKeys reports whether the targets of a Clash have one key in any case: every metric tells
 // those with different ones apart.
 func ShowKeys(config *metadata.MetricsBuilderConfig) bool {
-	return !slices.ContainsFunc(metricsOf(&config.Metrics), func(m metric) bool { return !m.showsKey() })
+	return !slices.ContainsFunc(ofTargets(config), func(m metric) bool { return !m.showsKey() })
+}
+
+// ofTargets returns the metrics of targets that are enabled.
+func ofTargets(config *metadata.MetricsBuilderConfig) []metric {
+	return slices.DeleteFunc(metricsOf(&config.Metrics), func(m metric) bool { return m.machine })
 }
 
 // showsKey reports whether the points of two targets with different keys differ in their attributes.

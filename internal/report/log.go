@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"time"
 
-	"go.uber.org/zap"
+	"go.opentelemetry.io/otel/attribute"
 	"go.uber.org/zap/zapcore"
 
 	"example.com/tcpcheckreceiver/internal/check"
@@ -17,23 +17,24 @@ import (
 // addresses that are new at every check would fill a disk.
 const maxLines = 20
 
-// Log logs what changes in the state of a target. docs/log.md is for its readers.
+// Log tells what changes in the state of a target: to the log, and as events. docs/log.md is for the
+// readers of the log.
 //
 // The messages name the target, so that the collector's sampling, which drops
 // messages that are alike, does not take those of different targets for one.
 type Log struct {
-	logger *zap.Logger
-	target *check.Target
-	now    time.Time // of the report that is written
+	journal *Journal
+	target  *check.Target
+	now     time.Time // of the report that is written
 	// lines is how many there were since window began, and held how many were not
 	// logged since there were too many.
 	window      time.Time
 	lines, held int
 }
 
-// NewLog returns the Log of a target.
-func NewLog(logger *zap.Logger, target *check.Target) Log {
-	return Log{logger: logger, target: target}
+// NewLog returns the Log of a target, which is part of a journal.
+func NewLog(journal *Journal, target *check.Target) Log {
+	return Log{journal: journal, target: target}
 }
 
 // Follow has the lines be about a target that has taken the place of the one before.
@@ -51,12 +52,12 @@ func (l *Log) Flush(report *check.Report, known *state.Target) {
 	for i := range addresses {
 		addresses[i] = l.at(down[i])
 	}
-	l.logger.Warn(fmt.Sprintf("%d lines about %s were not logged: %d of its addresses are down", l.held, l.name(state.Endpoint{}), len(down)),
-		append(l.fields(state.Endpoint{}), zap.Int("lines", l.held), zap.Int("down", len(down)), zap.Strings("addresses_down", addresses))...)
+	l.journal.log(l.event("", zapcore.WarnLevel, state.Endpoint{}, fmt.Sprintf("%d lines about %s were not logged: %d of its addresses are down", l.held, l.name(state.Endpoint{}), len(down)),
+		attribute.Int("lines", l.held), attribute.Int("down", len(down)), attribute.StringSlice("addresses_down", addresses)))
 	l.window, l.lines, l.held = report.Time, 0, 0
 }
 
-// Write logs the changes that a report of the target brought.
+// Write tells the changes that a report of the target brought.
 func (l *Log) Write(report *check.Report, changes []state.Change) {
 	l.now = report.Time
 	for i := range changes {
@@ -64,7 +65,15 @@ func (l *Log) Write(report *check.Report, changes []state.Change) {
 	}
 }
 
-// write logs a change, which came with these results.
+// End tells that the target is no longer checked, where that ends what was told of it.
+func (l *Log) End(known *state.Target, now time.Time) {
+	l.now = now
+	for _, c := range known.End() {
+		l.write(&c, nil)
+	}
+}
+
+// write tells a change, which came with these results.
 func (l *Log) write(c *state.Change, results []check.Result) {
 	name := l.name(c.Endpoint)
 	switch c.Kind {
@@ -72,81 +81,100 @@ func (l *Log) write(c *state.Change, results []check.Result) {
 		l.writeDown(name, c, results)
 	case state.CameUp:
 		// The hint is for the other family, if that is still down.
-		l.info(c.Endpoint, "connected again to "+name, zap.Time("down_since", c.Since), hintField(results, nil))
+		l.info(addressUp, c.Endpoint, "connected again to "+name, timeOf(downSince, c.Since), textOf(hinted, Hint(results, nil)))
 	case state.ReasonFlapping:
-		l.warn(c.Endpoint, name+" is down for changing reasons: they are not logged until "+c.Until.Format(time.TimeOnly))
+		l.warn(addressReasonChanged, c.Endpoint, name+" is down for changing reasons, now "+c.Result.ErrorType.Words()+": they are not told until "+c.Until.Format(time.TimeOnly),
+			append(failure(c.Result), textOf(previousType, string(c.Before)), timeOf(downSince, c.Since))...)
 	case state.Flapping:
-		l.warn(c.Endpoint, name+" is flapping: its changes are not logged until it has kept a state for "+state.FlapWindow.String())
+		l.warn(addressFlapping, c.Endpoint, name+" is flapping: its changes are not told until it has kept a state for "+state.FlapWindow.String(),
+			append(failure(c.Result), timeOf("tcpcheck.since", c.Since))...)
 	case state.Held: // it is not told
 	case state.Settled:
-		what := "connected"
-		if c.Result.Status != check.Up {
+		what, connected := "connected", c.Result.Status == check.Up
+		if !connected {
 			what = c.Result.ErrorType.Words()
 		}
-		l.info(c.Endpoint, name+" is no longer flapping: "+what, zap.Bool("connected", c.Result.Status == check.Up), zap.Time("since", c.Since))
+		l.info(addressSettled, c.Endpoint, name+" is no longer flapping: "+what,
+			append(failure(c.Result), attribute.Bool("tcpcheck.connected", connected), timeOf("tcpcheck.since", c.Since))...)
 	case state.Gone:
 		what := " is no longer an address of the target"
 		if !c.Address.IsValid() {
 			what = " resolves again, or has no such address"
 		}
-		l.info(c.Endpoint, name+what, zap.Time("down_since", c.Since))
+		l.info(addressRemoved, c.Endpoint, name+what, timeOf(downSince, c.Since))
+	case state.Ended:
+		l.info(addressRemoved, c.Endpoint, name+" is no longer checked", timeOf(downSince, c.Since))
 	case state.FamilyLost:
-		l.warn(c.Endpoint, "no longer checking "+name+": the name has no such address any more")
+		l.warn(familyLost, c.Endpoint, "no longer checking "+name+": the name has no such address any more")
 	case state.FamilyBack:
-		l.info(c.Endpoint, "checking "+name+" again")
+		l.info(familyBack, c.Endpoint, "checking "+name+" again")
 	case state.Denied:
-		l.warn(c.Endpoint, "not checking "+name+": it is one of the denied addresses")
+		l.warn("", c.Endpoint, "not checking "+name+": it is one of the denied addresses")
 	case state.Truncated:
-		l.warn(c.Endpoint, fmt.Sprintf("checking only the first %d of %d addresses of %s", c.Excess.Checked, c.Excess.Found, name))
+		l.warn("", c.Endpoint, fmt.Sprintf("checking only the first %d of %d addresses of %s", c.Excess.Checked, c.Excess.Found, name))
 	}
 }
 
-// writeDown logs that an endpoint of this name is down, with the reason for which it was down before,
+// The attributes that several events have.
+const (
+	downSince    = "tcpcheck.down_since"
+	hinted       = "tcpcheck.hint"
+	previousType = "tcpcheck.error.previous_type"
+)
+
+// writeDown tells that an endpoint of this name is down, with the reason for which it was down before,
 // if that is another one, and since when it had been up or down.
 func (l *Log) writeDown(name string, c *state.Change, results []check.Result) {
-	why := c.Result.ErrorType.Words()
+	why := c.Result.Reason()
 	if c.Result.ErrorType == check.Other {
 		why = rootCause(c.Result.Err).Error()
 	}
-	since := zap.Skip()
-	switch {
-	case c.Kind == state.ReasonChanged:
+	if by := c.Result.SaidBy(); by != "" {
+		why += ", said by " + by
+	}
+	event, since := addressDown, timeOf("tcpcheck.up_since", c.Since)
+	if c.Kind == state.ReasonChanged {
 		why += ", no longer " + c.Before.Words()
-		since = zap.Time("down_since", c.Since)
-	case !c.Since.IsZero():
-		since = zap.Time("up_since", c.Since)
+		event, since = addressReasonChanged, timeOf(downSince, c.Since)
 	}
-	l.warn(c.Endpoint, "cannot connect to "+name+": "+why,
-		zap.String("error.type", string(c.Result.ErrorType)), zap.Error(c.Result.Err), since, hintField(results, c.Result))
+	l.warn(event, c.Endpoint, "cannot connect to "+name+": "+why,
+		append(failure(c.Result), textOf(previousType, string(c.Before)), since, textOf(hinted, Hint(results, c.Result)))...)
 }
 
-// hintField returns the hint that there is to results, if any.
-func hintField(results []check.Result, about *check.Result) zap.Field {
-	if hint := Hint(results, about); hint != "" {
-		return zap.String("hint", hint)
+func (l *Log) warn(name string, e state.Endpoint, body string, attributes ...attribute.KeyValue) {
+	l.tell(l.event(name, zapcore.WarnLevel, e, body, attributes...))
+}
+
+func (l *Log) info(name string, e state.Endpoint, body string, attributes ...attribute.KeyValue) {
+	l.tell(l.event(name, zapcore.InfoLevel, e, body, attributes...))
+}
+
+// event returns an event about an endpoint.
+func (l *Log) event(name string, level zapcore.Level, about state.Endpoint, body string, attributes ...attribute.KeyValue) *event {
+	e := &event{name: name, level: level, time: l.now, body: body, target: l.target}
+	e.add(textOf("tcpcheck.instance", l.target.Labels.Name), textOf("server.address", l.target.Host), attribute.Int("server.port", int(l.target.Port)))
+	if about.Family != 0 {
+		e.add(textOf("network.type", about.Family.String()))
 	}
-	return zap.Skip()
+	e.add(textOf("network.peer.address", addressOf(about.Address)))
+	e.add(attributes...)
+	return e
 }
 
-func (l *Log) warn(e state.Endpoint, message string, fields ...zap.Field) {
-	l.log(zapcore.WarnLevel, e, message, fields)
-}
-
-func (l *Log) info(e state.Endpoint, message string, fields ...zap.Field) {
-	l.log(zapcore.InfoLevel, e, message, fields)
-}
-
-// log logs a line, unless there have been too many.
-func (l *Log) log(level zapcore.Level, e state.Endpoint, message string, fields []zap.Field) {
+// tell tells an event. The log does not have it if there have been too many: a consumer of events has
+// a use for each, a disk is full some time.
+func (l *Log) tell(e *event) {
+	l.journal.emit(e)
 	if l.now.Sub(l.window) >= state.FlapWindow {
 		l.window, l.lines, l.held = l.now, 0, 0
 	}
 	l.lines++
 	switch {
 	case l.lines <= maxLines:
-		l.logger.Log(level, message, append(l.fields(e), fields...)...)
+		l.journal.log(e)
 	case l.held == 0:
-		l.logger.Warn("too many lines about "+l.name(state.Endpoint{})+": the next ones are counted until "+l.window.Add(state.FlapWindow).Format(time.TimeOnly), l.fields(state.Endpoint{})...)
+		l.journal.log(l.event("", zapcore.WarnLevel, state.Endpoint{},
+			"too many lines about "+l.name(state.Endpoint{})+": the next ones are counted until "+l.window.Add(state.FlapWindow).Format(time.TimeOnly)))
 		fallthrough
 	default:
 		l.held++
@@ -170,17 +198,6 @@ func (l *Log) at(e state.Endpoint) string {
 		return netip.AddrPortFrom(e.Address, l.target.Port).String()
 	}
 	return l.target.HostPort()
-}
-
-func (l *Log) fields(e state.Endpoint) []zap.Field {
-	fields := []zap.Field{zap.String("tcpcheck.instance", l.target.Labels.Name), zap.String("endpoint", l.target.HostPort())}
-	if e.Family != 0 {
-		fields = append(fields, zap.Stringer("network.type", e.Family))
-	}
-	if e.Address.IsValid() {
-		fields = append(fields, zap.Stringer("network.peer.address", e.Address))
-	}
-	return fields
 }
 
 // rootCause returns the innermost error of err, which does not name the address.

@@ -41,7 +41,7 @@ type watched struct {
 
 func newWatched(logger *zap.Logger, name string) *watched {
 	target := &check.Target{Host: name + ".example", Port: 443, Labels: check.Labels{Name: name}}
-	return &watched{log: NewLog(logger, target)}
+	return &watched{log: NewLog(NewJournal(logger), target)}
 }
 
 func (w *watched) observe(report *check.Report, now time.Time) {
@@ -274,7 +274,7 @@ func TestLogFields(t *testing.T) {
 		core, logs := observer.New(zapcore.DebugLevel)
 		w := newWatched(zap.New(core), "web")
 		w.log.Write(&check.Report{Time: time.Unix(1, 0)}, []state.Change{{Kind: state.FamilyBack, Endpoint: test.endpoint}})
-		test.want["tcpcheck.instance"], test.want["endpoint"] = "web", "web.example:443"
+		test.want["tcpcheck.instance"], test.want["server.address"], test.want["server.port"] = "web", "web.example", int64(443)
 		assert.Equal(t, test.want, logs.All()[0].ContextMap())
 	}
 }
@@ -295,7 +295,8 @@ func logLine(t *testing.T, entry observer.LoggedEntry) string {
 	t.Helper()
 	fields := entry.ContextMap()
 	require.Equal(t, "web", fields["tcpcheck.instance"])
-	require.Equal(t, "web.example:443", fields["endpoint"])
+	require.Equal(t, "web.example", fields["server.address"])
+	require.Equal(t, int64(443), fields["server.port"])
 	for _, key := range []string{"network.type", "network.peer.address"} {
 		if value, ok := fields[key]; ok {
 			require.Contains(t, entry.Message, value)
@@ -305,15 +306,19 @@ func logLine(t *testing.T, entry observer.LoggedEntry) string {
 		if errorType == string(check.Other) {
 			errorType = "it failed"
 		}
-		require.Contains(t, entry.Message, ": "+strings.ReplaceAll(errorType, "_", " "))
+		if strings.HasPrefix(entry.Message, "cannot connect") {
+			require.Contains(t, entry.Message, ": "+strings.ReplaceAll(errorType, "_", " "))
+		}
 	}
 	line := fmt.Sprintf("%s %s", entry.Level, entry.Message)
 	for _, key := range []string{"up_since", "down_since", "since"} {
-		if since, ok := fields[key].(time.Time); ok {
+		if text, ok := fields["tcpcheck."+key].(string); ok {
+			since, err := time.Parse(time.RFC3339Nano, text)
+			require.NoError(t, err)
 			line += fmt.Sprintf(", %s %d", strings.ReplaceAll(key, "_", " "), since.Unix())
 		}
 	}
-	if hint, ok := fields["hint"]; ok {
+	if hint, ok := fields["tcpcheck.hint"]; ok {
 		line += fmt.Sprintf(", hint: %s", hint)
 	}
 	return line
@@ -580,7 +585,7 @@ func TestLogOfSettled(t *testing.T) {
 		w := newWatched(zap.New(core), "web")
 		change := state.Change{Kind: state.Settled, Endpoint: state.Endpoint{Family: check.IPv4, Address: v4}, Result: &result, Since: time.Unix(7, 0)}
 		w.log.Write(&check.Report{Time: time.Unix(8, 0), Results: []check.Result{result}}, []state.Change{change})
-		assert.Equal(t, result.Status == check.Up, logs.All()[0].ContextMap()["connected"])
+		assert.Equal(t, result.Status == check.Up, logs.All()[0].ContextMap()["tcpcheck.connected"])
 		assert.Equal(t, []string{want}, logLines(t, logs))
 	}
 }

@@ -14,9 +14,11 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	otelmetric "go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"example.com/tcpcheckreceiver/internal/check"
 	"example.com/tcpcheckreceiver/internal/metadata"
+	"example.com/tcpcheckreceiver/internal/state"
 )
 
 // The connection tracking table is filling above one share, and no longer so below the
@@ -42,10 +44,12 @@ const (
 	inTimeFor = 10 * time.Second
 )
 
-// Machine says what ails the machine of the receiver: in the log, and as the status of the
+// Machine says what ails the machine of the receiver: in the journal, and as the status of the
 // component.
 type Machine struct {
 	logger        *zap.Logger
+	journal       *Journal
+	outages       state.Outages
 	telemetry     *metadata.TelemetryBuilder
 	receiver      otelmetric.MeasurementOption
 	readConntrack func() check.Conntrack
@@ -58,6 +62,8 @@ type Machine struct {
 	full    bool
 	lost    bool        // a check was lost to it since the last review
 	stopped []time.Time // when targets stopped answering, within the last period
+	stops   bool        // one did, since the last review
+	last    []state.Outage
 	// lacking is how many targets are not checked over each family since this machine has
 	// no address for it; counted is what it was at the last review, said what was said.
 	lacking, counted, said [check.IPv6 + 1]int
@@ -72,6 +78,12 @@ type Machine struct {
 
 // Watch is what a Machine knows of one target. Its zero value knows nothing.
 type Watch struct {
+	member state.Member
+	ailing
+}
+
+// ailing is what a report on a target says about the machine.
+type ailing struct {
 	lacking   [check.IPv6 + 1]bool // by family
 	unchecked string
 }
@@ -79,23 +91,28 @@ type Watch struct {
 // NewMachine returns a Machine that knows of no ailment. The connection tracking of the
 // machine is what readConntrack returns. The status is called with what ails the machine
 // when that changes, and with nil when nothing does any more.
-func NewMachine(set collector.Settings, telemetry *metadata.TelemetryBuilder, readConntrack func() check.Conntrack, status func(error)) *Machine {
+func NewMachine(set collector.Settings, journal *Journal, telemetry *metadata.TelemetryBuilder, readConntrack func() check.Conntrack, status func(error)) *Machine {
 	return &Machine{
-		logger: set.Logger, telemetry: telemetry, receiver: OfReceiver(set.ID), readConntrack: readConntrack, status: status,
+		logger: set.Logger, journal: journal, telemetry: telemetry, receiver: OfReceiver(set.ID), readConntrack: readConntrack, status: status,
 		unchecked: make(map[string]int), seen: make(map[string]bool),
 	}
 }
 
-// Add takes note of one more target.
-func (m *Machine) Add(t *check.Target) {
+// Add takes note of one more target, whose Watch is w.
+func (m *Machine) Add(w *Watch, t *check.Target) {
+	m.outages.Add(&w.member, t)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.targets++
 	m.period = max(m.period, t.Interval+t.Timeout)
 }
 
+// Follow takes note that another target has taken the place of that of w.
+func (m *Machine) Follow(w *Watch, t *check.Target) { m.outages.Follow(&w.member, t) }
+
 // Remove takes note that there is no longer the target of w.
 func (m *Machine) Remove(w *Watch) {
+	m.outages.Remove(&w.member)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.targets--
@@ -109,7 +126,8 @@ func (m *Machine) Remove(w *Watch) {
 // Observe takes note of a report on the target of w, which began so much later than it was
 // due. Stopped says that the target no longer answers since this report.
 func (m *Machine) Observe(w *Watch, r *check.Report, stopped bool, late time.Duration) {
-	var now Watch
+	m.outages.Observe(&w.member, r)
+	var now ailing
 	for _, o := range r.Omissions {
 		if o.Reason == check.MachineLacksFamily {
 			now.lacking[o.Family] = true
@@ -130,7 +148,7 @@ func (m *Machine) Observe(w *Watch, r *check.Report, stopped bool, late time.Dur
 			m.telemetry.ReceiverTcpcheckResultsUnchecked.Add(context.Background(), 1, m.receiver, otelmetric.WithAttributes(attribute.String("reason", string(result.Lack))))
 		}
 	}
-	if !r.Done() || now == *w && now.unchecked == "" && !stopped && late < lateAfter {
+	if !r.Done() || now == w.ailing && now.unchecked == "" && !stopped && late < lateAfter {
 		return
 	}
 	m.mu.Lock()
@@ -141,9 +159,12 @@ func (m *Machine) Observe(w *Watch, r *check.Report, stopped bool, late time.Dur
 		m.lacking[family] += count(now.lacking[family]) - count(w.lacking[family])
 	}
 	m.replace(w.unchecked, now.unchecked)
-	*w = now
+	w.ailing = now
 	if stopped {
-		m.observeStopped(r.Time)
+		m.stopped, m.stops = append(m.stopped, r.Time), true
+		for r.Time.Sub(m.stopped[0]) > m.period {
+			m.stopped = m.stopped[1:]
+		}
 	}
 }
 
@@ -167,40 +188,47 @@ func (m *Machine) replace(before, now string) {
 	}
 }
 
-// observeStopped takes note that one more target stopped answering.
-func (m *Machine) observeStopped(now time.Time) {
-	m.stopped = append(m.stopped, now)
-	for now.Sub(m.stopped[0]) > m.period {
-		m.stopped = m.stopped[1:]
-	}
-	if n := len(m.stopped); n >= manySilent && n*manySilentPart >= m.targets {
-		m.logger.Warn(fmt.Sprintf("%d of %d instances stopped answering within %v: this machine or its network is a likelier cause than all of them. "+
-			"In a container, the connection tracking table of the host may be full, which cannot be seen from here: compare nf_conntrack_count with nf_conntrack_max there",
-			n, m.targets, m.period))
-		m.stopped = nil
-	}
-}
-
-// Review says what is new about the machine. It is to be called every ReviewEvery.
-func (m *Machine) Review(now time.Time) {
+// Review says what is new about the machine, and reports whether an outage has begun or ended. It is to
+// be called every ReviewEvery.
+func (m *Machine) Review(now time.Time) (news bool) {
 	table := m.readConntrack()
-	if changed, ailment := m.review(table, now); changed {
+	outages := m.outages.Review(now)
+	if changed, ailment := m.review(table, outages, now); changed {
 		m.status(ailment)
 	}
+	return len(outages) > 0
 }
+
+// Report returns a report on the machine itself, which says over which families there is an outage.
+func (m *Machine) Report(now time.Time) *check.Report {
+	report := &check.Report{Target: m.Target(), Time: now, Outages: []check.Outage{}}
+	for _, family := range check.Families {
+		if outage, known := m.outages.Machine(family); known {
+			report.Outages = append(report.Outages, check.Outage{Family: family, Lasts: outage})
+		}
+	}
+	return report
+}
+
+// Target returns what stands for the machine itself in its Report.
+func (m *Machine) Target() *check.Target { return &machineItself }
+
+var machineItself check.Target
 
 // review reports whether what ails the machine is something else than before, and what it
 // is.
-func (m *Machine) review(table check.Conntrack, now time.Time) (changed bool, ailment error) {
+func (m *Machine) review(table check.Conntrack, outages []state.Outage, now time.Time) (changed bool, ailment error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.reviewConntrack(table, m.lost)
 	m.lost = false
 	m.reviewLacking()
+	m.reviewOutages(outages, now)
+	m.reviewStopped(now)
 	ailed, wasLate := m.ails, !m.late.IsZero()
-	m.reviewUnchecked()
+	m.reviewUnchecked(now)
 	m.reviewLate(now)
-	if slices.Equal(ailed, m.ails) && wasLate == !m.late.IsZero() {
+	if len(outages) == 0 && slices.Equal(ailed, m.ails) && wasLate == !m.late.IsZero() {
 		return false, nil
 	}
 	var errs []error
@@ -210,13 +238,71 @@ func (m *Machine) review(table check.Conntrack, now time.Time) (changed bool, ai
 	if !m.late.IsZero() {
 		errs = append(errs, errors.New("checks begin late"))
 	}
+	for i := range m.last {
+		errs = append(errs, errors.New(sentenceOf(&m.last[i])))
+	}
 	return true, errors.Join(errs...)
+}
+
+// reviewOutages says which outages have begun or ended.
+func (m *Machine) reviewOutages(outages []state.Outage, now time.Time) {
+	for i := range outages {
+		o := &outages[i]
+		e := event{name: outageBegan, level: zapcore.WarnLevel, time: now, body: sentenceOf(o)}
+		if o.Over {
+			e.name, e.level = outageEnded, zapcore.InfoLevel
+			m.last = slices.DeleteFunc(m.last, func(lasts state.Outage) bool { return lasts.Group == o.Group && lasts.Family == o.Family })
+		} else {
+			m.last = append(m.last, *o)
+		}
+		e.add(textOf("network.type", o.Family.String()), textOf("tcpcheck.outage.scope", o.Scope.String()), textOf("tcpcheck.outage.name", o.Name()))
+		if o.Network.IsValid() {
+			e.add(textOf("tcpcheck.outage.network", o.Network.String()))
+		}
+		e.add(attribute.Int("tcpcheck.outage.down", o.Down), attribute.Int("tcpcheck.outage.targets", o.Targets), timeOf(downSince, o.Since))
+		m.journal.tell(&e)
+	}
+}
+
+// sentenceOf says that an outage has begun or ended.
+func sentenceOf(o *state.Outage) string {
+	of, cause := o.Family.String()+" of this machine", "it or its network is a likelier cause than all of them"
+	if o.Scope != state.OfMachine {
+		of, cause = fmt.Sprintf("%v %s over %v", o.Scope, o.Name(), o.Family), "what they have in common is a likelier cause than each of them"
+	}
+	if o.Over {
+		return fmt.Sprintf("%s: %d of %d targets down, the others are within reach again", of, o.Down, o.Targets)
+	}
+	in := ""
+	if o.Network.IsValid() {
+		in = " in " + o.Network.String()
+	}
+	return fmt.Sprintf("%s: %d of %d targets%s down since %s; %s", of, o.Down, o.Targets, in, o.Since.Format(time.TimeOnly), cause)
+}
+
+// reviewStopped says that many targets have stopped answering, once no more do, where they are not
+// enough for an outage.
+func (m *Machine) reviewStopped(now time.Time) {
+	goesOn := m.stops
+	m.stops = false
+	n := len(m.stopped)
+	if slices.ContainsFunc(m.last, func(o state.Outage) bool { return o.Scope == state.OfMachine }) {
+		m.stopped = nil
+		return
+	}
+	if n < manySilent || n*manySilentPart < m.targets || goesOn && now.Sub(m.stopped[0]) < m.period {
+		return
+	}
+	m.logger.Warn(fmt.Sprintf("%d of %d instances stopped answering within %v: this machine or its network is a likelier cause than all of them. "+
+		"In a container, the connection tracking table of the host may be full, which cannot be seen from here: compare nf_conntrack_count with nf_conntrack_max there",
+		n, m.targets, m.period))
+	m.stopped = nil
 }
 
 const cannotCheck = "this machine is unable to check some instances, which says nothing about them"
 
 // reviewUnchecked says why targets are left unchecked.
-func (m *Machine) reviewUnchecked() {
+func (m *Machine) reviewUnchecked(now time.Time) {
 	for reason := range m.unchecked {
 		m.seen[reason] = true
 	}
@@ -228,9 +314,11 @@ func (m *Machine) reviewUnchecked() {
 	}
 	switch {
 	case len(reasons) == 0 && len(m.ails) > 0:
-		m.logger.Info("this machine is able to check all of its instances again")
+		m.journal.tell(&event{name: machineAble, level: zapcore.InfoLevel, time: now, body: "this machine is able to check all of its instances again"})
 	case !subset(reasons, m.ails):
-		m.logger.Warn(cannotCheck+": "+strings.Join(reasons, ", "), zap.Int("instances", unchecked))
+		e := event{name: machineUnable, level: zapcore.WarnLevel, time: now, body: cannotCheck + ": " + strings.Join(reasons, ", ")}
+		e.add(attribute.StringSlice("tcpcheck.reasons", reasons), attribute.Int("tcpcheck.targets.unchecked", unchecked))
+		m.journal.tell(&e)
 	}
 	m.ails = reasons
 }

@@ -16,7 +16,8 @@ type metric struct {
 	strategy   string
 	attributes []string
 	// shows says what of an identity an attribute tells.
-	shows struct{ family, address, errorType bool }
+	shows    struct{ family, address, errorType, errorSource bool }
+	receiver string // its ID
 	// normalize is what becomes of the attribute instance.
 	normalize func(string) string
 	integer   bool // or a double
@@ -25,6 +26,8 @@ type metric struct {
 	staleWhenGone bool
 	// dials says that the values are of the addresses that are dialled.
 	dials bool
+	// machine says that the values are of the machine, and not of a target.
+	machine bool
 	// possible reports whether a target can have a value; nil means that each can.
 	possible func(*check.Target) bool
 	// emit gives w the values that a report on a target has.
@@ -67,12 +70,17 @@ func metricsOf(c *metadata.MetricsConfig) []metric {
 		{
 			name: info.TcpcheckErrors.Name, enabled: c.TcpcheckErrors.Enabled, strategy: c.TcpcheckErrors.AggregationStrategy,
 			attributes: names(c.TcpcheckErrors.EnabledAttributes), integer: true, emit: emitErrors,
-			template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckErrorsDataPoint(now, 0, "", "", 0, 0, 0) },
+			template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckErrorsDataPoint(now, 0, "", "", 0, 0, 0, 0) },
 		},
 		{
 			name: info.TcpcheckFamilyOmitted.Name, enabled: c.TcpcheckFamilyOmitted.Enabled, strategy: c.TcpcheckFamilyOmitted.AggregationStrategy,
 			attributes: names(c.TcpcheckFamilyOmitted.EnabledAttributes), integer: true, staleWhenGone: true, emit: emitFamilyOmitted, possible: isAutomatic,
 			template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckFamilyOmittedDataPoint(now, 0, "", "", 0, 0) },
+		},
+		{
+			name: info.TcpcheckMachineOutage.Name, enabled: c.TcpcheckMachineOutage.Enabled, strategy: c.TcpcheckMachineOutage.AggregationStrategy,
+			attributes: names(c.TcpcheckMachineOutage.EnabledAttributes), integer: true, staleWhenGone: true, emit: emitMachineOutage, machine: true,
+			template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckMachineOutageDataPoint(now, 0, 0, "") },
 		},
 		{
 			name: info.TcpcheckSynRetransmits.Name, enabled: c.TcpcheckSynRetransmits.Enabled, strategy: c.TcpcheckSynRetransmits.AggregationStrategy,
@@ -83,6 +91,7 @@ func metricsOf(c *metadata.MetricsConfig) []metric {
 	for i := range all {
 		m := &all[i]
 		m.shows.family, m.shows.errorType = m.has("network.type"), m.has("error.type")
+		m.shows.errorSource = m.has("tcpcheck.error.source")
 		m.shows.address = m.has("network.peer.address") || m.has("address")
 	}
 	return slices.DeleteFunc(all, func(m metric) bool { return !m.enabled })
@@ -103,6 +112,7 @@ func (m *metric) wanted(l *check.Labels) bool { return l.Metrics.Match(m.name) }
 // identity is what tells the values of a target apart that are of one metric.
 type identity struct {
 	family    check.Family
+	source    check.ErrorSource
 	address   string // empty if none is known
 	errorType check.ErrorType
 }
@@ -145,6 +155,10 @@ func (m *metric) attribute(name string, t *check.Target, id identity) (text stri
 		text = id.address
 	case "error.type":
 		text = string(id.errorType)
+	case "tcpcheck.receiver":
+		text = m.receiver
+	case "tcpcheck.error.source":
+		text = id.source.String()
 	}
 	return text, number
 }
@@ -159,6 +173,9 @@ func (m *metric) visible(id identity) identity {
 	}
 	if !m.shows.errorType {
 		id.errorType = ""
+	}
+	if !m.shows.errorSource {
+		id.source = 0
 	}
 	return id
 }

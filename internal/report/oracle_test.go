@@ -63,6 +63,7 @@ func TestPointsAgreeWithTheGeneratedBuilder(t *testing.T) {
 			live = want
 		}
 	}
+	emitted[metadata.MetricsInfo.TcpcheckMachineOutage.Name] = true // TestPointsOfTheMachine has it
 	assert.Len(t, emitted, reflect.TypeOf(metadata.MetricsInfo).NumField(), "each metric has values, here and in generated")
 }
 
@@ -163,7 +164,7 @@ func generated(config metadata.MetricsBuilderConfig, reports []check.Report, ser
 			if c.errorType == "" {
 				builder.RecordTcpcheckChecksDataPoint(1, c.results, name, t.Host, port, networkType(c.family))
 			} else {
-				builder.RecordTcpcheckErrorsDataPoint(1, c.results, name, t.Host, port, networkType(c.family), metadata.MapAttributeErrorType[string(c.errorType)])
+				builder.RecordTcpcheckErrorsDataPoint(1, c.results, name, t.Host, port, networkType(c.family), metadata.MapAttributeErrorType[string(c.errorType)], metadata.MapAttributeTcpcheckErrorSource[c.source.String()])
 			}
 		}
 		resource := resourceKey{t.Labels.Service, t.Labels.EmptyHostname}.resource(builder.NewResourceBuilder())
@@ -256,10 +257,11 @@ func TestEveryMetricIsReported(t *testing.T) {
 		if !assert.NotNil(t, m, "%s is not one of metricsOf", name) {
 			continue
 		}
+		m.receiver = "tcpcheck"
 		attributes := described.Field(i).FieldByName("Attributes")
 		for k := range attributes.Len() {
 			attribute := attributes.Index(k).String()
-			text, number := m.attribute(attribute, &target, identity{check.IPv4, "192.0.2.1", check.Timeout})
+			text, number := m.attribute(attribute, &target, identity{check.IPv4, check.Peer, "192.0.2.1", check.Timeout})
 			assert.NotEqual(t, text == "", number == 0, "%s: %s has no value", name, attribute)
 		}
 	}

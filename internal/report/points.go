@@ -22,13 +22,20 @@ import (
 type Points struct {
 	metrics   []metric
 	checks    bool // are counted, and not only those that failed
+	sources   bool // of errors are told apart
 	templates templates
 }
 
 // NewPoints returns what makes the points of the metrics that a user wants.
 func NewPoints(set collector.Settings, config metadata.MetricsBuilderConfig) *Points {
 	metrics := metricsOf(&config.Metrics)
-	return &Points{metrics: metrics, checks: config.Metrics.TcpcheckChecks.Enabled, templates: newTemplates(set, config, metrics)}
+	for i := range metrics {
+		metrics[i].receiver = set.ID.String()
+	}
+	return &Points{
+		metrics: metrics, checks: config.Metrics.TcpcheckChecks.Enabled, templates: newTemplates(set, config, metrics),
+		sources: slices.ContainsFunc(metrics, func(m metric) bool { return m.shows.errorSource }),
+	}
 }
 
 // Series is what lasts of a target from one report to the next.
@@ -52,9 +59,15 @@ type seriesKey struct {
 // tally is how many results of a family there were; those that failed for a reason, if there
 // is one.
 type tally struct {
+	tallied
+	results int64
+}
+
+// tallied is what tells the tallies of a target apart.
+type tallied struct {
 	family    check.Family
+	source    check.ErrorSource // 0 if they are not told apart by that
 	errorType check.ErrorType
-	results   int64
 }
 
 // addressText is the text of the address that a target had last: as a rule it is
@@ -78,26 +91,31 @@ func (p *Points) Release(s *Series) { p.templates.release(s.target) }
 
 // count counts the results of a report that failed, and if checks are counted, all those that
 // say something about the target.
-func (s *Series) count(r *check.Report, checks bool) {
+func (s *Series) count(r *check.Report, checks, sources bool) {
 	for i := range r.Results {
 		result := &r.Results[i]
 		if result.Status == check.Unchecked {
 			continue
 		}
+		of := tallied{family: result.Family}
 		if checks {
-			s.countOne(result.Family, "")
+			s.countOne(of)
 		}
-		if result.ErrorType != "" {
-			s.countOne(result.Family, result.ErrorType)
+		if of.errorType = result.ErrorType; of.errorType == "" {
+			continue
 		}
+		if sources {
+			of.source = result.ErrorSource()
+		}
+		s.countOne(of)
 	}
 }
 
-func (s *Series) countOne(family check.Family, errorType check.ErrorType) {
-	i := slices.IndexFunc(s.tallies, func(t tally) bool { return t.family == family && t.errorType == errorType })
+func (s *Series) countOne(of tallied) {
+	i := slices.IndexFunc(s.tallies, func(t tally) bool { return t.tallied == of })
 	if i < 0 {
 		i = len(s.tallies)
-		s.tallies = append(s.tallies, tally{family: family, errorType: errorType})
+		s.tallies = append(s.tallies, tally{tallied: of})
 	}
 	s.tallies[i].results++
 }
@@ -153,7 +171,7 @@ type value struct {
 // to show the response time of a target that is down. It reports whether a series ends or
 // begins.
 func (w *writer) add(p *Points, s *Series, r *check.Report) (changed bool) {
-	s.count(r, p.checks)
+	s.count(r, p.checks, p.sources)
 	if s.template == nil {
 		return false
 	}
@@ -302,7 +320,7 @@ func emitLookupDuration(w *writer, _ *Series, r *check.Report) {
 func emitErrors(w *writer, s *Series, _ *check.Report) {
 	for _, c := range s.tallies {
 		if c.errorType != "" {
-			w.emit(identity{family: c.family, errorType: c.errorType}, float64(c.results))
+			w.emit(identity{family: c.family, errorType: c.errorType, source: c.source}, float64(c.results))
 		}
 	}
 }
@@ -312,6 +330,16 @@ func emitChecks(w *writer, s *Series, _ *check.Report) {
 		if c.errorType == "" {
 			w.emit(identity{family: c.family}, float64(c.results))
 		}
+	}
+}
+
+func emitMachineOutage(w *writer, _ *Series, r *check.Report) {
+	for _, o := range r.Outages {
+		value := 0.0
+		if o.Lasts {
+			value = 1
+		}
+		w.emit(identity{family: o.Family}, value)
 	}
 }
 

@@ -58,7 +58,7 @@ func TestNoPoints(t *testing.T) {
 				b := newBatch(p)
 				b.add(s, &check.Report{Target: target, Results: []check.Result{failed(netip.MustParseAddr("192.0.2.1"), check.Timeout)}})
 				assert.Zero(t, b.metrics().ResourceMetrics().Len())
-				assert.Equal(t, []tally{{check.IPv4, check.Timeout, 1}}, s.tallies)
+				assert.Equal(t, []tally{{tallied{family: check.IPv4, errorType: check.Timeout}, 1}}, s.tallies)
 			}
 		})
 	}
@@ -77,15 +77,15 @@ func TestChecksAreCounted(t *testing.T) {
 		{failed(v6, check.Timeout), {Family: check.IPv4, Address: v4, Status: check.Unconfirmed, ErrorType: check.Timeout}},
 		{{Family: check.IPv6, Status: check.Unresolved, ErrorType: check.DNSTimeout}},
 	} {
-		s.count(&check.Report{Results: results}, true)
+		s.count(&check.Report{Results: results}, true, false)
 	}
 	assert.ElementsMatch(t, []tally{
-		{check.IPv4, "", 6},
-		{check.IPv4, check.Timeout, 4},
-		{check.IPv4, check.ConnectionRefused, 1},
-		{check.IPv6, "", 4},
-		{check.IPv6, check.Timeout, 3},
-		{check.IPv6, check.DNSTimeout, 1},
+		{tallied{family: check.IPv4, errorType: ""}, 6},
+		{tallied{family: check.IPv4, errorType: check.Timeout}, 4},
+		{tallied{family: check.IPv4, errorType: check.ConnectionRefused}, 1},
+		{tallied{family: check.IPv6, errorType: ""}, 4},
+		{tallied{family: check.IPv6, errorType: check.Timeout}, 3},
+		{tallied{family: check.IPv6, errorType: check.DNSTimeout}, 1},
 	}, s.tallies)
 }
 

@@ -18,7 +18,7 @@ const (
 	CameUp
 	// ReasonChanged: an endpoint is still down, for another reason. Result, Before, Since.
 	ReasonChanged
-	// ReasonFlapping: as ReasonChanged, and more of these are not told for a time. Until.
+	// ReasonFlapping: as ReasonChanged, and more of these are not told for a time. Until as well.
 	ReasonFlapping
 	// Flapping: an endpoint turned, and its turns are Held until it is Settled. Result, Since.
 	Flapping
@@ -26,8 +26,11 @@ const (
 	Held
 	// Settled: an endpoint that was flapping has kept its state. Result, Since.
 	Settled
-	// Gone: an endpoint that was down is no longer one of the target. Since.
+	// Gone: an endpoint that was down or flapping is no longer one of the target. Since, if
+	// it was down.
 	Gone
+	// Ended: as Gone, since the target is no longer checked.
+	Ended
 	// FamilyLost: the name has no address any more in a family that was checked.
 	FamilyLost
 	// FamilyBack: it has one again.

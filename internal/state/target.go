@@ -74,8 +74,8 @@ func (t *Target) Observe(report *check.Report) []Change {
 		changes = t.observe(changes, &report.Results[i], report.Time)
 	}
 	for i := range t.endpoints {
-		if e := &t.endpoints[i]; !e.seen && !e.up {
-			changes = append(changes, Change{Kind: Gone, Endpoint: e.Endpoint, Since: e.since})
+		if e := &t.endpoints[i]; !e.seen {
+			changes = e.end(changes, Gone)
 		}
 	}
 	t.endpoints = slices.DeleteFunc(t.endpoints, func(e endpoint) bool { return !e.seen })
@@ -89,6 +89,26 @@ func (t *Target) Observe(report *check.Report) []Change {
 	}
 	t.denied = report.Denied
 	return t.observeFamilies(changes, had, report)
+}
+
+// End returns what changes where the target is no longer checked.
+func (t *Target) End() []Change {
+	var changes []Change
+	for i := range t.endpoints {
+		changes = t.endpoints[i].end(changes, Ended)
+	}
+	return changes
+}
+
+// end appends that there is an end to what was told of the endpoint, if there was something.
+func (e *endpoint) end(changes []Change, kind Kind) []Change {
+	switch {
+	case !e.up:
+		return append(changes, Change{Kind: kind, Endpoint: e.Endpoint, Since: e.since})
+	case e.flapping:
+		return append(changes, Change{Kind: kind, Endpoint: e.Endpoint})
+	}
+	return changes
 }
 
 // Down returns the endpoints that are not up.
@@ -214,7 +234,7 @@ func (e *endpoint) observeReason(changes []Change, result *check.Result, now tim
 	case e.flapping || e.reasons > FlapChanges:
 		return changes
 	case e.reasons == FlapChanges:
-		return append(changes, Change{Kind: ReasonFlapping, Endpoint: e.Endpoint, Until: e.reasonWindow.Add(FlapWindow)})
+		return append(changes, Change{Kind: ReasonFlapping, Endpoint: e.Endpoint, Result: result, Before: before, Since: e.since, Until: e.reasonWindow.Add(FlapWindow)})
 	}
 	return append(changes, Change{Kind: ReasonChanged, Endpoint: e.Endpoint, Result: result, Before: before, Since: e.since})
 }

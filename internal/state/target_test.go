@@ -273,7 +273,7 @@ func TestFlapping(t *testing.T) {
 		}},
 		{"an address that flaps and is gone is forgotten", []observation{
 			{time: minute(6), results: []check.Result{up4}, want: []Change{{Kind: Flapping, Endpoint: on4, Result: &up4, Since: minute(5)}}},
-			{time: minute(7), results: []check.Result{upOther}},
+			{time: minute(7), results: []check.Result{upOther}, want: []Change{{Kind: Gone, Endpoint: on4}}},
 			{time: minute(8), results: []check.Result{refused4}, want: []Change{{Kind: WentDown, Endpoint: on4, Result: &refused4}}, down: []Endpoint{on4}},
 		}},
 	} {
@@ -300,12 +300,12 @@ func TestChangingReasons(t *testing.T) {
 		observations,
 		changed(1, &silent4, check.ConnectionRefused), changed(2, &refused4, check.Timeout), changed(3, &silent4, check.ConnectionRefused),
 		changed(4, &refused4, check.Timeout), changed(5, &silent4, check.ConnectionRefused),
-		observation{time: minute(6), results: []check.Result{refused4}, want: []Change{{Kind: ReasonFlapping, Endpoint: on4, Until: minute(11)}}, down: []Endpoint{on4}},
+		observation{time: minute(6), results: []check.Result{refused4}, want: []Change{{Kind: ReasonFlapping, Endpoint: on4, Result: &refused4, Before: check.Timeout, Since: minute(0), Until: minute(11)}}, down: []Endpoint{on4}},
 		observation{time: minute(7), results: []check.Result{silent4}, down: []Endpoint{on4}},
 		observation{time: at(11*time.Minute - 1), results: []check.Result{refused4}, down: []Endpoint{on4}},
 		changed(11, &silent4, check.ConnectionRefused), changed(12, &refused4, check.Timeout), changed(13, &silent4, check.ConnectionRefused),
 		changed(14, &refused4, check.Timeout), changed(15, &silent4, check.ConnectionRefused),
-		observation{time: minute(16), results: []check.Result{refused4}, want: []Change{{Kind: ReasonFlapping, Endpoint: on4, Until: minute(21)}}, down: []Endpoint{on4}},
+		observation{time: minute(16), results: []check.Result{refused4}, want: []Change{{Kind: ReasonFlapping, Endpoint: on4, Result: &refused4, Before: check.Timeout, Since: minute(0), Until: minute(21)}}, down: []Endpoint{on4}},
 	)
 	observe(t, new(Target), observations)
 }

@@ -1,0 +1,218 @@
+package receiver
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/consumer"
+	collector "go.opentelemetry.io/collector/receiver"
+
+	"example.com/tcpcheckreceiver/internal/metadata"
+	"example.com/tcpcheckreceiver/internal/report"
+)
+
+// life is how far the life of a Receiver has come.
+type life uint8
+
+const (
+	notStarted life = iota
+	started
+	failedToStart
+	shutDown
+)
+
+// part is a Receiver as one of its pipelines has it. The collector starts and shuts down each part: the
+// first call is that of the Receiver, and the others have its outcome.
+type part struct {
+	of      *Receiver
+	started chan struct{} // closed once the collector has started the pipeline
+}
+
+func newPart(of *Receiver) *part { return &part{of: of, started: make(chan struct{})} }
+
+// await waits until the collector has started the pipeline, and reports whether that is before ctx ends.
+func (p *part) await(ctx context.Context) bool {
+	select {
+	case <-p.started:
+		return true
+	case <-ctx.Done():
+	}
+	select {
+	case <-p.started: // both are true
+		return true
+	default:
+		return false
+	}
+}
+
+// errTaken is the error of a second pipeline of a signal, and errUsed that of one that comes too late.
+var (
+	errTaken = errors.New("the receiver has a pipeline of this signal")
+	errUsed  = errors.New("the receiver was started or shut down before")
+)
+
+// Joins reports whether the receiver can still be given a pipeline of metrics, or else of logs.
+func (r *Receiver) Joins(metrics bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.life == notStarted && (metrics && r.metrics == nil || !metrics && r.logs == nil)
+}
+
+// Metrics has the metrics given to next. It fails where Joins says no.
+func (r *Receiver) Metrics(next consumer.Metrics) (collector.Metrics, error) {
+	if !r.Joins(true) {
+		return nil, errTaken
+	}
+	delivery, err := report.NewDelivery(r.set, r.points, r.settings.FlushInterval, r.telemetry, next)
+	if err != nil {
+		return nil, err
+	}
+	r.delivery, r.metrics = delivery, newPart(r)
+	return r.metrics, nil
+}
+
+// Logs has the events given to next. It fails where Joins says no.
+func (r *Receiver) Logs(next consumer.Logs) (collector.Logs, error) {
+	if !r.Joins(false) {
+		return nil, errTaken
+	}
+	config := metadata.LogsBuilderConfig{Events: r.settings.Events, ResourceAttributes: r.settings.Metrics.ResourceAttributes}
+	events, err := report.NewEvents(r.set, config, r.settings.FlushInterval, r.telemetry, next)
+	if err != nil {
+		return nil, err
+	}
+	r.journal.Emit(events)
+	r.events, r.logs = events, newPart(r)
+	return r.logs, nil
+}
+
+// Start starts the checks, unless another part has. It fails after Shutdown, if it is called twice, and
+// if an extension is missing that the receiver needs.
+func (p *part) Start(_ context.Context, host component.Host) error {
+	r := p.of
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.life == shutDown || p.isStarted() {
+		return errUsed
+	}
+	if r.life == notStarted {
+		r.life = started
+		if r.failed = r.start(host); r.failed != nil {
+			r.life = failedToStart
+			r.telemetry.Shutdown()
+		}
+	}
+	if r.life == failedToStart {
+		return r.failed
+	}
+	r.status.add(host)
+	close(p.started)
+	return nil
+}
+
+func (p *part) isStarted() bool {
+	select {
+	case <-p.started:
+		return true
+	default:
+		return false
+	}
+}
+
+// start starts the checks. The caller holds mu.
+func (r *Receiver) start(host component.Host) error {
+	if r.settings.Bind != nil {
+		if err := r.settings.Bind(extensionsOf(host)); err != nil {
+			return err
+		}
+	}
+	if r.settings.Elector != "" {
+		if err := r.elect(r.settings.Elector, extensionsOf(host)(r.settings.Elector)); err != nil {
+			return err
+		}
+	}
+	if err := r.observeSchedule(); err != nil {
+		return err
+	}
+	_, _ = r.sources.observe(r.logger, r.journal, &r.settings.List) // nothing is stale yet
+	r.runs = true
+	go r.run()
+	return nil
+}
+
+// Shutdown ends all checks at once, of all parts. What they have found until then is still given to the
+// next consumers. The error is ctx's where that ends before these have taken it: no call of them begins
+// after that. A call before Start makes Start fail; a call after the first one waits for the same.
+func (p *part) Shutdown(ctx context.Context) error {
+	r := p.of
+	r.cancel()
+	r.mu.Lock()
+	first := r.life != shutDown
+	r.life = shutDown
+	runs := r.runs
+	r.mu.Unlock()
+	if first && r.settings.ShutDown != nil {
+		r.settings.ShutDown()
+	}
+	if !runs {
+		return nil
+	}
+	defer r.giveUp()
+	select {
+	case <-r.ended:
+		return nil
+	case <-ctx.Done():
+		r.abandon()
+		return ctx.Err()
+	}
+}
+
+// abandon has no call of a consumer begin after it.
+func (r *Receiver) abandon() {
+	if r.delivery != nil {
+		r.delivery.Abandon()
+	}
+	if r.events != nil {
+		r.events.Abandon()
+	}
+	r.telemetry.Shutdown()
+}
+
+// status is that of the component: what ails this machine, and what ails the sources of the
+// list; nil for nothing. It is that of each part.
+type status struct {
+	mu               sync.Mutex
+	machine, sources error
+	hosts            []component.Host // of the parts
+}
+
+// add adds the host of a part, which is told what ails already.
+func (s *status) add(host component.Host) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hosts = append(s.hosts, host)
+	if s.machine != nil || s.sources != nil {
+		componentstatus.ReportStatus(host, s.event())
+	}
+}
+
+// report tells the collector that one of the two is what it was not before.
+func (s *status) report(which *error, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*which = err
+	for _, host := range s.hosts {
+		componentstatus.ReportStatus(host, s.event())
+	}
+}
+
+// event returns the status. The caller holds mu.
+func (s *status) event() *componentstatus.Event {
+	if ails := errors.Join(s.machine, s.sources); ails != nil {
+		return componentstatus.NewRecoverableErrorEvent(ails)
+	}
+	return componentstatus.NewEvent(componentstatus.StatusOK)
+}
