@@ -17,7 +17,7 @@ import (
 
 // New returns the factory of the receiver, under the type that it has in a distribution.
 func New(as component.Type) collector.Factory {
-	made := &receivers{of: make(map[*Config]*receiver.Receiver)}
+	made := newReceivers()
 	return collector.NewFactory(as, createDefaultConfig,
 		collector.WithMetrics(made.createMetrics, metadata.MetricsStability), collector.WithLogs(made.createLogs, metadata.LogsStability))
 }
@@ -29,6 +29,8 @@ type receivers struct {
 	mu sync.Mutex
 	of map[*Config]*receiver.Receiver
 }
+
+func newReceivers() *receivers { return &receivers{of: make(map[*Config]*receiver.Receiver)} }
 
 func (r *receivers) createMetrics(_ context.Context, set collector.Settings, config component.Config, next consumer.Metrics) (collector.Metrics, error) {
 	made, err := r.create(set, config, true)

@@ -485,7 +485,7 @@ type eventTcpcheckOutageEnded struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventTcpcheckOutageEnded) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, networkTypeAttributeValue string, tcpcheckOutageScopeAttributeValue string, tcpcheckOutageNameAttributeValue string, tcpcheckOutageDownAttributeValue int64, tcpcheckOutageTargetsAttributeValue int64, tcpcheckDownSinceAttributeValue string) {
+func (e *eventTcpcheckOutageEnded) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, networkTypeAttributeValue string, tcpcheckOutageScopeAttributeValue string, tcpcheckOutageNameAttributeValue string, tcpcheckOutageNetworkAttributeValue string, tcpcheckOutageDownAttributeValue int64, tcpcheckOutageTargetsAttributeValue int64, tcpcheckDownSinceAttributeValue string) {
 	if !e.config.Enabled {
 		return
 	}
@@ -500,6 +500,7 @@ func (e *eventTcpcheckOutageEnded) recordEvent(ctx context.Context, timestamp pc
 	dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
 	dp.Attributes().PutStr("tcpcheck.outage.scope", tcpcheckOutageScopeAttributeValue)
 	dp.Attributes().PutStr("tcpcheck.outage.name", tcpcheckOutageNameAttributeValue)
+	dp.Attributes().PutStr("tcpcheck.outage.network", tcpcheckOutageNetworkAttributeValue)
 	dp.Attributes().PutInt("tcpcheck.outage.down", tcpcheckOutageDownAttributeValue)
 	dp.Attributes().PutInt("tcpcheck.outage.targets", tcpcheckOutageTargetsAttributeValue)
 	dp.Attributes().PutStr("tcpcheck.down_since", tcpcheckDownSinceAttributeValue)
@@ -811,8 +812,8 @@ func (lb *LogsBuilder) RecordTcpcheckOutageBeganEvent(ctx context.Context, times
 }
 
 // RecordTcpcheckOutageEndedEvent adds a log record of tcpcheck.outage.ended event.
-func (lb *LogsBuilder) RecordTcpcheckOutageEndedEvent(ctx context.Context, timestamp pcommon.Timestamp, networkTypeAttributeValue AttributeNetworkType, tcpcheckOutageScopeAttributeValue AttributeTcpcheckOutageScope, tcpcheckOutageNameAttributeValue string, tcpcheckOutageDownAttributeValue int64, tcpcheckOutageTargetsAttributeValue int64, tcpcheckDownSinceAttributeValue string) {
-	lb.eventTcpcheckOutageEnded.recordEvent(ctx, timestamp, networkTypeAttributeValue.String(), tcpcheckOutageScopeAttributeValue.String(), tcpcheckOutageNameAttributeValue, tcpcheckOutageDownAttributeValue, tcpcheckOutageTargetsAttributeValue, tcpcheckDownSinceAttributeValue)
+func (lb *LogsBuilder) RecordTcpcheckOutageEndedEvent(ctx context.Context, timestamp pcommon.Timestamp, networkTypeAttributeValue AttributeNetworkType, tcpcheckOutageScopeAttributeValue AttributeTcpcheckOutageScope, tcpcheckOutageNameAttributeValue string, tcpcheckOutageNetworkAttributeValue string, tcpcheckOutageDownAttributeValue int64, tcpcheckOutageTargetsAttributeValue int64, tcpcheckDownSinceAttributeValue string) {
+	lb.eventTcpcheckOutageEnded.recordEvent(ctx, timestamp, networkTypeAttributeValue.String(), tcpcheckOutageScopeAttributeValue.String(), tcpcheckOutageNameAttributeValue, tcpcheckOutageNetworkAttributeValue, tcpcheckOutageDownAttributeValue, tcpcheckOutageTargetsAttributeValue, tcpcheckDownSinceAttributeValue)
 }
 
 // RecordTcpcheckSourceFreshEvent adds a log record of tcpcheck.source.fresh event.

@@ -162,7 +162,7 @@ func TestLogsBuilder(t *testing.T) {
 			lb.RecordTcpcheckOutageBeganEvent(ctx, timestamp, AttributeNetworkTypeIpv4, AttributeTcpcheckOutageScopeMachine, "tcpcheck.outage.name-val", "tcpcheck.outage.network-val", 20, 23, "tcpcheck.down_since-val")
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordTcpcheckOutageEndedEvent(ctx, timestamp, AttributeNetworkTypeIpv4, AttributeTcpcheckOutageScopeMachine, "tcpcheck.outage.name-val", 20, 23, "tcpcheck.down_since-val")
+			lb.RecordTcpcheckOutageEndedEvent(ctx, timestamp, AttributeNetworkTypeIpv4, AttributeTcpcheckOutageScopeMachine, "tcpcheck.outage.name-val", "tcpcheck.outage.network-val", 20, 23, "tcpcheck.down_since-val")
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordTcpcheckSourceFreshEvent(ctx, timestamp, "source-val", "tcpcheck.stale_since-val")
@@ -534,6 +534,9 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("tcpcheck.outage.name")
 					assert.True(t, ok)
 					assert.Equal(t, "tcpcheck.outage.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("tcpcheck.outage.network")
+					assert.True(t, ok)
+					assert.Equal(t, "tcpcheck.outage.network-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("tcpcheck.outage.down")
 					assert.True(t, ok)
 					assert.EqualValues(t, 20, attrVal.Int())

@@ -96,7 +96,7 @@ func (e *Events) add(added *event) {
 // limit drops the oldest events if there are too many. The caller holds mu.
 func (e *Events) limit() {
 	if excess := len(e.waiting) - mostEvents; excess > 0 {
-		e.waiting = append(e.waiting[:0:0], e.waiting[excess:]...)
+		e.waiting = e.waiting[excess:]
 		e.drop(excess, metadata.AttributeCauseOverflow)
 	}
 }

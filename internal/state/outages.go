@@ -55,8 +55,8 @@ type Outage struct {
 	Over   bool      // it has ended
 	// Down is how many of the Targets that worked are out of reach now.
 	Down, Targets int
-	// Network is the smallest one that has the addresses of all that are down. It is invalid if they
-	// have no more than a few bits in common.
+	// Network is the smallest one that has the addresses of all that were down when it began. It is
+	// invalid if they have no more than a few bits in common.
 	Network netip.Prefix
 }
 
