@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"slices"
 	"sync"
 	"time"
@@ -13,10 +14,11 @@ import (
 // checker checks targets, again and again.
 type checker struct {
 	probes []*probe.Probe // of each
+	errs   io.Writer      // which shows the progress if it is a terminal
 }
 
-func newChecker(targets []*check.Target) *checker {
-	c, system := &checker{}, probe.NewSystem()
+func newChecker(targets []*check.Target, errs io.Writer) *checker {
+	c, system := &checker{errs: errs}, probe.NewSystem()
 	for _, target := range targets {
 		c.probes = append(c.probes, system.Probe(target))
 	}
@@ -27,9 +29,14 @@ func newChecker(targets []*check.Target) *checker {
 func (c *checker) check(ctx context.Context) []check.Report {
 	host := sync.OnceValue(func() *probe.HostAddresses { return probe.ReadHostAddresses(nil) })
 	reports := make([]check.Report, len(c.probes))
+	progress := showProgress(c.errs, len(c.probes))
+	defer progress.end()
 	var running sync.WaitGroup
 	for i, p := range c.probes {
-		running.Go(func() { reports[i] = p.Check(ctx, time.Now, host, func() {}) })
+		running.Go(func() {
+			reports[i] = p.Check(ctx, time.Now, host, func() {})
+			progress.add(&reports[i])
+		})
 	}
 	running.Wait()
 	return reports

@@ -185,7 +185,7 @@ func writeNagios(to io.Writer, reports []check.Report, limits limits) error {
 	if _, err := io.WriteString(to, line+"\n"); err != nil {
 		return err
 	}
-	return writeTable(to, reports, limits)
+	return writeTrimmed(to, rowsOf(reports, true, false)+notesOf(reports))
 }
 
 // limitText returns a limit as performance data has it: nothing for none.

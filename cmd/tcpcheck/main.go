@@ -85,7 +85,7 @@ The exit status is that of the Monitoring Plugins:
 			if err := errors.Join(wrong, slow.validate(), noFormat, repeats.validate(c, output)); err != nil {
 				return err
 			}
-			checker := newChecker(targets)
+			checker := newChecker(targets, c.ErrOrStderr())
 			var found status
 			var err error
 			if repeats.wanted(c) {

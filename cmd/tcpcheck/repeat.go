@@ -48,7 +48,7 @@ func (r *repetition) run(c *cobra.Command, checker *checker, slow limits) (statu
 	err := checker.repeat(c.Context(), count, r.interval, func(reports []check.Report) error {
 		all.add(reports)
 		worst = worse(worst, slow.worst(reports))
-		text := rowsOf(reports, rounds == 0)
+		text := rowsOf(reports, rounds == 0, takesColour(out))
 		rounds++
 		if notes := notesOf(reports); notes != said { // what is not new is not said again
 			said = notes

@@ -19,19 +19,18 @@ const interrupted = "it was interrupted"
 // writeTable writes a line for each address, and below these what there is to say about each
 // target as a whole.
 func writeTable(to io.Writer, reports []check.Report, _ limits) error {
-	return writeTrimmed(to, rowsOf(reports, true)+notesOf(reports))
+	return writeTrimmed(to, rowsOf(reports, true, takesColour(to))+notesOf(reports))
 }
 
-// rowsOf returns the lines of the addresses, below a header if there is to be one.
-func rowsOf(reports []check.Report, header bool) string {
+// rowsOf returns the lines of the addresses, below a header if there is to be one, and in colour if
+// they are to be.
+func rowsOf(reports []check.Report, header, inColour bool) string {
 	var text strings.Builder
 	table := newColumns(&text)
 	line := func(target string, c cells) {
 		table.line(target, c.family, c.address, c.result, c.time, c.reason, c.sender)
 	}
-	if header {
-		line("TARGET", cells{"FAMILY", "ADDRESS", "RESULT", "TIME", "REASON", "SENDER"})
-	}
+	line("TARGET", cells{"FAMILY", "ADDRESS", "RESULT", "TIME", "REASON", "SENDER"})
 	for i := range reports {
 		r := &reports[i]
 		for _, result := range r.Results {
@@ -42,7 +41,14 @@ func rowsOf(reports []check.Report, header bool) string {
 		}
 	}
 	table.end()
-	return text.String()
+	rows := text.String()
+	if inColour {
+		rows = coloured(rows)
+	}
+	if !header {
+		_, rows, _ = strings.Cut(rows, "\n")
+	}
+	return rows
 }
 
 // notesOf returns the lines of the targets as a whole.
