@@ -57,6 +57,11 @@ func configured(ctx context.Context, path string) ([]check.List, error) {
 // readConfig returns the configuration of each receiver in a file by its place, which is empty for
 // a conf.yaml.
 func readConfig(ctx context.Context, path string) (map[string]*confmap.Conf, error) {
+	if info, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("--config: %w", err)
+	} else if !info.Mode().IsRegular() { // it may have no end
+		return nil, fmt.Errorf("--config: %s is not a regular file", path)
+	}
 	text, err := os.ReadFile(path) //nolint:gosec // it is for whoever runs the command to say which
 	if err != nil {
 		return nil, fmt.Errorf("--config: %w", err)
@@ -66,11 +71,18 @@ func readConfig(ctx context.Context, path string) (map[string]*confmap.Conf, err
 		return nil, fmt.Errorf("--config: %s: %w", path, err)
 	}
 	conf, err := retrieved.AsConf()
-	if err != nil {
-		return nil, fmt.Errorf("--config: %s is no mapping: %w", path, err)
+	switch {
+	case err != nil:
+		// The collector takes what is no YAML for a text.
+		if _, why, isNoYAML := strings.Cut(err.Error(), "not valid YAML: "); isNoYAML {
+			return nil, fmt.Errorf("--config: %s: %s", path, why)
+		}
+		return nil, fmt.Errorf("--config: %s is no mapping, as a collector's configuration and a conf.yaml are", path)
+	case len(conf.AllKeys()) == 0:
+		return nil, fmt.Errorf("--config: %s is empty", path)
 	}
 	if !conf.IsSet(inReceivers) {
-		return map[string]*confmap.Conf{"": confmap.NewFromStringMap(map[string]any{"instances_file": path})}, nil
+		return map[string]*confmap.Conf{"": confmap.NewFromStringMap(map[string]any{"instances_file": asPattern.Replace(path)})}, nil
 	}
 	resolver, err := confmap.NewResolver(confmap.ResolverSettings{
 		URIs: []string{"file:" + path}, DefaultScheme: "env", ProviderSettings: confmap.ProviderSettings{Logger: zap.NewNop()},
@@ -85,7 +97,7 @@ func readConfig(ctx context.Context, path string) (map[string]*confmap.Conf, err
 	}
 	receivers, err := conf.Sub(inReceivers)
 	if err != nil {
-		return nil, fmt.Errorf("--config: %s: %s: %w", path, inReceivers, err)
+		return nil, fmt.Errorf("--config: %s: %s is no mapping", path, inReceivers)
 	}
 	ours := []string{tcpcheckreceiver.NewFactory().Type().String(), tcpprobe.NewFactory().Type().String()}
 	found := make(map[string]*confmap.Conf)
@@ -95,7 +107,7 @@ func readConfig(ctx context.Context, path string) (map[string]*confmap.Conf, err
 			continue
 		}
 		if found[inReceivers+"::"+id], err = receivers.Sub(id); err != nil {
-			return nil, fmt.Errorf("--config: %s: %s::%s: %w", path, inReceivers, id, err)
+			return nil, fmt.Errorf("--config: %s: %s::%s is no mapping", path, inReceivers, id)
 		}
 	}
 	if len(found) == 0 {
@@ -103,6 +115,9 @@ func readConfig(ctx context.Context, path string) (map[string]*confmap.Conf, err
 	}
 	return found, nil
 }
+
+// asPattern makes a path the pattern of itself alone, as filepath.Match has patterns.
+var asPattern = strings.NewReplacer("*", "[*]", "?", "[?]", "[", "[[]")
 
 // decode returns a configuration of the receiver, decoded and found valid.
 func decode(conf *confmap.Conf) (*tcpcheckreceiver.Config, error) {

@@ -41,31 +41,16 @@ func TestStatus(t *testing.T) {
 		want status
 		says string // of what is printed
 	}{
-		"up":                {[]string{up}, statusOK, `127\.0\.0\.1:\d+ +ipv4 +127\.0\.0\.1 +up +[\d.]+[mµn]?s\n$`},
-		"twice":             {[]string{up, up}, statusOK, `^.*\n.* up .*\n$`},
-		"closed":            {[]string{closed}, statusCritical, ` ipv4 +127\.0\.0\.1 +down +connection refused\n$`},
-		"up and closed":     {[]string{up, closed}, statusCritical, `^.*\n.* up .*\n.* down .*\n$`},
-		"a family it lacks": {[]string{"--family", "ipv6", up}, statusUnknown, `"127\.0\.0\.1:\d+" is an ipv4 address, but`},
-		"no such name":      {[]string{"--timeout", "1s", "nowhere.invalid:80"}, statusUnknown, `nowhere\.invalid:80: (the name does not exist|no name server answered|the name servers do not)`},
-		"help":              {[]string{"--help"}, statusOK, `(?s)Usage:\n  tcpcheck \[flags\] \[--config file\] \[host:port\.\.\.\].*--family.*--timeout`},
-		"nothing":           {nil, statusUnknown, `^there is no target; write host:port, such as localhost:22\nSee tcpcheck --help\.\n$`},
-		"no port":           {[]string{"localhost", up}, statusUnknown, `^"localhost" is not host:port`},
-		"two mistakes":      {[]string{"a:0", "https://b:1"}, statusUnknown, `^".*\n".*\nSee`},
-		"no such family":    {[]string{"--family", "ipv5", up}, statusUnknown, `^--family: "ipv5" is no address family`},
-		"no time":           {[]string{"--timeout", "0s", up}, statusUnknown, `^--timeout: 0s is not more than 0`},
-		"no duration":       {[]string{"--timeout", "soon", up}, statusUnknown, `^invalid argument "soon" for "--timeout"`},
-		"slow":              {[]string{"--warn", "1ns", up}, statusWarning, ` up `},
-		"very slow":         {[]string{"--crit", "1ns", "-o", "nagios", up}, statusCritical, `^TCPCHECK CRITICAL - 127\.0\.0\.1:\d+: 1 of 1 addresses connected \| '.*'=`},
-		"json":              {[]string{"-o", "json", closed}, statusCritical, `"error_type": "connection_refused"`},
-		"junit":             {[]string{"-o", "junit", closed}, statusCritical, `<failure message="connection refused" type="connection_refused">`},
-		"no such format":    {[]string{"-o", "yaml", up}, statusUnknown, `^--output: "yaml" is no format; they are json, junit, nagios, table`},
-		"warn beyond crit":  {[]string{"--warn", "2s", "--crit", "1s", up}, statusUnknown, `^--warn: 2s is longer than --crit, 1s`},
-		"less than nothing": {[]string{"--crit=-1s", up}, statusUnknown, `^--crit: -1s is less than 0`},
-		"all wrong":         {[]string{"--family", "x", "-o", "y", "--warn=-1s", "h"}, statusUnknown, `^--family: .*\n.*"h" is not.*|(?s)--family.*--warn.*--output`},
-		"less than once":    {[]string{"-c", "-1", up}, statusUnknown, `^--count: -1 is less than 0`},
-		"no interval":       {[]string{"-i", "0s", up}, statusUnknown, `^--interval: 0s is not more than 0`},
-		"json of several":   {[]string{"-c", "2", "-o", "json", up}, statusUnknown, `^--output: json is for one check`},
-		"no such flag":      {[]string{"--wrong", up}, statusUnknown, `^unknown flag: --wrong`},
+		"up":            {[]string{up}, statusOK, `127\.0\.0\.1:\d+ +ipv4 +127\.0\.0\.1 +up +[\d.]+[mµn]?s\n$`},
+		"twice":         {[]string{up, up}, statusOK, `^.*\n.* up .*\n$`},
+		"closed":        {[]string{closed}, statusCritical, ` ipv4 +127\.0\.0\.1 +down +connection refused\n$`},
+		"up and closed": {[]string{up, closed}, statusCritical, `^.*\n.* up .*\n.* down .*\n$`},
+		"no such name":  {[]string{"--timeout", "1s", "nowhere.invalid:80"}, statusUnknown, `nowhere\.invalid:80: (the name does not exist|no name server answered|the name servers do not)`},
+		"help":          {[]string{"--help"}, statusOK, `(?s)Usage:\n  tcpcheck \[flags\] \[--config file\] \[host:port\.\.\.\].*--family.*--timeout`},
+		"slow":          {[]string{"--warn", "1ns", up}, statusWarning, ` up `},
+		"very slow":     {[]string{"--crit", "1ns", "-o", "nagios", up}, statusCritical, `^TCPCHECK CRITICAL - 127\.0\.0\.1:\d+: 1 of 1 addresses connected \| '.*'=`},
+		"json":          {[]string{"-o", "json", closed}, statusCritical, `"error_type": "connection_refused"`},
+		"junit":         {[]string{"-o", "junit", closed}, statusCritical, `<failure message="connection refused" type="connection_refused">`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := runWith(context.Background(), test.args...)
@@ -175,20 +160,12 @@ func TestConfig(t *testing.T) {
 			fmt.Sprintf("receivers:\n  tcpcheck/a: {instances: [{name: a, endpoint: %q}]}\n  tcp_probe/b: {defaults: {timeout: 1s}, instances: [{name: b, endpoint: %q}]}", up, closed),
 			nil, statusCritical, `\n` + closed.String() + ` .* down .*\n` + up.String() + ` .* up `,
 		},
-		"and an argument":        {fmt.Sprintf("instances: [{name: a, endpoint: %q}]", up), []string{closed.String()}, statusCritical, closed.String() + ` .*\n` + up.String()},
-		"a conf.yaml":            {fmt.Sprintf("init_config:\ninstances:\n- {name: a, host: 127.0.0.1, port: %d, tags: [x]}", up.Port()), nil, statusOK, ` up `},
-		"jobs":                   {fmt.Sprintf("receivers: {tcpcheck: {scrape_configs: [{job_name: j, static_configs: [{targets: [%q]}]}]}}", up), nil, statusOK, ` up `},
-		"a source that fails":    {fmt.Sprintf("receivers: {tcpcheck: {instances: [{name: a, endpoint: %q}], scrape_configs: [{job_name: j, http_sd_configs: [{url: 'http://%s'}]}]}}", up, closed), nil, statusUnknown, `^the list of scrape_configs\[0\]\.http_sd_configs\[0\] is missing: .*refused\n(?s).* up `},
-		"a silent source":        {"receivers: {tcpcheck: {scrape_configs: [{job_name: j, file_sd_configs: [{files: [/nowhere/*.yaml]}]}]}}", []string{"--timeout", "100ms"}, statusUnknown, `is missing: .*\nthere is no target to check\n`},
-		"observers":              {"extensions: {host_observer: {}}\nreceivers: {tcpcheck: {observers: [{observer: host_observer, rule: 'type == \"hostport\"'}]}}", nil, statusUnknown, `^observers: they are not asked.*\nthere is no target to check\n`},
-		"mistakes":               {"receivers: {tcpcheck/x: {instances: [{name: a, host: h, port: 0}, {name: b}]}}", nil, statusUnknown, `^receivers::tcpcheck/x: instances\[0\] "a" \.port: 0 .*\nreceivers::tcpcheck/x: instances\[1\] "b" \.host: .*\nreceivers::tcpcheck/x: .*\nSee`},
-		"mistakes in conf.yaml":  {"instances: [{name: a, host: h, port: 0}]", nil, statusUnknown, `^instances\[0\] "a" \.port: 0 `},
-		"no receiver":            {"receivers: {otlp: {}}", nil, statusUnknown, `^--config: .* has no receiver tcpcheck or tcp_probe\n`},
-		"receivers of nothing":   {"receivers: 5", nil, statusUnknown, `^--config: .*receivers`},
-		"no mapping":             {"[a, b]", nil, statusUnknown, `^--config: .* is no mapping`},
-		"no YAML":                {"a: [", nil, statusUnknown, `^--config: `},
-		"an unknown environment": {"receivers: {tcpcheck: {instances: [{name: a, host: h, port: '${nowhere:X}'}]}}", nil, statusUnknown, `^--config: .*nowhere`},
-		"a family of none":       {"instances: [{name: a, host: h, port: 1}]", []string{"--family", "ipv4"}, statusUnknown, `^--family: it is for the targets of arguments`},
+		"and an argument":     {fmt.Sprintf("instances: [{name: a, endpoint: %q}]", up), []string{closed.String()}, statusCritical, closed.String() + ` .*\n` + up.String()},
+		"a conf.yaml":         {fmt.Sprintf("init_config:\ninstances:\n- {name: a, host: 127.0.0.1, port: %d, tags: [x]}", up.Port()), nil, statusOK, ` up `},
+		"jobs":                {fmt.Sprintf("receivers: {tcpcheck: {scrape_configs: [{job_name: j, static_configs: [{targets: [%q]}]}]}}", up), nil, statusOK, ` up `},
+		"a source that fails": {fmt.Sprintf("receivers: {tcpcheck: {instances: [{name: a, endpoint: %q}], scrape_configs: [{job_name: j, http_sd_configs: [{url: 'http://%s'}]}]}}", up, closed), nil, statusUnknown, `^the list of scrape_configs\[0\]\.http_sd_configs\[0\] is missing: .*refused\n(?s).* up `},
+		"a silent source":     {"receivers: {tcpcheck: {scrape_configs: [{job_name: j, file_sd_configs: [{files: [/nowhere/*.yaml]}]}]}}", []string{"--timeout", "100ms"}, statusUnknown, `is missing: .*\nthere is no target to check\n`},
+		"observers":           {"extensions: {host_observer: {}}\nreceivers: {tcpcheck: {observers: [{observer: host_observer, rule: 'type == \"hostport\"'}]}}", nil, statusUnknown, `^observers: they are not asked.*\nthere is no target to check\n`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "config.yaml")
@@ -198,9 +175,6 @@ func TestConfig(t *testing.T) {
 			assert.Regexp(t, test.says, got.errs+got.out)
 		})
 	}
-	got := runWith(context.Background(), "--config", "nowhere.yaml")
-	assert.Equal(t, statusUnknown, got.status)
-	assert.Regexp(t, `^--config: open nowhere\.yaml: `, got.errs)
 }
 
 // The configurations of the repository are taken, but for those that have no receiver of ours.

@@ -29,6 +29,8 @@ type options struct {
 // thing that is wrong.
 func (o *options) targets(c *cobra.Command, args []string) ([]*check.Target, status, error) {
 	switch {
+	case o.config == "" && c.Flags().Changed("config"):
+		return nil, statusUnknown, errors.New("--config: there is no path")
 	case o.config == "" && len(args) == 0:
 		return nil, statusUnknown, errors.New("there is no target; write host:port, such as localhost:22")
 	case o.timeout <= 0:
