@@ -207,15 +207,17 @@ $(GREMLINS): tools/gremlins/go.mod tools/gremlins/go.sum
 
 # The generator names a package after its folder, so it is given a path that
 # ends in the package's name, whatever the checkout is called.
-generate: ## generate what comes from metadata.yaml
+generate: ## generate what comes from metadata.yaml, and the manual page of the command
 	mkdir -p build
 	ln -sfn .. build/tcpcheckreceiver
 	$(TOOL) mdatagen build/tcpcheckreceiver/metadata.yaml
+	$(GO) -C cmd/tcpcheck test -count=1 -run '^TestManual$$' . -update
 
-# Fails if the generated files are not those that metadata.yaml asks for.
+# Fails if the generated files are not those that metadata.yaml and the command ask for.
+GENERATED = documentation.md '*generated_*' internal/metadata cmd/tcpcheck/tcpcheck.1
 generated: generate ## fail if that is not what is committed
-	git diff --exit-code -- documentation.md '*generated_*' internal/metadata
-	test -z "$$(git ls-files --others --exclude-standard -- documentation.md '*generated_*' internal/metadata)"
+	git diff --exit-code -- $(GENERATED)
+	test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))"
 
 # The receiver builds with the lowest Go that go.mod allows, which users may have.
 lowest-go: ## build with the lowest Go that go.mod allows

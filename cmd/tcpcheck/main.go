@@ -63,14 +63,22 @@ would, with their defaults, files and discovered targets, and ${env:...} as the
 collector has it; or the instances of a conf.yaml of Datadog's tcp_check. Mistakes
 come as they do from the collector.
 
-The exit status is that of the Monitoring Plugins:
+Exit status:
+
+It is as the Monitoring Plugins have it.
 
   0  every address connected
   1  a target connected over some of its addresses and not over all, or slower
      than --warn
   2  a target connected over none, or slower than --crit
   3  bad use, a name that does not resolve, a source of targets that fails, or this
-     machine was unable to check`,
+     machine was unable to check
+
+Environment:
+
+  NO_COLOR  if it is set and not empty, no colours are written to a terminal
+  TERM      if it is dumb, neither are colours, nor how many targets were checked
+  others    those that the file of --config names by ${env:...}`,
 		Example: `  tcpcheck localhost:22
   tcpcheck --family ipv6 --timeout 2s example.com:443 '[2001:db8::1]:443'
   tcpcheck --config collector.yaml
@@ -109,5 +117,6 @@ The exit status is that of the Monitoring Plugins:
 	for flag, values := range map[string][]string{"family": {"ipv4", "ipv6"}, "output": slices.Sorted(maps.Keys(formats))} {
 		_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	}
+	c.ValidArgsFunction = cobra.NoFileCompletions
 	return c
 }
