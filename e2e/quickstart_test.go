@@ -16,7 +16,7 @@ import (
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
-var update = flag.Bool("update", false, "write what the quickstart prints into README.md")
+var update = flag.Bool("update", false, "write what the command and the quickstart print into README.md")
 
 // ownPage is where the quickstart has the collector's own metrics.
 const ownPage = "127.0.0.1:18888"

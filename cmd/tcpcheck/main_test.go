@@ -66,23 +66,6 @@ func TestOneFamily(t *testing.T) {
 	got := runWith(context.Background(), "--family", "ipv4,ipv6", "localhost:"+port)
 	require.Equal(t, statusWarning, got.status, got)
 	assert.Contains(t, got.out, "localhost:"+port+": It connects over ipv4 and is refused over ipv6")
-
-	const file = "../../README.md"
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	shown := regexp.MustCompile("(?s)```\n(TARGET .*?)```").FindSubmatch(text)
-	require.NotNil(t, shown)
-	const portThere = "18080" // which has as many digits
-	printed := strings.ReplaceAll(got.out, port, portThere)
-	if false {
-		require.NoError(t, os.WriteFile(file, bytes.Replace(text, shown[1], []byte(printed), 1), 0o600))
-		return
-	}
-	timeless := func(text string) string {
-		text = regexp.MustCompile(`up +[\d.]+.?s`).ReplaceAllString(text, "up time")
-		return regexp.MustCompile(` +`).ReplaceAllString(text, " ")
-	}
-	assert.Equal(t, timeless(printed), timeless(string(shown[1])), "run the test with -update")
 }
 
 func TestInterrupted(t *testing.T) {
