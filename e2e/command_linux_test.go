@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -39,10 +38,8 @@ func TestCommand(t *testing.T) {
 	harness.Write(t, hosts, loopbackNames)
 
 	const targets = "localhost:8001 localhost:8002"
-	start := time.Now()
 	ran := machine.Command(harness.WithFile("/etc/hosts", hosts, append([]string{command}, strings.Fields(targets)...)...).Args...)
 	said, err = ran.CombinedOutput()
-	assert.Less(t, time.Since(start), time.Second, "it answers at once")
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit, "%s", said)
 	assert.Equal(t, 1, exit.ExitCode(), "WARNING")

@@ -38,7 +38,7 @@ func (r row) run(w *world, a addresses) {
 	w.t.Helper()
 	r.set(w, a)
 	fill := func(text string) string { return strings.ReplaceAll(a.fill(text), "$port", fmt.Sprint(w.port)) }
-	c := start(w.t, fmt.Sprintf("%s\ninstances:\n  - {name: x, %s}", r.receiver, fill(r.options)))
+	c := start(w.t, fmt.Sprintf("%s\n"+withSources+"instances:\n  - {name: x, %s}", r.receiver, fill(r.options)))
 	for _, step := range r.steps {
 		c.awaitDue()
 		if step.change != nil {
@@ -62,6 +62,9 @@ func (r row) run(w *world, a addresses) {
 	assert.Empty(w.t, c.payloads, "a payload too many")
 	assert.Empty(w.t, c.awaitLogged(0), "a line too many")
 }
+
+// withSources has it told who said that an address cannot be reached.
+const withSources = "metrics: {tcpcheck.errors: {attributes: [tcpcheck.instance, server.address, server.port, network.type, error.type, tcpcheck.error.source]}}\n"
 
 // reviewed is how long it takes until the receiver has said what it has to say of its
 // machine: it looks once a second, and where a family is left out, twice.

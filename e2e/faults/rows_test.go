@@ -168,6 +168,14 @@ func fails(family, errorType string) step {
 	return now(family+" "+address+" 0", family+" "+errorType+" 1").logs(down + words(errorType))
 }
 
+// failsBy is fails, where a source says so that is not the host itself; said is what the log has behind
+// the reason, if anything.
+func failsBy(family, errorType, source, said string) step {
+	failed := fails(family, errorType+" by "+source)
+	failed.log = []string{strings.Replace(failed.log[0], " by "+source, said, 1)}
+	return failed
+}
+
 var peerRows = []row{
 	peer("it accepts, over IPv4", peers.Behaviour{}, dial4, now("ipv4 $4 1")),
 	peer("it accepts, over IPv6", peers.Behaviour{}, dial6, now("ipv6 $6 1")),
@@ -192,25 +200,32 @@ var peerRows = []row{
 
 // icmp is a row in which the SYN gets an ICMP error. That is not to arrive while the
 // kernel is still sending the SYN: it would take it for a transient one.
-func icmp(text, family string, icmpType, code uint8, errorType string) row {
+func icmp(text, family string, icmpType, code uint8, errorType, message string) row {
+	said, sender := "", "$4"
+	if family == "ipv6" {
+		sender = "$6"
+	}
+	if message != "" {
+		said = ": " + message
+	}
 	b := peers.Behaviour{Answer: peers.ICMPError, ICMPType: icmpType, ICMPCode: code, Delay: time.Millisecond}
-	return situation("ICMP", text, behave(b), dialled[family], fails(family, errorType))
+	return situation("ICMP", text, behave(b), dialled[family], failsBy(family, errorType, "icmp", said+", said by "+sender))
 }
 
 var icmpRows = []row{
-	icmp("network unreachable", "ipv4", 3, 0, "network_unreachable"),
-	icmp("host unreachable", "ipv4", 3, 1, "host_unreachable"),
-	icmp("protocol unreachable", "ipv4", 3, 2, "connection_refused"),
-	icmp("port unreachable", "ipv4", 3, 3, "connection_refused"),
-	icmp("network prohibited", "ipv4", 3, 9, "administratively_prohibited"),
-	icmp("host prohibited", "ipv4", 3, 10, "administratively_prohibited"),
-	icmp("communication prohibited", "ipv4", 3, 13, "administratively_prohibited"),
-	icmp("ICMPv6: no route", "ipv6", 1, 0, "network_unreachable"),
-	icmp("ICMPv6: prohibited", "ipv6", 1, 1, "administratively_prohibited"),
-	icmp("ICMPv6: address unreachable", "ipv6", 1, 3, "host_unreachable"),
-	icmp("ICMPv6: port unreachable", "ipv6", 1, 4, "connection_refused"),
-	icmp("ICMPv6: source address failed a policy", "ipv6", 1, 5, "administratively_prohibited"),
-	icmp("ICMPv6: reject route", "ipv6", 1, 6, "administratively_prohibited"),
+	icmp("network unreachable", "ipv4", 3, 0, "network_unreachable", "no route"),
+	icmp("host unreachable", "ipv4", 3, 1, "host_unreachable", ""),
+	icmp("protocol unreachable", "ipv4", 3, 2, "connection_refused", "protocol unreachable"),
+	icmp("port unreachable", "ipv4", 3, 3, "connection_refused", "port unreachable"),
+	icmp("network prohibited", "ipv4", 3, 9, "administratively_prohibited", ""),
+	icmp("host prohibited", "ipv4", 3, 10, "administratively_prohibited", ""),
+	icmp("communication prohibited", "ipv4", 3, 13, "administratively_prohibited", ""),
+	icmp("ICMPv6: no route", "ipv6", 1, 0, "network_unreachable", "no route"),
+	icmp("ICMPv6: prohibited", "ipv6", 1, 1, "administratively_prohibited", ""),
+	icmp("ICMPv6: address unreachable", "ipv6", 1, 3, "host_unreachable", "address unreachable"),
+	icmp("ICMPv6: port unreachable", "ipv6", 1, 4, "connection_refused", "port unreachable"),
+	icmp("ICMPv6: source address failed a policy", "ipv6", 1, 5, "administratively_prohibited", ""),
+	icmp("ICMPv6: reject route", "ipv6", 1, 6, "administratively_prohibited", ""),
 }
 
 const (
@@ -224,7 +239,7 @@ func route(kind, family, errorType string) row {
 	if family == "ipv6" {
 		ip, name, rest = "ip -6", "IPv6", kind+" $6"
 	}
-	return situation(routes, kind+" route, "+name, command(ip+" route add "+rest, ip+" route del "+rest), dialled[family], fails(family, errorType))
+	return situation(routes, kind+" route, "+name, command(ip+" route add "+rest, ip+" route del "+rest), dialled[family], failsBy(family, errorType, "local", ""))
 }
 
 // cable is a link of this machine whose other end has no address.
@@ -232,8 +247,8 @@ const cable = "ip link add v0 type veth peer name v1; ip link set v1 up; "
 
 // filtered is a row in which the peer would accept, but for a rule of this machine. The
 // kernel heeds an ICMP error of its own at the second SYN only.
-func filtered(text, chain, errorType string) row {
-	return situation(firewall, text, nft(chain), dial4+", timeout: 2500ms", fails("ipv4", errorType))
+func filtered(text, chain string, fails step) row {
+	return situation(firewall, text, nft(chain), dial4+", timeout: 2500ms", fails)
 }
 
 const onOutput = "type filter hook output priority 0; "
@@ -247,21 +262,22 @@ var localRows = []row{
 	route("prohibit", "ipv6", "permission_denied"),
 	route("blackhole", "ipv6", "network_unreachable"),
 	situation(routes, "no route for one family of a name", resolve(addrs("$4", "2001:db8:ffff::1")), named,
-		now("ipv4 $4 1", "ipv6 2001:db8:ffff::1 0", "ipv6 network_unreachable 1").
+		now("ipv4 $4 1", "ipv6 2001:db8:ffff::1 0", "ipv6 network_unreachable by local 1").
 			logs(`cannot connect to "x" ([2001:db8:ffff::1]:80) over ipv6: network unreachable (It connects over ipv4 and not over ipv6)`)),
 	situation(routes, "the neighbour does not answer (ARP)",
 		command(cable+"ip address add 192.0.2.1/24 dev v0; ip link set v0 up", "ip link del v0"), `endpoint: "192.0.2.2:80"`,
-		now("ipv4 192.0.2.2 0", "ipv4 host_unreachable 1").logs(`cannot connect to "x" (192.0.2.2:80) over ipv4: host unreachable`)),
+		now("ipv4 192.0.2.2 0", "ipv4 host_unreachable by local 1").
+			logs(`cannot connect to "x" (192.0.2.2:80) over ipv4: host unreachable, said by this machine`)),
 	situation(routes, "the interface is down",
 		command(cable+"ip address add 192.0.2.1/24 dev v0; ip link set v0 up; ip link set v0 down", "ip link del v0"), `endpoint: "192.0.2.2:80"`,
-		now("ipv4 192.0.2.2 0", "ipv4 network_unreachable 1").logs(`cannot connect to "x" (192.0.2.2:80) over ipv4: network unreachable`)),
+		now("ipv4 192.0.2.2 0", "ipv4 network_unreachable by local 1").logs(`cannot connect to "x" (192.0.2.2:80) over ipv4: network unreachable`)),
 	situation(routes, "the address is this machine's, and is removed and added again",
 		all(command("ip address add 192.0.2.7/32 dev lo", "ip address del 192.0.2.7/32 dev lo"), listen("tcp4", "0.0.0.0:0")),
 		`endpoint: "192.0.2.7:$port"`+often,
 		now("ipv4 192.0.2.7 1"),
-		then("it is removed", shell("ip address del 192.0.2.7/32 dev lo"), "ipv4 192.0.2.7 0", "ipv4 network_unreachable 1").
+		then("it is removed", shell("ip address del 192.0.2.7/32 dev lo"), "ipv4 192.0.2.7 0", "ipv4 network_unreachable by local 1").
 			logs(`cannot connect to "x" (192.0.2.7:$port) over ipv4: network unreachable`),
-		then("it is back", shell("ip address add 192.0.2.7/32 dev lo"), "ipv4 192.0.2.7 1", "ipv4 network_unreachable 1").
+		then("it is back", shell("ip address add 192.0.2.7/32 dev lo"), "ipv4 192.0.2.7 1", "ipv4 network_unreachable by local 1").
 			logs(`connected again to "x" (192.0.2.7:$port) over ipv4`)),
 	situation(routes, "a link-local address with its zone",
 		all(command(cable+"ip link set v0 up; ip address add fe80::7/64 dev v0 nodad", "ip link del v0"), listen("tcp6", "[fe80::7%v0]:0")),
@@ -275,10 +291,12 @@ var localRows = []row{
 		now().logs(unchecked(unsent))),
 	situation(firewall, "drop on output, and the timeout is shorter than the second SYN takes (1 s): it cannot be told",
 		nft(onOutput+"ip daddr $4 drop"), dial4+brief, fails("ipv4", "timeout")),
-	filtered("drop on input", "type filter hook input priority 0; ip saddr $4 drop", "timeout"),
-	filtered("reject with a TCP reset", onOutput+"ip daddr $4 tcp dport 80 reject with tcp reset", "connection_refused"),
-	filtered("reject with port unreachable", onOutput+"ip daddr $4 reject with icmp port-unreachable", "connection_refused"),
-	filtered("reject with prohibited", onOutput+"ip daddr $4 reject with icmp admin-prohibited", "permission_denied"),
+	filtered("drop on input", "type filter hook input priority 0; ip saddr $4 drop", fails("ipv4", "timeout")),
+	filtered("reject with a TCP reset", onOutput+"ip daddr $4 tcp dport 80 reject with tcp reset", fails("ipv4", "connection_refused")),
+	filtered("reject with port unreachable", onOutput+"ip daddr $4 reject with icmp port-unreachable",
+		failsBy("ipv4", "connection_refused", "local", ": port unreachable, said by this machine")),
+	filtered("reject with prohibited", onOutput+"ip daddr $4 reject with icmp admin-prohibited",
+		failsBy("ipv4", "permission_denied", "local", ": administratively prohibited, said by this machine")),
 }
 
 const changing = "Changes from one check to the next"

@@ -145,13 +145,16 @@ func (r *running) payload() pmetric.Metrics {
 }
 
 // points returns a line for each point of a payload: "ipv4 192.0.2.1 1" for
-// can_connect, "ipv4 timeout 1" for errors, and "-" for what there is not. They are
-// sorted.
+// can_connect, "ipv4 timeout 1" for errors, with who said so if that is not the host itself by a
+// reset, and "-" for what there is not. They are sorted.
 func points(metrics pmetric.Metrics) []string {
 	lines := []string{}
 	for name, key := range map[string]string{"network.tcp.can_connect": "network.peer.address", "tcpcheck.errors": "error.type"} {
 		for _, point := range harness.Points(metrics, name) {
 			family, subject := harness.Text(point.Attributes(), "network.type"), harness.Text(point.Attributes(), key)
+			if source := harness.Text(point.Attributes(), "tcpcheck.error.source"); source != "" && source != "peer" {
+				subject += " by " + source
+			}
 			lines = append(lines, fmt.Sprintf("%s %s %d", cmp.Or(family, "-"), cmp.Or(subject, "-"), point.IntValue()))
 		}
 	}
