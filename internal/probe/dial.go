@@ -4,13 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
-	"strconv"
 	"time"
 
 	"example.com/tcpcheckreceiver/internal/check"
+	"example.com/tcpcheckreceiver/internal/socket"
 )
 
 // dialer connects to one address again and again, and closes each connection at
@@ -59,7 +58,7 @@ func (d netDialer) begin() (handshake, error) { return handshake{}, errPending }
 func (d netDialer) await(ctx context.Context) (handshake, error) {
 	shake := handshake{retransmits: check.UnknownRetransmits}
 	// The dialer would drop a zone that it does not know.
-	if _, err := zoneIndex(d.address.Addr()); err != nil {
+	if _, err := socket.ZoneIndex(d.address.Addr()); err != nil {
 		return shake, err
 	}
 	start := time.Now()
@@ -72,33 +71,3 @@ func (d netDialer) await(ctx context.Context) (handshake, error) {
 	_ = conn.Close()
 	return shake, nil
 }
-
-// zoneIndex returns the interface that the zone of addr names, or is the number
-// of (RFC 4007, section 11.2), and 0 without a zone.
-func zoneIndex(addr netip.Addr) (uint32, error) {
-	zone := addr.Zone()
-	if zone == "" {
-		return 0, nil
-	}
-	if index, err := strconv.ParseUint(zone, 10, 31); err == nil && index > 0 {
-		return uint32(index), nil
-	}
-	named, err := net.InterfaceByName(zone)
-	if err != nil {
-		return 0, &unknownZoneError{address: addr, err: err}
-	}
-	return uint32(named.Index), nil
-}
-
-// unknownZoneError is the error of an address whose zone names no interface of
-// this machine.
-type unknownZoneError struct {
-	address netip.Addr
-	err     error
-}
-
-func (e *unknownZoneError) Error() string {
-	return fmt.Sprintf("%s: this machine has no interface %q: %v", e.address, e.address.Zone(), e.err)
-}
-
-func (e *unknownZoneError) Unwrap() error { return e.err }

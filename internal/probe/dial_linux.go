@@ -2,16 +2,15 @@ package probe
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"os"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"example.com/tcpcheckreceiver/internal/check"
+	"example.com/tcpcheckreceiver/internal/socket"
 )
 
 // newDialers returns what makes the dialers of this system.
@@ -43,7 +42,7 @@ type linuxDialer struct {
 	heeds     bool        // those of this attempt
 	// refusedBy is who refused when ICMP errors were heeded the last time, and assumed how often it has
 	// been taken to be the same one since then.
-	refusedBy *icmpError
+	refusedBy *socket.ICMPError
 	assumed   uint8
 }
 
@@ -67,13 +66,13 @@ func (d *linuxDialer) begin() (handshake, error) {
 		return handshake{}, d.failed("socket", err)
 	}
 	if d.quiet {
-		if err := hush(fd); err != nil {
+		if err := socket.Hush(fd); err != nil {
 			_ = unix.Close(fd)
 			return handshake{}, d.failed("setsockopt", err)
 		}
 	}
 	if d.heeds = d.heed; d.heeds {
-		d.heedICMP(fd)
+		socket.HeedICMP(fd, d.domain)
 	}
 	d.start = time.Now()
 	d.before = d.tables.at(d.start, stale)
@@ -87,7 +86,7 @@ func (d *linuxDialer) begin() (handshake, error) {
 	shake, err := d.pollFirst(fd)
 	if err == errPending { //nolint:errorlint // it is never wrapped
 		if !d.heeds {
-			d.heedICMP(fd)
+			socket.HeedICMP(fd, d.domain)
 		}
 		d.heed, d.heeds, d.fd = true, true, fd
 		return shake, err
@@ -113,32 +112,22 @@ func (d *linuxDialer) refusal(fd int) error {
 		d.assumed++
 	}
 	err := newDialError(d.address, "connect", unix.ECONNREFUSED)
-	err.icmp, err.source, err.from = d.refusedBy, sourceOf(d.refusedBy), localAddress(fd)
+	err.icmp, err.source, err.from = d.refusedBy, sourceOf(d.refusedBy), socket.LocalAddress(fd)
 	return err
 }
 
 // sourceOf returns who ended an attempt that was answered by an ICMP error, or if that is nil, by a
 // reset.
-func sourceOf(icmp *icmpError) check.ErrorSource {
+func sourceOf(icmp *socket.ICMPError) check.ErrorSource {
 	switch {
-	case icmp != nil && icmp.local:
+	case icmp != nil && icmp.Local:
 		return check.Local
 	case icmp != nil:
 		return check.ICMP
-	case keepsICMP():
+	case socket.KeepsICMP():
 		return check.Peer
 	}
 	return 0
-}
-
-// hush has the kernel not acknowledge the SYN-ACK at once (TCP_QUICKACK in tcp(7)), and reset
-// the connection where it is closed (SO_LINGER in socket(7)): as long as there is no ACK, the
-// peer's accept(2) does not return.
-func hush(fd int) error {
-	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0); err != nil {
-		return err
-	}
-	return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 }
 
 // initialRTO is when the first SYN is sent again, if there is no answer (RFC 6298,
@@ -175,7 +164,7 @@ func (d *linuxDialer) poll(fd int) (handshake, error) { return d.pollAfter(fd, 0
 
 // pollAfter is poll, once the error of the socket has been read: it can be read once.
 func (d *linuxDialer) pollAfter(fd int, read unix.Errno) (handshake, error) {
-	info, errno := tcpInfo(fd)
+	info, errno := socket.Info(fd)
 	if errno != 0 {
 		return handshake{}, d.failed("getsockopt", errno)
 	}
@@ -186,12 +175,12 @@ func (d *linuxDialer) pollAfter(fd int, read unix.Errno) (handshake, error) {
 			return shake, err
 		}
 	}
-	switch phaseOf(info.State, read) {
-	case pending:
+	switch socket.PhaseOf(info.State, read) {
+	case socket.Pending:
 		return shake, errPending
-	case ended:
+	case socket.Ended:
 		return shake, d.ended(fd, read, shake)
-	case connected:
+	case socket.Connected:
 	}
 	if d.mayBeSelf && isSelf(fd) {
 		return shake, d.refusal(fd)
@@ -212,7 +201,7 @@ func (d *linuxDialer) ended(fd int, errno unix.Errno, shake handshake) error {
 		return d.refusal(fd)
 	}
 	err := newDialError(d.address, "connect", errno)
-	err.icmp, err.from = readICMP(fd), localAddress(fd)
+	err.icmp, err.from = readICMP(fd), socket.LocalAddress(fd)
 	if err.icmp != nil || isReset(errno) {
 		err.source = sourceOf(err.icmp)
 	}
@@ -286,7 +275,7 @@ func (d *linuxDialer) await(ctx context.Context) (shake handshake, err error) {
 // later, of which shake is known: that of this machine where the SYN was lost here.
 func (d *linuxDialer) timedOut(fd int, end time.Time, shake handshake) error {
 	err := newDialError(d.address, "", os.ErrDeadlineExceeded)
-	err.from = localAddress(fd)
+	err.from = socket.LocalAddress(fd)
 	after := d.tables.at(end, min(stale, d.timeout/4))
 	if lost := lostHere(d.before, after, shake, d.address.Addr().Is6()); lost != nil {
 		err.err, err.local = lost, true
@@ -296,74 +285,11 @@ func (d *linuxDialer) timedOut(fd int, end time.Time, shake handshake) error {
 
 // setSockaddr sets the address as the kernel takes it. That of an interface may
 // change from one attempt to the next.
-func (d *linuxDialer) setSockaddr() error {
-	address := d.address.Addr()
-	switch {
-	case d.sockaddr != nil && address.Zone() == "":
-	case address.Is4():
-		d.sockaddr, d.domain = &unix.SockaddrInet4{Port: int(d.address.Port()), Addr: address.As4()}, unix.AF_INET
-	default:
-		zone, err := zoneIndex(address)
-		if err != nil {
-			return err
-		}
-		d.sockaddr, d.domain = &unix.SockaddrInet6{Port: int(d.address.Port()), Addr: address.As16(), ZoneId: zone}, unix.AF_INET6
+func (d *linuxDialer) setSockaddr() (err error) {
+	if d.sockaddr == nil || d.address.Addr().Zone() != "" {
+		d.sockaddr, d.domain, err = socket.Sockaddr(d.address)
 	}
-	return nil
-}
-
-// tcpInfo is unix.GetsockoptTCPInfo with the result on the stack: that one
-// allocates a quarter of a kilobyte for each check.
-func tcpInfo(fd int) (info unix.TCPInfo, errno unix.Errno) {
-	size := uint32(unsafe.Sizeof(info))
-	_, _, errno = unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO,
-		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
-	return info, errno
-}
-
-// localAddress returns the local address and port of a socket, or is invalid. It is
-// unix.Getsockname with the result on the stack.
-func localAddress(fd int) netip.AddrPort {
-	var raw unix.RawSockaddrInet6 // which is longer than one of IPv4
-	size := uint32(unsafe.Sizeof(raw))
-	if _, _, errno := unix.Syscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&raw)), uintptr(unsafe.Pointer(&size))); errno != 0 {
-		return netip.AddrPort{}
-	}
-	b := (*[unsafe.Sizeof(raw)]byte)(unsafe.Pointer(&raw))[:size]
-	return netip.AddrPortFrom(parseSockaddr(b), binary.BigEndian.Uint16(b[2:]))
-}
-
-// phase is how far an attempt has come.
-type phase uint8
-
-const (
-	pending   phase = iota // there is no answer
-	connected              // the SYN-ACK came, whatever came after it
-	ended                  // by an error
-)
-
-// phaseOf returns the phase of an attempt of which the kernel gives the state of the
-// socket (RFC 9293, section 3.3.2), and where that is CLOSE, the error.
-//
-// A closed socket without an error has not been connected yet: Linux has none, but
-// gVisor reports its own states before SYN_SENT so.
-func phaseOf(state uint8, err unix.Errno) phase {
-	switch state {
-	case unix.BPF_TCP_ESTABLISHED, unix.BPF_TCP_CLOSE_WAIT, unix.BPF_TCP_LAST_ACK,
-		unix.BPF_TCP_FIN_WAIT1, unix.BPF_TCP_FIN_WAIT2, unix.BPF_TCP_CLOSING, unix.BPF_TCP_TIME_WAIT:
-		return connected
-	case unix.BPF_TCP_CLOSE:
-		switch err {
-		case 0:
-		case unix.ECONNRESET, unix.EPIPE:
-			// A reset in answer to the SYN is ECONNREFUSED; these two come after the
-			// handshake (tcp_reset in the kernel's tcp_input.c).
-			return connected
-		default:
-			return ended
-		}
-	}
-	return pending
+	return err
 }
 
 // synsOf returns what is known of the SYNs of an attempt that had no answer yet.

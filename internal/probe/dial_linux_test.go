@@ -2,13 +2,11 @@ package probe
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
@@ -17,43 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.com/tcpcheckreceiver/internal/check"
+	"example.com/tcpcheckreceiver/internal/socket"
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
-
-// How far an attempt has come. The states and errors are those that a kernel may give;
-// which of them Linux gives, e2e/faults shows with real sockets. gVisor cannot be had
-// here: what it gives is from its documentation.
-func TestPhase(t *testing.T) {
-	for _, test := range []struct {
-		name  string
-		state uint8
-		err   unix.Errno
-		want  phase
-	}{
-		{"SYN sent", unix.BPF_TCP_SYN_SENT, 0, pending},
-		{"SYN sent, and a soft error", unix.BPF_TCP_SYN_SENT, unix.EHOSTUNREACH, pending},
-		{"simultaneous open", unix.BPF_TCP_SYN_RECV, 0, pending},
-		{"connected", unix.BPF_TCP_ESTABLISHED, 0, connected},
-		{"the peer closed", unix.BPF_TCP_CLOSE_WAIT, 0, connected},
-		{"both closed", unix.BPF_TCP_LAST_ACK, 0, connected},
-		{"closing", unix.BPF_TCP_FIN_WAIT1, 0, connected},
-		{"closing, acknowledged", unix.BPF_TCP_FIN_WAIT2, 0, connected},
-		{"closing at the same time", unix.BPF_TCP_CLOSING, 0, connected},
-		{"closed, waiting", unix.BPF_TCP_TIME_WAIT, 0, connected},
-		{"refused", unix.BPF_TCP_CLOSE, unix.ECONNREFUSED, ended},
-		{"unreachable", unix.BPF_TCP_CLOSE, unix.EHOSTUNREACH, ended},
-		{"the kernel gave up", unix.BPF_TCP_CLOSE, unix.ETIMEDOUT, ended},
-		{"reset after the handshake", unix.BPF_TCP_CLOSE, unix.ECONNRESET, connected},
-		{"reset after the peer had closed", unix.BPF_TCP_CLOSE, unix.EPIPE, connected},
-		{"gVisor, before the SYN is sent", unix.BPF_TCP_CLOSE, 0, pending},
-		{"a state that is not one of a connection", unix.BPF_TCP_LISTEN, 0, pending},
-		{"a state that there is not", 99, 0, pending},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			assert.Equal(t, test.want, phaseOf(test.state, test.err))
-		})
-	}
-}
 
 func TestHandshakeTime(t *testing.T) {
 	for _, test := range []struct {
@@ -84,57 +48,6 @@ func TestIsAcknowledged(t *testing.T) {
 		{4, 3, false},
 	} {
 		assert.Equal(t, test.want, isAcknowledged(&unix.TCPInfo{Segs_out: test.segments, Total_retrans: test.retransmits}), "%+v", test)
-	}
-}
-
-// extended returns a control message as recvmsg(2) gives it for an error queue.
-func extended(level, kind int32, origin, icmpType, code uint8, sockaddr []byte) []byte {
-	errorData := []byte{113, 0, 0, 0, origin, icmpType, code, 0, 0, 0, 0, 0, 0, 0, 0, 0}
-	data := slices.Concat(errorData, sockaddr)
-	header := make([]byte, unix.CmsgLen(0))
-	binary.NativeEndian.PutUint64(header, uint64(unix.CmsgLen(len(data)))) //nolint:gosec // as 64-bit systems have it
-	binary.NativeEndian.PutUint32(header[8:], uint32(level))
-	binary.NativeEndian.PutUint32(header[12:], uint32(kind))
-	return append(header, append(data, make([]byte, unix.CmsgSpace(len(data))-unix.CmsgLen(len(data)))...)...)
-}
-
-func TestParseICMP(t *testing.T) {
-	family := func(f uint16) []byte { return binary.NativeEndian.AppendUint16(nil, f) }
-	in := slices.Concat(family(unix.AF_INET), []byte{0, 0, 192, 0, 2, 9, 0, 0, 0, 0, 0, 0, 0, 0})
-	in6 := slices.Concat(family(unix.AF_INET6), make([]byte, 6), netip.MustParseAddr("2001:db8::9").AsSlice(), make([]byte, 4))
-	for _, test := range []struct {
-		name    string
-		control []byte
-		want    *icmpError
-	}{
-		{
-			"IPv4", extended(unix.IPPROTO_IP, unix.IP_RECVERR, unix.SO_EE_ORIGIN_ICMP, 3, 13, in),
-			&icmpError{family: check.IPv4, kind: 3, code: 13, sender: netip.MustParseAddr("192.0.2.9")},
-		},
-		{
-			"IPv6", extended(unix.IPPROTO_IPV6, unix.IPV6_RECVERR, unix.SO_EE_ORIGIN_ICMP6, 1, 1, in6),
-			&icmpError{family: check.IPv6, kind: 1, code: 1, sender: netip.MustParseAddr("2001:db8::9")},
-		},
-		{
-			"without a sender", extended(unix.IPPROTO_IP, unix.IP_RECVERR, unix.SO_EE_ORIGIN_ICMP, 3, 1, family(unix.AF_UNSPEC)),
-			&icmpError{family: check.IPv4, kind: 3, code: 1},
-		},
-		{
-			"nothing but the error", extended(unix.IPPROTO_IP, unix.IP_RECVERR, unix.SO_EE_ORIGIN_ICMP, 3, 1, nil),
-			&icmpError{family: check.IPv4, kind: 3, code: 1},
-		},
-		{"an error of another origin, IPv6", extended(unix.IPPROTO_IPV6, unix.IPV6_RECVERR, unix.SO_EE_ORIGIN_LOCAL, 1, 1, in6), nil},
-		{"another message, IPv6", extended(unix.IPPROTO_IPV6, unix.IPV6_HOPLIMIT, unix.SO_EE_ORIGIN_ICMP6, 1, 1, in6), nil},
-		{"a message of another protocol", extended(unix.SOL_SOCKET, unix.IP_RECVERR, unix.SO_EE_ORIGIN_ICMP, 3, 13, in), nil},
-		{"a message of another protocol, IPv6", extended(unix.SOL_SOCKET, unix.IPV6_RECVERR, unix.SO_EE_ORIGIN_ICMP6, 1, 1, in6), nil},
-		{"an error of this machine's own", extended(unix.IPPROTO_IP, unix.IP_RECVERR, unix.SO_EE_ORIGIN_LOCAL, 0, 0, in), nil},
-		{"another message", extended(unix.IPPROTO_IP, unix.IP_TTL, unix.SO_EE_ORIGIN_ICMP, 3, 13, in), nil},
-		{"cut short", extended(unix.IPPROTO_IP, unix.IP_RECVERR, unix.SO_EE_ORIGIN_ICMP, 3, 13, in)[:20], nil},
-		{"none", nil, nil},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			assert.Equal(t, test.want, parseICMP(test.control))
-		})
 	}
 }
 
@@ -238,7 +151,7 @@ func TestQuietIsNoticed(t *testing.T) {
 	d.quiet = true
 	require.NoError(t, d.setSockaddr())
 	fd := newSocket(t, unix.AF_INET, unix.SOCK_STREAM)
-	require.NoError(t, hush(fd))
+	require.NoError(t, socket.Hush(fd))
 	require.NoError(t, unix.Connect(fd, d.sockaddr))
 	d.start = time.Now()
 	<-accepted
@@ -253,7 +166,7 @@ func TestQuietIsNoticed(t *testing.T) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
 	defer func() { _, _ = unix.Close(pair[0]), unix.Close(pair[1]) }()
-	require.ErrorIs(t, hush(pair[0]), unix.EOPNOTSUPP, "a socket that cannot be quiet")
+	require.ErrorIs(t, socket.Hush(pair[0]), unix.EOPNOTSUPP, "a socket that cannot be quiet")
 }
 
 // newSocket returns a socket of these, which is closed when the test ends.
@@ -392,7 +305,7 @@ func TestFailsAtOnce(t *testing.T) {
 
 	d = newLinuxDialer(t, netip.MustParseAddrPort("[fe80::1%nosuchif]:9"), time.Minute)
 	_, err = d.begin()
-	var noZone *unknownZoneError
+	var noZone *socket.UnknownZoneError
 	assert.ErrorAs(t, err, &noZone)
 }
 
@@ -574,7 +487,7 @@ func unreachable(t *testing.T, host string) *linuxDialer {
 	d := &linuxDialer{address: testnet.ClosedPort(t, host)}
 	require.NoError(t, d.setSockaddr())
 	d.fd = newSocket(t, d.domain, unix.SOCK_DGRAM)
-	d.heedICMP(d.fd)
+	socket.HeedICMP(d.fd, d.domain)
 	require.NoError(t, unix.Connect(d.fd, d.sockaddr))
 	_, err := unix.Write(d.fd, []byte{0})
 	require.NoError(t, err)
@@ -590,10 +503,10 @@ func unreachable(t *testing.T, host string) *linuxDialer {
 func TestReadICMP(t *testing.T) {
 	for _, test := range []struct {
 		host string
-		want icmpError
+		want socket.ICMPError
 	}{
-		{"127.0.0.1", icmpError{family: check.IPv4, kind: 3, code: 3, sender: netip.MustParseAddr("127.0.0.1"), local: true}},
-		{"::1", icmpError{family: check.IPv6, kind: 1, code: 4, sender: netip.MustParseAddr("::1"), local: true}},
+		{"127.0.0.1", socket.ICMPError{Family: check.IPv4, Type: 3, Code: 3, Sender: netip.MustParseAddr("127.0.0.1"), Local: true}},
+		{"::1", socket.ICMPError{Family: check.IPv6, Type: 1, Code: 4, Sender: netip.MustParseAddr("::1"), Local: true}},
 	} {
 		t.Run(test.host, func(t *testing.T) {
 			assert.Equal(t, &test.want, readICMP(unreachable(t, test.host).fd))
@@ -615,7 +528,7 @@ func TestReadICMP(t *testing.T) {
 func TestRefusal(t *testing.T) {
 	requireICMP(t)
 	d := unreachable(t, "127.0.0.1")
-	d.refusedBy = &icmpError{kind: 99}
+	d.refusedBy = &socket.ICMPError{Type: 99}
 	for _, test := range []struct {
 		heeds bool
 		want  check.ErrorSource
@@ -630,7 +543,7 @@ func TestRefusal(t *testing.T) {
 // requireICMP skips the test where the kernel does not keep the ICMP errors of TCP sockets.
 func requireICMP(t *testing.T) {
 	t.Helper()
-	if !keepsICMP() {
+	if !socket.KeepsICMP() {
 		t.Skip("needs Linux 6.0 or later, which keeps the ICMP errors of TCP sockets")
 	}
 }
@@ -686,32 +599,6 @@ func TestFailedAttempt(t *testing.T) {
 	assert.Empty(t, up.Reason())
 	assert.Empty(t, up.SaidBy())
 	assert.False(t, up.LocalAddress().IsValid())
-}
-
-func TestParseSockaddr(t *testing.T) {
-	in := func(family uint16, size int) []byte {
-		b := binary.NativeEndian.AppendUint16(nil, family)
-		for n := len(b); n < size; n++ {
-			b = append(b, byte(n))
-		}
-		return b
-	}
-	for _, test := range []struct {
-		name string
-		b    []byte
-		want netip.Addr
-	}{
-		{"nothing", nil, netip.Addr{}},
-		{"IPv4", in(unix.AF_INET, 8), netip.AddrFrom4([4]byte{4, 5, 6, 7})},
-		{"IPv4, cut short", in(unix.AF_INET, 7), netip.Addr{}},
-		{"IPv6", in(unix.AF_INET6, 24), netip.AddrFrom16([16]byte{8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23})},
-		{"IPv6, cut short", in(unix.AF_INET6, 23), netip.Addr{}},
-		{"another family", in(unix.AF_UNIX, 24), netip.Addr{}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			assert.Equal(t, test.want, parseSockaddr(test.b))
-		})
-	}
 }
 
 // The addresses of this machine are read again now and then.

@@ -3,7 +3,6 @@ package probe
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -11,12 +10,13 @@ import (
 	"syscall"
 
 	"example.com/tcpcheckreceiver/internal/check"
+	"example.com/tcpcheckreceiver/internal/socket"
 )
 
 // connectErrorType names the reason for a failed connection attempt.
 func connectErrorType(err error) check.ErrorType {
-	if failed, ok := err.(*dialError); ok && failed.icmp.prohibits() { //nolint:errorlint // it is never wrapped
-		if failed.icmp.local {
+	if failed, ok := err.(*dialError); ok && failed.icmp.Prohibits() { //nolint:errorlint // it is never wrapped
+		if failed.icmp.Local {
 			return check.PermissionDenied
 		}
 		return check.AdministrativelyProhibited
@@ -68,7 +68,7 @@ type dialError struct {
 	address netip.AddrPort
 	call    string // the system call that failed, or empty
 	err     error
-	icmp    *icmpError        // that ended the attempt, if known
+	icmp    *socket.ICMPError // that ended the attempt, if known
 	local   bool              // the SYN or its answer was lost on this machine
 	source  check.ErrorSource // who ended the attempt, if known
 	from    netip.AddrPort    // the local address of the flow; invalid if it is not known
@@ -96,7 +96,7 @@ func (e *dialError) Message() string {
 	if e.icmp == nil {
 		return ""
 	}
-	return e.icmp.words()
+	return e.icmp.Words()
 }
 
 // LocalAddress returns from where the attempt was made, or is invalid.
@@ -107,89 +107,12 @@ func (e *dialError) Sender() netip.Addr {
 	if e.icmp == nil {
 		return netip.Addr{}
 	}
-	return e.icmp.sender
+	return e.icmp.Sender
 }
 
 // Is reports that the attempt had no answer until its timeout also where that is this
 // machine's own doing.
 func (e *dialError) Is(target error) bool { return e.local && target == os.ErrDeadlineExceeded }
-
-// icmpError is the ICMP error that ended a connection attempt. A nil one is none.
-type icmpError struct {
-	family check.Family
-	kind   uint8 // the type: RFC 792 for IPv4, RFC 4443 for IPv6
-	code   uint8
-	sender netip.Addr // that it came from, or invalid if that is not known
-	local  bool       // the sender is an address of this machine
-}
-
-// prohibitions are the errors "destination unreachable" that say that the communication
-// is administratively prohibited.
-var prohibitions = []icmpError{
-	{family: check.IPv4, kind: 3, code: 9},  // the network (RFC 1122, section 3.2.2.1)
-	{family: check.IPv4, kind: 3, code: 10}, // the host
-	{family: check.IPv4, kind: 3, code: 13}, // the communication (RFC 1812, section 5.2.7.1)
-	{family: check.IPv6, kind: 1, code: 1},  // the communication (RFC 4443, section 3.1)
-	{family: check.IPv6, kind: 1, code: 5},  // the source address, by a policy
-	{family: check.IPv6, kind: 1, code: 6},  // the route
-}
-
-// prohibits reports whether e is one of the prohibitions.
-func (e *icmpError) prohibits() bool {
-	return e != nil && slices.Contains(prohibitions, icmpError{family: e.family, kind: e.kind, code: e.code})
-}
-
-// messages are what the other errors say, by family, type and code.
-var messages = map[icmpError]string{
-	{family: check.IPv4, kind: 3, code: 0}:  "no route", // RFC 792
-	{family: check.IPv4, kind: 3, code: 1}:  "host unreachable",
-	{family: check.IPv4, kind: 3, code: 2}:  "protocol unreachable",
-	{family: check.IPv4, kind: 3, code: 3}:  "port unreachable",
-	{family: check.IPv4, kind: 3, code: 4}:  "packet too big",
-	{family: check.IPv4, kind: 3, code: 5}:  "source route failed",
-	{family: check.IPv4, kind: 3, code: 6}:  "destination network unknown", // RFC 1122, section 3.2.2.1
-	{family: check.IPv4, kind: 3, code: 7}:  "destination host unknown",
-	{family: check.IPv4, kind: 3, code: 11}: "network unreachable for the type of service",
-	{family: check.IPv4, kind: 3, code: 12}: "host unreachable for the type of service",
-	{family: check.IPv4, kind: 3, code: 14}: "host precedence violation",
-	{family: check.IPv4, kind: 3, code: 15}: "precedence cutoff in effect",
-	{family: check.IPv4, kind: 11, code: 0}: "TTL exceeded in transit", // RFC 792
-	{family: check.IPv6, kind: 1, code: 0}:  "no route",                // RFC 4443, section 3.1
-	{family: check.IPv6, kind: 1, code: 2}:  "beyond the scope of the source address",
-	{family: check.IPv6, kind: 1, code: 3}:  "address unreachable",
-	{family: check.IPv6, kind: 1, code: 4}:  "port unreachable",
-	{family: check.IPv6, kind: 2, code: 0}:  "packet too big",                // section 3.2
-	{family: check.IPv6, kind: 3, code: 0}:  "hop limit exceeded in transit", // section 3.3
-}
-
-// words returns what e says, or where that is not known, its type and code.
-func (e *icmpError) words() string {
-	if e.prohibits() {
-		return check.AdministrativelyProhibited.Words()
-	}
-	if words := messages[icmpError{family: e.family, kind: e.kind, code: e.code}]; words != "" {
-		return words
-	}
-	return fmt.Sprintf("ICMP type %d, code %d", e.kind, e.code)
-}
-
-// String returns what to add to the text of an error: nothing for no ICMP error.
-func (e *icmpError) String() string {
-	if e == nil {
-		return ""
-	}
-	text := fmt.Sprintf("ICMP type %d, code %d", e.kind, e.code)
-	if words := e.words(); words != text {
-		text = words + ", " + text
-	}
-	switch {
-	case e.local:
-		text += ", from this machine, " + e.sender.String()
-	case e.sender.IsValid():
-		text += ", from " + e.sender.String()
-	}
-	return " (" + text + ")"
-}
 
 // connectCalls are the names under which Go's net reports a failed connect: the second
 // one is that of Windows.
@@ -212,7 +135,7 @@ func lackOf(err error) check.Lack {
 		return ""
 	}
 	var call *os.SyscallError
-	var zoneError *unknownZoneError
+	var zoneError *socket.UnknownZoneError
 	if errors.As(err, &call) && !slices.Contains(connectCalls, call.Syscall) || errors.As(err, &zoneError) {
 		return check.LacksOther
 	}

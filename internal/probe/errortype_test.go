@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/tcpcheckreceiver/internal/check"
+	"example.com/tcpcheckreceiver/internal/socket"
 )
 
 // opError is what net.Dialer makes of an error of a system call.
@@ -69,7 +70,7 @@ func TestConnectErrorType(t *testing.T) {
 		{name: "no ephemeral port", err: opError("connect", syscall.EADDRNOTAVAIL), lack: check.LacksPorts},
 		{name: "no family", err: opError("socket", syscall.EAFNOSUPPORT), lack: check.LacksAddressFamily},
 		{name: "sockets are forbidden", err: opError("socket", syscall.EPERM), lack: check.LacksOther},
-		{name: "no zone", err: &unknownZoneError{address: netip.MustParseAddr("fe80::1%none"), err: errors.New("no such interface")}, lack: check.LacksOther},
+		{name: "no zone", err: &socket.UnknownZoneError{Address: netip.MustParseAddr("fe80::1%none"), Err: errors.New("no such interface")}, lack: check.LacksOther},
 		{name: "the connection tracking table is full", err: &dialError{err: check.ErrConntrackFull, local: true}, lack: check.LacksConnectionTracking},
 		{name: "the SYN was lost on this machine", err: &dialError{err: os.ErrDeadlineExceeded, local: true}, lack: check.LacksOther},
 	} {
@@ -128,5 +129,13 @@ func TestLostHereIsATimeout(t *testing.T) {
 		assert.Equal(t, want, errors.Is(err, os.ErrDeadlineExceeded))
 		require.NotErrorIs(t, err, os.ErrExist)
 		require.ErrorIs(t, err, check.ErrConntrackFull)
+	}
+}
+
+func TestSender(t *testing.T) {
+	router := netip.MustParseAddr("192.0.2.9")
+	for want, icmp := range map[netip.Addr]*socket.ICMPError{{}: nil, router: {Sender: router}} {
+		result := check.Result{Err: &dialError{icmp: icmp}}
+		assert.Equal(t, want, result.Sender())
 	}
 }
