@@ -14,7 +14,7 @@ SOAKTIME ?= 10m
 RELOADS ?= 9
 
 .DEFAULT_GOAL = test
-.PHONY: help check run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog e2e-scaling e2e-contrib compat configs without-ipv6 lowest-go faults quiet accuracy soak soak-tracked bench profile
+.PHONY: help check run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog e2e-scaling e2e-contrib compat configs without-ipv6 lowest-go faults trace quiet accuracy soak soak-tracked bench profile
 .PHONY: benchmarks picture fuzz mutants distribution-datadog distribution-datadog-modules generate generated lint vet tidy clean
 
 help: ## list the targets
@@ -117,6 +117,11 @@ e2e-datadog: $(DATADOG) ## what arrives at Datadog's intake
 faults: ## the table of faults (root)
 	cd e2e && $(GO) test -race -count=1 ./faults ./peers ./dnsserver ./soak
 
+# What tcpcheck --trace tells of ways through chains of network namespaces. The tests wait for
+# most of their time. Needs root.
+trace: ## the way to a port, in chains of network namespaces (root)
+	cd e2e && $(GO) test -race -count=1 -parallel 8 ./trace
+
 # What the servers that people check log of a plain check and of a quiet one. Needs root, and
 # these servers, which .ci/run installs.
 quiet: ## what real servers log of a check (root)
@@ -192,7 +197,7 @@ fuzz: ## new inputs for the fuzz tests
 # of how many statements the tests cover. CONTRIBUTING.md has the figures. The tests run
 # each time, since the time that they take is what tells a mutant that hangs.
 GREMLINS = build/gremlins
-ROOMS ?= $(wildcard $(addprefix internal/,check source probe schedule state report receiver factory))
+ROOMS ?= $(wildcard $(addprefix internal/,check source socket probe trace schedule state report receiver factory))
 MUTANTS = $(CURDIR)/$(GREMLINS) unleash --workers 1 --timeout-coefficient 4 --output-statuses lt \
 	--exclude-files '_(other|windows|test)\.go$$' --exclude-files '^(internal|e2e|tools|build|reporttest)/'
 mutants: $(GREMLINS) ## mutation tests of each room, or of ROOMS=internal/probe (3 s a mutant)

@@ -34,6 +34,7 @@ type jsonTarget struct {
 	Status  string       `json:"status"` // OK, WARNING, CRITICAL or UNKNOWN
 	Results []jsonResult `json:"results"`
 	Notes   []string     `json:"notes,omitempty"`
+	Trace   []jsonWay    `json:"trace,omitempty"`
 }
 
 // jsonResult is a Result in JSON.
@@ -50,6 +51,10 @@ type jsonResult struct {
 
 // writeJSON writes a list of targets, each with its results.
 func writeJSON(to io.Writer, reports []check.Report, limits limits) error {
+	return encodeJSON(to, jsonTargets(reports, limits))
+}
+
+func jsonTargets(reports []check.Report, limits limits) []jsonTarget {
 	targets := make([]jsonTarget, len(reports))
 	for i := range reports {
 		r := &reports[i]
@@ -58,6 +63,10 @@ func writeJSON(to io.Writer, reports []check.Report, limits limits) error {
 			targets[i].Results = append(targets[i].Results, jsonOf(&result))
 		}
 	}
+	return targets
+}
+
+func encodeJSON(to io.Writer, targets []jsonTarget) error {
 	encoder := json.NewEncoder(to)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(targets)

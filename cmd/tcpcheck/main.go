@@ -48,6 +48,7 @@ func newCommand(result *status) *cobra.Command {
 	var slow limits
 	var output string
 	var repeats repetition
+	var way tracing
 	c := &cobra.Command{
 		Use:   "tcpcheck [flags] [--config file] [host:port...]",
 		Short: "Check TCP targets, over every address family",
@@ -57,6 +58,10 @@ if it failed, why, and who said so. A connection is closed at once; nothing is
 sent. The families are those that the name has an address in and that this
 machine has one for, unless --family asks for them. With --count or --interval it
 does so again and again, and ends with a summary for each address.
+
+With --trace it shows below the table the way to each target, over both families
+side by side: which router answers at each hop, and where the way ends. That takes
+no privilege, and Linux 6.0 or later. The exit status is that of the check.
 
 With --config it checks what the tcpcheck receivers of a collector's configuration
 would, with their defaults, files and discovered targets, and ${env:...} as the
@@ -82,7 +87,8 @@ Environment:
 		Example: `  tcpcheck localhost:22
   tcpcheck --family ipv6 --timeout 2s example.com:443 '[2001:db8::1]:443'
   tcpcheck --config collector.yaml
-  tcpcheck --interval 1s localhost:22`,
+  tcpcheck --interval 1s localhost:22
+  tcpcheck --trace --resolve example.com:443`,
 		SilenceUsage:          true,
 		SilenceErrors:         true,
 		DisableFlagsInUseLine: true,
@@ -90,7 +96,7 @@ Environment:
 		RunE: func(c *cobra.Command, args []string) error {
 			write, noFormat := formatOf(output)
 			targets, lacking, wrong := o.targets(c, args)
-			if err := errors.Join(wrong, slow.validate(), noFormat, repeats.validate(c, output)); err != nil {
+			if err := errors.Join(wrong, slow.validate(), noFormat, repeats.validate(c, output), way.validate(c, &repeats, output)); err != nil {
 				return err
 			}
 			checker := newChecker(targets, c.ErrOrStderr())
@@ -100,7 +106,12 @@ Environment:
 				found, err = repeats.run(c, checker, slow)
 			} else {
 				reports := checker.check(c.Context())
-				found, err = slow.worst(reports), write(c.OutOrStdout(), reports, slow)
+				found = slow.worst(reports)
+				if way.wanted {
+					err = way.write(c.Context(), c.OutOrStdout(), output, reports, slow)
+				} else {
+					err = write(c.OutOrStdout(), reports, slow)
+				}
 			}
 			*result = worse(found, lacking)
 			return err
@@ -113,6 +124,7 @@ Environment:
 	c.Flags().DurationVar(&slow.critical, "crit", 0, "a longer handshake is CRITICAL; 0 is none")
 	c.Flags().IntVarP(&repeats.count, "count", "c", 1, "how often each target is checked; 0 is until it is interrupted, and so is --interval alone")
 	c.Flags().DurationVarP(&repeats.interval, "interval", "i", time.Second, "the time between two checks of a target")
+	way.addFlags(c)
 	c.Flags().StringVarP(&output, "output", "o", "table", "table, json, junit, or nagios, which has performance data in its first line")
 	for flag, values := range map[string][]string{"family": {"ipv4", "ipv6"}, "output": slices.Sorted(maps.Keys(formats))} {
 		_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // the flag is there

@@ -1,0 +1,107 @@
+package trace
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/tcpcheckreceiver/internal/testnet"
+)
+
+func TestRelease(t *testing.T) {
+	for release, want := range map[string]bool{
+		"6.0.0": true, "6.18.44": true, "10.1": true, "7": true,
+		"5.14.0-503.el9.x86_64": false, "5.15.0-139-generic": false, "4.18.0": false, "4.4.0": false, "": false, "new": false,
+	} {
+		assert.Equal(t, want, isRecent(release), "%q", release)
+	}
+}
+
+// The target itself is the first hop on this machine. That other ones answer, e2e/trace shows.
+func TestTarget(t *testing.T) {
+	for _, test := range []struct{ network, host string }{{"tcp4", "127.0.0.1"}, {"tcp6", "::1"}} {
+		t.Run(test.network, func(t *testing.T) {
+			if test.network == "tcp6" {
+				testnet.RequireIPv6(t)
+			}
+			host := netip.MustParseAddr(test.host)
+			listening := testnet.Listen(t, test.network, netip.AddrPortFrom(host, 0).String())
+			for _, want := range []struct {
+				target netip.AddrPort
+				said   string
+			}{{listening, Connected}, {testnet.ClosedPort(t, test.host), Refused}} {
+				w := Walk(t.Context(), want.target, 0, 0)
+				require.NoError(t, w.Err)
+				require.Len(t, w.Hops, 1)
+				assert.Equal(t, host, w.Hops[0].Address)
+				assert.Equal(t, want.said, w.Hops[0].Said)
+				assert.Positive(t, w.Hops[0].Time)
+				assert.Equal(t, host, w.Local.Addr())
+				assert.NotZero(t, w.Local.Port())
+
+				again := Walk(t.Context(), want.target, w.Local.Port(), 0)
+				require.NoError(t, again.Err)
+				assert.Equal(t, w.Local, again.Local, "nothing is left of the flow")
+			}
+		})
+	}
+}
+
+// A port that connects to itself has nothing that listens.
+func TestSelf(t *testing.T) {
+	closed := testnet.ClosedPort(t, "127.0.0.1")
+	w := Walk(t.Context(), closed, closed.Port(), 0)
+	require.NoError(t, w.Err)
+	assert.Equal(t, closed, w.Local)
+	assert.Equal(t, Refused, w.Last().Said)
+}
+
+// What this machine lacks is told, and nothing of the way.
+func TestLacking(t *testing.T) {
+	taken := testnet.Listen(t, "tcp4", "0.0.0.0:0")
+	target := netip.MustParseAddrPort("127.0.0.1:9")
+	w := Walk(t.Context(), target, taken.Port(), 0)
+	require.EqualError(t, w.Err, "the local port "+netip.AddrPortFrom(target.Addr(), taken.Port()).String()[len("127.0.0.1:"):]+" is in use, or was so within the last minute")
+	assert.False(t, w.Local.IsValid())
+
+	w = Walk(t.Context(), netip.MustParseAddrPort("[fe80::1%nosuchif]:9"), 0, 0)
+	require.ErrorContains(t, w.Err, `no interface "nosuchif"`)
+
+	w = Walk(t.Context(), netip.MustParseAddrPort("[ff02::1]:9"), 0, 0) // TCP has no groups
+	require.EqualError(t, w.Err, "connect: network is unreachable")
+	assert.Empty(t, w.Hops)
+}
+
+// A connection of the flow that is still there, or that was there, is in the way.
+func TestFlowTaken(t *testing.T) {
+	target := testnet.Listen(t, "tcp4", "127.0.0.1:0")
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}
+	conn, err := dialer.DialContext(t.Context(), "tcp4", target.String())
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	port := netip.MustParseAddrPort(conn.LocalAddr().String()).Port()
+	w := Walk(t.Context(), target, port, 0)
+	assert.EqualError(t, w.Err, taken(port).Error())
+}
+
+// An answer is awaited no longer than the context lasts.
+func TestInterrupted(t *testing.T) {
+	silent := testnet.BlackHole(t)
+	ctx, end := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer end()
+	began := time.Now()
+	w := Walk(ctx, silent, 0, time.Minute)
+	require.ErrorIs(t, w.Err, context.DeadlineExceeded)
+	assert.Empty(t, w.Hops)
+	assert.True(t, w.Local.IsValid())
+	assert.Less(t, time.Since(began), longestWait)
+
+	w = Walk(ctx, silent, 0, 0)
+	require.ErrorIs(t, w.Err, context.DeadlineExceeded)
+	assert.False(t, w.Local.IsValid(), "nothing was sent")
+}
