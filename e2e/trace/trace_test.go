@@ -44,8 +44,8 @@ func golden(t *testing.T, name, text string) {
 	if *update {
 		harness.Write(t, file, timeless(text))
 		if name == documented {
-			page, example := document(t)
-			harness.Write(t, documentFile, strings.Replace(page, example, text, 1))
+			before, _, after := document(t)
+			harness.Write(t, documentFile, before+text+after)
 		}
 	}
 	assert.Equal(t, harness.Read(t, file), timeless(text), "run the test with -update")
@@ -54,18 +54,18 @@ func golden(t *testing.T, name, text string) {
 // documentFile has the way of testdata that documented names.
 const documentFile, documented = "../../docs/command.md", "broken-in-the-middle"
 
-// document returns the page, and the way in it.
-func document(t *testing.T) (page, example string) {
+// document returns the way in the page, and what is before and behind it.
+func document(t *testing.T) (before, example, after string) {
 	t.Helper()
-	page = harness.Read(t, documentFile)
-	shown := regexp.MustCompile("(?s)```\n\\$ tcpcheck --trace [^\n]*\n(.*?)```").FindStringSubmatch(page)
-	require.NotNil(t, shown)
-	return page, shown[1]
+	page := harness.Read(t, documentFile)
+	at := regexp.MustCompile("(?s)```\n\\$ tcpcheck --trace [^\n]*\n(.*?)```").FindStringSubmatchIndex(page)
+	require.NotNil(t, at)
+	return page[:at[2]], page[at[2]:at[3]], page[at[3]:]
 }
 
 // The document has a way that is tested.
 func TestDocument(t *testing.T) {
-	_, example := document(t)
+	_, example, _ := document(t)
 	assert.Equal(t, harness.Read(t, filepath.Join("testdata", documented+".txt")), timeless(example), "run the tests with -update")
 }
 
