@@ -276,6 +276,8 @@ func (w *ways) note(way *trace.Way) string {
 		return "the way ends at " + w.text(last.Address) + ": " + last.Said
 	case !last.Address.IsValid():
 		return "nothing answers"
+	case way.Hops[len(way.Hops)-1] == last:
+		return fmt.Sprintf("the way has more than %d hops", trace.MaxHops)
 	}
 	return "nothing answers behind " + w.text(last.Address)
 }

@@ -122,6 +122,15 @@ h:80: over ipv6 the way is not known: connect: network is unreachable.
 h:80: the flow is from 192.0.2.1:40000.
 `,
 		},
+		"a long way": {
+			[]*trace.Way{{Target: target4, Local: local4, Hops: hops("", "192.0.2.4", "192.0.2.3")}}, // as if it had as many as there may be
+			`HOP     IPV4       TIME
+1       192.0.2.4  1.5ms
+2       192.0.2.3  1.5ms
+h:80: over ipv4 the way has more than 30 hops.
+h:80: the flow is from 192.0.2.1:40000.
+`,
+		},
 		"refused": {
 			[]*trace.Way{{Target: target4, Local: local4, Hops: hops(trace.Refused, "192.0.2.9")}},
 			`HOP     IPV4                           TIME

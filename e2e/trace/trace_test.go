@@ -142,6 +142,22 @@ func TestPort(t *testing.T) {
 	assert.Equal(t, map[arrived]int{{"ipv4", check}: 1, {"ipv6", check}: 1, {"ipv4", 3}: 1, {"ipv6", 3}: 1}, captured.syns(3))
 }
 
+// A port that the user may not have, or that somebody else has, is said in words, and the checks go on.
+func TestNoPort(t *testing.T) {
+	t.Parallel()
+	c := newChain(t, 1)
+	c.listen()
+	c.client().Listen("tcp4", ":"+flow)
+	for port, says := range map[string]string{
+		"80": "the local port 80 is for privileged users: bind: permission denied",
+		flow: "the local port 40000 is in use, or was so within the last minute",
+	} {
+		got := c.run("--trace", "--family=ipv4", "--local-port", port)
+		assert.Equal(t, 0, got.status)
+		assert.Regexp(t, `^TARGET .*\n.* up .*\n\ntarget\.test:8080: over ipv4 the way is not known: `+says+`\.\n$`, got.out)
+	}
+}
+
 // A target that is silent gets no more than a SYN for each hop and round.
 func TestSYNs(t *testing.T) {
 	t.Parallel()

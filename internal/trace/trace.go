@@ -62,14 +62,6 @@ type Way struct {
 	Err error
 }
 
-// End returns what ended the way, and false if nothing did.
-func (w *Way) End() (Hop, bool) {
-	if len(w.Hops) == 0 || w.Hops[len(w.Hops)-1].Said == "" {
-		return Hop{}, false
-	}
-	return w.Hops[len(w.Hops)-1], true
-}
-
 // Last returns the last hop that answered, or the zero value if none did.
 func (w *Way) Last() Hop {
 	for _, hop := range slices.Backward(w.Hops) {
@@ -100,7 +92,7 @@ func Walk(ctx context.Context, target netip.AddrPort, localPort uint16, roundTri
 }
 
 // walk asks hops for the way. A hop that did not answer is the zero value; tells reports whether the
-// system tells of routers, as far as it is known without any that answered.
+// system is known to tell of ICMP errors, where it has not told of any.
 func (w *Way) walk(ctx context.Context, ask func(ctx context.Context, limit int) (Hop, error), tells func() bool) error {
 	for round := range Rounds {
 		next := time.After(roundInterval)
@@ -108,9 +100,9 @@ func (w *Way) walk(ctx context.Context, ask func(ctx context.Context, limit int)
 			return err
 		}
 		silent := slices.ContainsFunc(w.Hops, func(h Hop) bool { return !h.answered() })
-		router := slices.ContainsFunc(w.Hops, func(h Hop) bool { return h.answered() && h.Said == "" })
+		told := slices.ContainsFunc(w.Hops, func(h Hop) bool { return h.answered() && h.Said != Connected && h.Said != Refused })
 		switch {
-		case silent && !router && !tells():
+		case silent && !told && !tells():
 			w.Hops = nil
 			return ErrUnavailable
 		case !silent || round+1 == Rounds:

@@ -34,6 +34,8 @@ func lettersOf(hops []Hop) string {
 	var text strings.Builder
 	for _, hop := range hops {
 		switch {
+		case hop.Said == "administratively prohibited":
+			text.WriteByte('#')
 		case hop.Said != "":
 			text.WriteByte('!')
 		case !hop.answered():
@@ -45,8 +47,8 @@ func lettersOf(hops []Hop) string {
 	return text.String()
 }
 
-// script says who answers in each round at each hop: "!" is an answer that ends the way, and what is
-// not written does not answer. What real routers do, e2e/trace shows; there are no real ones that miss
+// script says who answers in each round at each hop: "!" is the target, "#" a router that prohibits, "X" a
+// failure of this machine, and what is not written does not answer. What real routers do, e2e/trace shows; there are no real ones that miss
 // a round when they are told to.
 type script struct {
 	rounds []string
@@ -68,6 +70,8 @@ func (s *script) ask(_ context.Context, limit int) (Hop, error) {
 	switch letter := s.rounds[s.round][limit-1]; letter {
 	case '!':
 		return Hop{Address: netip.MustParseAddr("192.0.2.255"), Said: Connected}, nil
+	case '#':
+		return Hop{Address: netip.MustParseAddr("192.0.2.254"), Said: "administratively prohibited"}, nil
 	case 'X':
 		return Hop{}, errors.New("no route")
 	default:
@@ -104,6 +108,9 @@ func TestWalk(t *testing.T) {
 		"no route in the second round":   {rounds: []string{"a..!", ".bX"}, want: "ab.!", asked: "1:2 1:3", err: "no route"},
 		"an old kernel":                  {rounds: []string{"...!"}, old: true, err: ErrUnavailable.Error()},
 		"an old kernel, no router":       {rounds: []string{"!"}, old: true, want: "!"},
+		"prohibited":                     {rounds: []string{"a.#"}, want: "a.#", asked: "1:2 2:2"},
+		"more than there may be":         {rounds: []string{"abcdefghijklmnopqrstuvwxyzABCDEF"}, want: "abcdefghijklmnopqrstuvwxyzABCD"},
+		"an old kernel that prohibits":   {rounds: []string{".#"}, old: true, want: ".#", asked: "1:1 2:1"},
 		"an old kernel that tells":       {rounds: []string{"a.!"}, old: true, want: "a.!", asked: "1:2 2:2"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -147,25 +154,9 @@ func TestWalkInterrupted(t *testing.T) {
 	})
 }
 
-func TestWay(t *testing.T) {
-	end := Hop{Address: netip.MustParseAddr("192.0.2.9"), Said: Refused}
-	for name, test := range map[string]struct {
-		hops []Hop
-		last Hop
-		ends bool
-	}{
-		"none":   {},
-		"silent": {hops: routers("...")},
-		"router": {hops: routers("ab."), last: router('b')},
-		"ends":   {hops: append(routers("a."), end), last: end, ends: true},
-	} {
-		w := &Way{Hops: test.hops}
-		assert.Equal(t, test.last, w.Last(), name)
-		got, ends := w.End()
-		assert.Equal(t, test.ends, ends, name)
-		if ends {
-			assert.Equal(t, end, got, name)
-		}
+func TestLast(t *testing.T) {
+	for hops, want := range map[string]Hop{"": {}, "...": {}, "ab.": router('b'), ".b": router('b')} {
+		assert.Equal(t, want, (&Way{Hops: routers(hops)}).Last(), hops)
 	}
 }
 
