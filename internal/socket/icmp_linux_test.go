@@ -7,9 +7,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
 	"example.com/tcpcheckreceiver/internal/check"
+	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
 // extended returns a control message as recvmsg(2) gives it for an error queue.
@@ -85,6 +87,37 @@ func TestParseSockaddr(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			assert.Equal(t, test.want, parseSockaddr(test.b))
+		})
+	}
+}
+
+// The error queue has the error of a UDP socket whose peer has no such port. That of a TCP socket is the same.
+func TestReadICMP(t *testing.T) {
+	for _, test := range []struct {
+		host string
+		want ICMPError
+	}{
+		{"127.0.0.1", ICMPError{Family: check.IPv4, Type: 3, Code: 3, Sender: netip.MustParseAddr("127.0.0.1")}},
+		{"::1", ICMPError{Family: check.IPv6, Type: 1, Code: 4, Sender: netip.MustParseAddr("::1")}},
+	} {
+		t.Run(test.host, func(t *testing.T) {
+			sockaddr, domain, err := Sockaddr(testnet.ClosedPort(t, test.host))
+			require.NoError(t, err)
+			fd, err := unix.Socket(domain, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+			require.NoError(t, err)
+			defer func() { _ = unix.Close(fd) }()
+			HeedICMP(fd, domain)
+			assert.Nil(t, ReadICMP(fd))
+			require.NoError(t, unix.Connect(fd, sockaddr))
+			_, err = unix.Write(fd, []byte{0})
+			require.NoError(t, err)
+			polled := []unix.PollFd{{Fd: int32(fd)}} // for POLLERR, as the error queue gives it
+			for err = unix.EINTR; err == unix.EINTR; {
+				_, err = unix.Poll(polled, -1)
+			}
+			require.NoError(t, err)
+			assert.Equal(t, &test.want, ReadICMP(fd))
+			assert.Nil(t, ReadICMP(fd), "it has been read")
 		})
 	}
 }

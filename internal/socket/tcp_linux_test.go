@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"net"
 	"net/netip"
 	"testing"
 
@@ -62,4 +63,28 @@ func TestSockaddr(t *testing.T) {
 	_, _, err := Sockaddr(netip.MustParseAddrPort("[fe80::1%nosuchif]:9"))
 	var unknown *UnknownZoneError
 	assert.ErrorAs(t, err, &unknown)
+}
+
+// A connection that is hushed is there, and resets when it is closed.
+func TestHush(t *testing.T) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = listener.Close() }()
+	sockaddr, domain, err := Sockaddr(netip.MustParseAddrPort(listener.Addr().String()))
+	require.NoError(t, err)
+	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	require.NoError(t, Hush(fd))
+	linger, err := unix.GetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER)
+	require.NoError(t, err)
+	assert.Equal(t, &unix.Linger{Onoff: 1}, linger)
+	require.NoError(t, unix.Connect(fd, sockaddr))
+	info, errno := Info(fd)
+	assert.Zero(t, errno)
+	assert.Equal(t, Connected, PhaseOf(info.State, 0))
+	require.NoError(t, unix.Close(fd))
+
+	_, errno = Info(fd)
+	assert.Equal(t, unix.EBADF, errno)
+	assert.ErrorIs(t, Hush(fd), unix.EBADF)
 }

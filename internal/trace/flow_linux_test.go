@@ -4,11 +4,13 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
@@ -104,4 +106,33 @@ func TestInterrupted(t *testing.T) {
 	w = Walk(ctx, silent, 0, 0)
 	require.ErrorIs(t, w.Err, context.DeadlineExceeded)
 	assert.False(t, w.Local.IsValid(), "nothing was sent")
+}
+
+// Who does not answer in time is a silent hop.
+func TestSilent(t *testing.T) {
+	f, err := newFlow(testnet.BlackHole(t), 0, time.Millisecond)
+	require.NoError(t, err)
+	defer f.close()
+	for range 2 {
+		hop, err := f.ask(t.Context(), 1)
+		require.NoError(t, err)
+		assert.Zero(t, hop)
+	}
+}
+
+func TestTells(t *testing.T) {
+	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	require.NoError(t, err)
+	assert.Equal(t, isRecent(string(release)), (&flow{}).tells())
+}
+
+func TestAddrPort(t *testing.T) {
+	for want, name := range map[string]unix.Sockaddr{
+		"192.0.2.1:9":     &unix.SockaddrInet4{Addr: [4]byte{192, 0, 2, 1}, Port: 9},
+		"[2001:db8::1]:9": &unix.SockaddrInet6{Addr: netip.MustParseAddr("2001:db8::1").As16(), Port: 9},
+		"[fe80::1%7]:9":   &unix.SockaddrInet6{Addr: netip.MustParseAddr("fe80::1").As16(), Port: 9, ZoneId: 7},
+	} {
+		assert.Equal(t, netip.MustParseAddrPort(want), addrPort(name))
+	}
+	assert.Zero(t, addrPort(&unix.SockaddrUnix{}))
 }
