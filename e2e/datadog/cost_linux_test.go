@@ -158,7 +158,7 @@ func TestCost(t *testing.T) {
 			many = append(many, row)
 		}
 	}
-	own := [][]string{{"metric of the exporter itself", "series of each collector"}}
+	own := [][]string{{"metric of no instance", "series of each collector"}}
 	for _, metric := range slices.Sorted(maps.Keys(shipped[""])) {
 		own = append(own, []string{"`" + metric + "`", strconv.Itoa(shipped[""][metric])})
 	}

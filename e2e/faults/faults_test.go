@@ -12,7 +12,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap/zaptest/observer"
 
+	"example.com/tcpcheckreceiver/e2e/dnsserver"
 	"example.com/tcpcheckreceiver/e2e/harness"
 	"example.com/tcpcheckreceiver/e2e/peers"
 )
@@ -65,6 +67,53 @@ func (r row) run(w *world, a addresses) {
 
 // withSources has it told who said that an address cannot be reached.
 const withSources = "metrics: {tcpcheck.errors: {attributes: [tcpcheck.instance, server.address, server.port, network.type, error.type, tcpcheck.error.source]}}\n"
+
+// A name server that dies takes all targets along, whose names no longer resolve: that is said once, of
+// this machine.
+func TestNameServerDies(t *testing.T) {
+	const targets = 12
+	w := newWorld(t).in(t)
+	instances := "defaults: {timeout: 500ms, ip_cache_duration: 0}\ncollection_interval: 1s\ninstances:\n"
+	for n := range targets {
+		name := fmt.Sprintf("dies%d.test.", n)
+		w.dns.Set(name, dnsserver.Addresses(netip.AddrFrom4([4]byte{198, 19, byte(n), 1})))
+		instances += fmt.Sprintf("  - {name: target %d, host: %s, port: 80, address_families: [ipv4]}\n", n, name)
+	}
+	r := start(t, instances)
+	dies := make(chan struct{})
+	go func() { // no check is held
+		for {
+			select {
+			case <-r.due:
+			case <-r.begin:
+			case <-dies:
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() { close(dies) })
+	up := make(map[string]bool)
+	for len(up) < targets {
+		for _, point := range harness.Points(r.payload(), "network.tcp.can_connect") {
+			up[harness.Text(point.Attributes(), "tcpcheck.instance")] = point.IntValue() == 1
+		}
+	}
+	for n := range targets {
+		w.dns.Set(fmt.Sprintf("dies%d.test.", n), dnsserver.Both(silent))
+	}
+	const outage = "ipv4 of this machine: 12 of 12 targets in 198.19.0.0/20 down since "
+	said := func() int {
+		return r.logs.Filter(func(e observer.LoggedEntry) bool { return strings.HasPrefix(e.Message, outage) }).Len()
+	}
+	require.Eventually(t, func() bool {
+		for len(r.payloads) > 0 {
+			<-r.payloads
+		}
+		return said() == 1
+	}, harness.Patience, 20*time.Millisecond)
+	assert.Equal(t, targets, r.logs.FilterMessageSnippet("cannot connect").Len())
+	assert.Zero(t, r.logs.FilterMessageSnippet("stopped answering").Len())
+}
 
 // reviewed is how long it takes until the receiver has said what it has to say of its
 // machine: it looks once a second, and where a family is left out, twice.

@@ -19,13 +19,15 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 
 	"example.com/tcpcheckreceiver/internal/report/reporttest"
 )
 
-// Sink takes metrics by OTLP over HTTP.
+// Sink takes metrics or logs by OTLP over HTTP.
 type Sink struct {
 	server  *http.Server
 	serving sync.WaitGroup
@@ -35,15 +37,43 @@ type Sink struct {
 // what it gets. A request that is no metrics is an error of the test.
 func StartSink(t testing.TB, listener net.Listener, take func(pmetric.Metrics)) *Sink {
 	t.Helper()
+	return startSink(t, listener, func(message []byte) error {
+		export := pmetricotlp.NewExportRequest()
+		err := export.UnmarshalProto(message)
+		if err == nil {
+			take(export.Metrics())
+		}
+		return err
+	})
+}
+
+// StartLogSink is StartSink for logs.
+func StartLogSink(t testing.TB, listener net.Listener, take func(plog.Logs)) *Sink {
+	t.Helper()
+	return startSink(t, listener, func(message []byte) error {
+		export := plogotlp.NewExportRequest()
+		err := export.UnmarshalProto(message)
+		if err == nil {
+			take(export.Logs())
+		}
+		return err
+	})
+}
+
+// startSink returns a sink that hands on the message of each request.
+func startSink(t testing.TB, listener net.Listener, take func(message []byte) error) *Sink {
+	t.Helper()
 	s := &Sink{server: &http.Server{ReadHeaderTimeout: Patience}}
 	s.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		metrics, err := metricsOf(request)
+		message, err := messageOf(request)
+		if err == nil {
+			err = take(message)
+		}
 		if err != nil {
 			t.Errorf("a request to the sink: %v", err)
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		take(metrics)
 		w.Header().Set("Content-Type", "application/x-protobuf") // the answer is a message without fields, which is empty
 	})
 	s.serving.Go(func() { assert.ErrorIs(t, s.server.Serve(listener), http.ErrServerClosed) })
@@ -51,22 +81,16 @@ func StartSink(t testing.TB, listener net.Listener, take func(pmetric.Metrics)) 
 	return s
 }
 
-// metricsOf returns the metrics of a request, which may be compressed by gzip.
-func metricsOf(request *http.Request) (pmetric.Metrics, error) {
+// messageOf returns the message of a request, which may be compressed by gzip.
+func messageOf(request *http.Request) ([]byte, error) {
 	body := io.Reader(request.Body)
 	if request.Header.Get("Content-Encoding") == "gzip" {
 		var err error
 		if body, err = gzip.NewReader(body); err != nil {
-			return pmetric.Metrics{}, err
+			return nil, err
 		}
 	}
-	message, err := io.ReadAll(body)
-	if err != nil {
-		return pmetric.Metrics{}, err
-	}
-	export := pmetricotlp.NewExportRequest()
-	err = export.UnmarshalProto(message)
-	return export.Metrics(), err
+	return io.ReadAll(body)
 }
 
 // Close ends all connections of the sink, and lets it refuse new ones.

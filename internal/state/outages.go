@@ -245,12 +245,7 @@ func (o *Outages) reviewAll(changes []Outage, family check.Family, now time.Time
 	if len(reach.lost) < OutageTargets {
 		return changes
 	}
-	recent := make(map[*Member]loss)
-	for m, l := range reach.lost {
-		if now.Sub(l.at) <= o.period {
-			recent[m] = l
-		}
-	}
+	recent := reach.recent(o.period)
 	began, isOutage := outageOf(recent, reach.worked-(len(reach.lost)-len(recent)))
 	if !isOutage || reach.changed && now.Sub(began.Since) < o.period {
 		return changes // more may follow, and are to be in the one sentence that is told
@@ -258,6 +253,23 @@ func (o *Outages) reviewAll(changes []Outage, family check.Family, now time.Time
 	began.Family = family
 	reach.outage = began
 	return append(changes, began)
+}
+
+// recent returns the last loss, and those within a period before it.
+func (r *reach) recent(period time.Duration) map[*Member]loss {
+	var last time.Time
+	for _, l := range r.lost {
+		if l.at.After(last) {
+			last = l.at
+		}
+	}
+	recent := make(map[*Member]loss)
+	for m, l := range r.lost {
+		if last.Sub(l.at) <= period {
+			recent[m] = l
+		}
+	}
+	return recent
 }
 
 // outageOf returns what losses are, of so many targets that worked when the first of them happened.

@@ -102,6 +102,13 @@ func TestOutages(t *testing.T) {
 			c.lose(17, 19, check.HostUnreachable)
 			return c.review(60)
 		}, []string{"machine  ipv4: 19 of 20 in 10.0.0.0/19"}},
+		{"within a period, and told after it", 20, nil, func(c *crowd) []string {
+			for i := range 20 {
+				c.lose(i, i+1, check.Timeout)
+				assert.Empty(t, c.review(1))
+			}
+			return c.review(60)
+		}, []string{"machine  ipv4: 20 of 20 in 10.0.0.0/19"}},
 		{"seven of ten", 10, nil, func(c *crowd) []string {
 			c.lose(0, 7, check.Timeout)
 			return c.review(60)
