@@ -54,7 +54,7 @@ func TestManual(t *testing.T) {
 	flags := 0
 	c.Flags().VisitAll(func(f *pflag.Flag) {
 		flags++
-		assert.Contains(t, page, `\fB--`+f.Name+`\fP=`)
+		assert.Contains(t, page, `\fB--`+f.Name+`\fP`)
 		assert.Contains(t, page, "\n"+f.Usage+"\n")
 	})
 	assert.Positive(t, flags)
