@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"errors"
 	"encoding/binary"
 	"net/netip"
 	"slices"
@@ -112,7 +113,7 @@ func TestReadICMP(t *testing.T) {
 			_, err = unix.Write(fd, []byte{0})
 			require.NoError(t, err)
 			polled := []unix.PollFd{{Fd: int32(fd)}} // for POLLERR, as the error queue gives it
-			for err = unix.EINTR; err == unix.EINTR; {
+			for err = unix.EINTR; errors.Is(err, unix.EINTR); {
 				_, err = unix.Poll(polled, -1)
 			}
 			require.NoError(t, err)
