@@ -1,8 +1,8 @@
 package socket
 
 import (
-	"errors"
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"slices"
 	"testing"
