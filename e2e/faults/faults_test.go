@@ -75,8 +75,9 @@ func TestNameServerDies(t *testing.T) {
 	w := newWorld(t).in(t)
 	instances := "defaults: {timeout: 500ms, ip_cache_duration: 0}\ncollection_interval: 1s\ninstances:\n"
 	for n := range targets {
-		name := fmt.Sprintf("dies%d.test.", n)
-		w.dns.Set(name, dnsserver.Addresses(netip.AddrFrom4([4]byte{198, 19, byte(n), 1})))
+		name, address := fmt.Sprintf("dies%d.test.", n), netip.AddrFrom4([4]byte{198, 18, byte(100 + n), 1})
+		w.dns.Set(name, dnsserver.Addresses(address))
+		w.hosts.Set(netip.AddrPortFrom(address, 80), peers.Behaviour{})
 		instances += fmt.Sprintf("  - {name: target %d, host: %s, port: 80, address_families: [ipv4]}\n", n, name)
 	}
 	r := start(t, instances)
@@ -95,13 +96,15 @@ func TestNameServerDies(t *testing.T) {
 	up := make(map[string]bool)
 	for len(up) < targets {
 		for _, point := range harness.Points(r.payload(), "network.tcp.can_connect") {
-			up[harness.Text(point.Attributes(), "tcpcheck.instance")] = point.IntValue() == 1
+			if point.IntValue() == 1 {
+				up[harness.Text(point.Attributes(), "tcpcheck.instance")] = true
+			}
 		}
 	}
 	for n := range targets {
 		w.dns.Set(fmt.Sprintf("dies%d.test.", n), dnsserver.Both(silent))
 	}
-	const outage = "ipv4 of this machine: 12 of 12 targets in 198.19.0.0/20 down since "
+	const outage = "ipv4 of this machine: 12 of 12 targets in 198.18.96.0/20 down since "
 	said := func() int {
 		return r.logs.Filter(func(e observer.LoggedEntry) bool { return strings.HasPrefix(e.Message, outage) }).Len()
 	}
@@ -110,9 +113,20 @@ func TestNameServerDies(t *testing.T) {
 			<-r.payloads
 		}
 		return said() == 1
-	}, harness.Patience, 20*time.Millisecond)
+	}, harness.Patience, 20*time.Millisecond, "%v", lines{r.logs})
 	assert.Equal(t, targets, r.logs.FilterMessageSnippet("cannot connect").Len())
 	assert.Zero(t, r.logs.FilterMessageSnippet("stopped answering").Len())
+}
+
+// lines are those that were logged, as text.
+type lines struct{ *observer.ObservedLogs }
+
+func (l lines) String() string {
+	var text strings.Builder
+	for _, entry := range l.All() {
+		text.WriteString(entry.Message + "\n")
+	}
+	return text.String()
 }
 
 // reviewed is how long it takes until the receiver has said what it has to say of its
