@@ -568,18 +568,18 @@ func TestFailedAttempt(t *testing.T) {
 	requireICMP(t)
 	for _, test := range []struct {
 		name    string
-		address func() netip.AddrPort
+		address func(t *testing.T) netip.AddrPort
 		from    string // empty for none
 		source  check.ErrorSource
 	}{
-		{"closed IPv4 port", func() netip.AddrPort { return testnet.ClosedPort(t, "127.0.0.1") }, "127.0.0.1", check.Peer},
-		{"closed IPv6 port", func() netip.AddrPort { return testnet.ClosedPort(t, "::1") }, "::1", check.Peer},
-		{"full accept queue", func() netip.AddrPort { return testnet.BlackHole(t) }, "127.0.0.1", 0},
+		{"closed IPv4 port", func(t *testing.T) netip.AddrPort { return testnet.ClosedPort(t, "127.0.0.1") }, "127.0.0.1", check.Peer},
+		{"closed IPv6 port", func(t *testing.T) netip.AddrPort { return testnet.ClosedPort(t, "::1") }, "::1", check.Peer},
+		{"full accept queue", func(t *testing.T) netip.AddrPort { return testnet.BlackHole(t) }, "127.0.0.1", 0},
 		// Broadcast is refused to a TCP socket by connect(2) itself.
-		{"no such destination", func() netip.AddrPort { return netip.MustParseAddrPort("255.255.255.255:80") }, "", check.Local},
+		{"no such destination", func(*testing.T) netip.AddrPort { return netip.MustParseAddrPort("255.255.255.255:80") }, "", check.Local},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			d := newLinuxDialer(t, test.address(), 20*time.Millisecond)
+			d := newLinuxDialer(t, test.address(t), 20*time.Millisecond)
 			for range 3 { // the later ones take shorter ways
 				_, err := connect(context.Background(), d)
 				result := check.Result{Err: err}
