@@ -54,6 +54,7 @@ type intake struct {
 	server  *http.Server
 	mu      sync.Mutex
 	points  []point
+	logs    []map[string]any
 	refused int // requests
 	status  int // to refuse metrics with, or 0
 }
@@ -98,7 +99,8 @@ func (i *intake) refuseWith(status int) {
 func (i *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if r.URL.Path != "/api/v2/series" {
+	isLogs := r.URL.Path == "/api/v2/logs"
+	if r.URL.Path != "/api/v2/series" && !isLogs {
 		// Host metadata, and the question whether the key is valid.
 		_, _ = io.WriteString(w, `{"valid": true}`)
 		return
@@ -106,6 +108,16 @@ func (i *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if i.status != 0 {
 		i.refused++
 		w.WriteHeader(i.status)
+		return
+	}
+	if isLogs {
+		logs, err := decodeLogs(r)
+		if err != nil {
+			i.t.Errorf("the intake cannot read the logs that are sent: %v", err)
+		}
+		i.logs = append(i.logs, logs...)
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = io.WriteString(w, "{}")
 		return
 	}
 	points, err := decode(r)
