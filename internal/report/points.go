@@ -1,4 +1,4 @@
-// Package report makes data points and log lines of what the checks report.
+// Package report makes data points, log lines and events of what the checks report.
 package report
 
 import (
