@@ -110,7 +110,7 @@ func TestReloadInTheMiddleOfAnAlert(t *testing.T) {
 	instances := web.instance("web") + fmt.Sprintf("{name: closed, endpoint: '%v'},\n", closed)
 	c := startCollector(t, instances, "")
 	s := startServer(t, c)
-	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown closed")
+	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown closed ipv4")
 	before := s.alert("TCPCheckDown")
 
 	// So long that a scrape finds nothing, and not as long as keep_firing_for.
@@ -147,12 +147,12 @@ func TestOpen(t *testing.T) {
 	telnet.down("127.0.0.1")
 	c := startCollector(t, fmt.Sprintf("{name: telnet, endpoint: '127.0.0.1:%d', tags: [expect:closed]},\n{name: closed, endpoint: '127.0.0.1:1'},\n", telnet.port), "")
 	s := startServer(t, c)
-	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown closed")
+	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown closed ipv4")
 	telnet.up("127.0.0.1")
-	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown closed", "TCPCheckOpen telnet ipv4")
+	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown closed ipv4", "TCPCheckOpen telnet ipv4")
 	s.requireAnnotations()
 	telnet.down("127.0.0.1")
-	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown closed")
+	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown closed ipv4")
 }
 
 // alert returns the only alert of a name.
@@ -201,15 +201,15 @@ func TestAgentGone(t *testing.T) {
 	here := agent("here", web.port)
 	agent("there", closed.Port())
 	s := startServer(t, collector)
-	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown there web")
+	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown there web ipv4")
 
 	here.Stop()
-	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown there web", "TCPCheckAgentGone here")
+	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown there web ipv4", "TCPCheckAgentGone here")
 	s.requireAnnotations()
 	assert.Contains(t, string(s.alert("TCPCheckAgentGone").Annotations["summary"]), "here reports no TCP checks")
 	assert.Contains(t, string(s.alert("TCPCheckDown").Annotations["description"]), "as seen by there.")
 	agent("here", web.port)
-	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown there web")
+	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown there web ipv4")
 }
 
 // A machine that cannot check says so by its collector's own metrics.

@@ -1,7 +1,6 @@
 package prometheus
 
 import (
-	"flag"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -24,8 +23,6 @@ import (
 	"example.com/tcpcheckreceiver/e2e/peers"
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
-
-var all = flag.Bool("all", false, "fail where the blackbox exporter is not installed")
 
 const (
 	// blackboxPage is the page that is tested here.
@@ -86,12 +83,7 @@ type blackbox struct {
 // newBlackbox starts what the page describes, but for the collector and the server.
 func newBlackbox(t *testing.T) *blackbox {
 	t.Helper()
-	if _, err := exec.LookPath(blackboxProgram); err != nil {
-		if !*all {
-			t.Skipf("%s is not installed; .ci/run has the name of the package", blackboxProgram)
-		}
-		require.NoError(t, err)
-	}
+	requireInstalled(t, blackboxProgram)
 	testnet.RequireIPv6(t)
 	b := &blackbox{world: newWorld(t), page: harness.Read(t, blackboxPage)}
 	for _, target := range regexp.MustCompile(`(?m)^ {10}- (\S+:\d+)$`).FindAllStringSubmatch(b.block(t, "scrape_configs:"), -1) {

@@ -3,6 +3,7 @@
 package prometheus
 
 import (
+	"flag"
 	"fmt"
 	"net"
 	"net/netip"
@@ -24,6 +25,19 @@ import (
 	"example.com/tcpcheckreceiver/e2e/harness"
 	"example.com/tcpcheckreceiver/e2e/peers"
 )
+
+var all = flag.Bool("all", false, "fail where a program that .ci/run installs is missing")
+
+// requireInstalled skips a test for which a program of a Debian package is missing.
+func requireInstalled(t *testing.T, program string) {
+	t.Helper()
+	if _, err := exec.LookPath(program); err != nil {
+		if !*all {
+			t.Skipf("%s is not installed; .ci/run has the name of the package", program)
+		}
+		require.NoError(t, err)
+	}
+}
 
 // Names are those of the world.
 func TestMain(m *testing.M) {
