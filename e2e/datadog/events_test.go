@@ -50,21 +50,24 @@ func (i *intake) awaitLogs(n int) []map[string]any {
 	return logs
 }
 
-// The events of an outage arrive as logs, each once and in their order, also where the intake is down
-// meanwhile.
+// The events of an outage arrive as logs, each once and in their order, also where the intake refuses
+// logs meanwhile.
 func TestEvents(t *testing.T) {
 	in := newIntake(t)
 	address := testnet.ClosedPort(t, "127.0.0.1")
-	start(t, in, fmt.Sprintf("collection_interval: 1s\ninstances: [{name: web, endpoint: %q, service: shop, tags: ['env:prod']}]", address),
+	collector := harness.Start(t, command(t, in, fmt.Sprintf("collection_interval: 1s\ninstances: [{name: web, endpoint: %q, service: shop, tags: ['env:prod']}]", address),
 		"--config", fmt.Sprintf("yaml:exporters::datadog::logs::endpoint: http://%s", in.address),
-		"--config", "yaml:service::pipelines::logs: {receivers: [tcpcheck], exporters: [datadog]}")
+		"--config", "yaml:service::pipelines::logs: {receivers: [tcpcheck], exporters: [datadog]}"), harness.CollectorReady)
 	in.awaitLogs(1)
 	in.refuseWith(http.StatusServiceUnavailable)
 	listener, err := net.Listen("tcp4", address.String())
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
-	in.awaitRefused(1)
+	in.awaitRefusedAt(logsPath, 2)
+	require.Len(t, in.awaitLogs(1), 1, "the intake does not refuse logs")
 	in.refuseWith(0)
+	in.awaitLogs(2)
+	collector.Stop() // nothing comes after it
 	arrived := in.awaitLogs(2)
 	require.Len(t, arrived, 2)
 	for n, want := range []struct {
@@ -88,9 +91,13 @@ func TestEvents(t *testing.T) {
 		assert.Equal(t, "prod", facts["env"])
 		assert.Equal(t, "web", facts["tcpcheck.instance"])
 		assert.Equal(t, "ipv4", facts["network.type"])
+		assert.Equal(t, "127.0.0.1", facts["server.address"])
+		assert.EqualValues(t, address.Port(), facts["server.port"])
 		for key, value := range want.more {
 			assert.Equal(t, value, facts[key], key)
 		}
+		_, port := facts["network.local.port"]
+		assert.Equal(t, n == 0, port, "the flow that failed")
 		_, since := facts["tcpcheck.down_since"]
 		assert.Equal(t, n == 1, since)
 	}

@@ -31,6 +31,12 @@ const (
 	lookupDuration = "tcpcheck.dns.lookup.duration"
 )
 
+// The paths of what the intake takes.
+const (
+	metricsPath = "/api/v2/series"
+	logsPath    = "/api/v2/logs"
+)
+
 // apiKey has the form of a key, and is none.
 const apiKey = "00000000000000000000000000000000"
 
@@ -46,7 +52,7 @@ type point struct {
 	value   float64
 }
 
-// intake takes metrics as Datadog does, and keeps the points.
+// intake takes metrics and logs as Datadog does, and keeps the points and the logs.
 type intake struct {
 	t       *testing.T
 	listen  func(network, address string) (net.Listener, error)
@@ -55,8 +61,8 @@ type intake struct {
 	mu      sync.Mutex
 	points  []point
 	logs    []map[string]any
-	refused int // requests
-	status  int // to refuse metrics with, or 0
+	refused map[string]int // requests, by path
+	status  int            // to refuse metrics and logs with, or 0
 }
 
 // newIntake returns an intake for the time of the test.
@@ -69,7 +75,7 @@ func newIntake(t *testing.T) *intake {
 func newIntakeAt(t *testing.T, listen func(network, address string) (net.Listener, error)) *intake {
 	t.Helper()
 	// No process takes a port of this address while the intake is down.
-	i := &intake{t: t, listen: listen, address: "127.0.0.99:0"}
+	i := &intake{t: t, listen: listen, address: "127.0.0.99:0", refused: make(map[string]int)}
 	i.open()
 	t.Cleanup(i.close)
 	return i
@@ -88,7 +94,7 @@ func (i *intake) open() {
 // close ends the intake and its connections: further ones are refused.
 func (i *intake) close() { assert.NoError(i.t, i.server.Close()) }
 
-// refuseWith has metrics refused with a status, and taken again with 0.
+// refuseWith has metrics and logs refused with a status, and taken again with 0.
 func (i *intake) refuseWith(status int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -99,14 +105,14 @@ func (i *intake) refuseWith(status int) {
 func (i *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	isLogs := r.URL.Path == "/api/v2/logs"
-	if r.URL.Path != "/api/v2/series" && !isLogs {
+	isLogs := r.URL.Path == logsPath
+	if r.URL.Path != metricsPath && !isLogs {
 		// Host metadata, and the question whether the key is valid.
 		_, _ = io.WriteString(w, `{"valid": true}`)
 		return
 	}
 	if i.status != 0 {
-		i.refused++
+		i.refused[r.URL.Path]++
 		w.WriteHeader(i.status)
 		return
 	}
@@ -211,17 +217,23 @@ func (i *intake) awaitThat(metric, instance string, wanted func([]point) bool) [
 	return points
 }
 
-// awaitRefused returns once so many more requests have been refused.
+// awaitRefused returns once so many more requests with metrics have been refused.
 func (i *intake) awaitRefused(count int) {
 	i.t.Helper()
+	i.awaitRefusedAt(metricsPath, count)
+}
+
+// awaitRefusedAt returns once so many more requests to a path have been refused.
+func (i *intake) awaitRefusedAt(path string, count int) {
+	i.t.Helper()
 	i.mu.Lock()
-	enough := i.refused + count
+	enough := i.refused[path] + count
 	i.mu.Unlock()
 	require.Eventually(i.t, func() bool {
 		i.mu.Lock()
 		defer i.mu.Unlock()
-		return i.refused >= enough
-	}, harness.Patience, 50*time.Millisecond)
+		return i.refused[path] >= enough
+	}, harness.Patience, 50*time.Millisecond, "%d more refused at %s", count, path)
 }
 
 // only returns the points that are wanted.
