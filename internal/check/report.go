@@ -91,7 +91,8 @@ func (r *Result) attempt() failedAttempt {
 	return failed
 }
 
-// ErrorSource returns who said that the address cannot be reached. It is 0 if nobody said so, or if this system does not tell: Linux does, of ICMP errors from 6.0 on.
+// ErrorSource returns who said that the address cannot be reached. It is 0 if nobody said so, or if
+// this system does not tell: Linux does, of ICMP errors from 6.0 on.
 func (r *Result) ErrorSource() ErrorSource {
 	if failed := r.attempt(); failed != nil {
 		return failed.Source()

@@ -26,16 +26,19 @@ func HeedICMP(fd, domain int) {
 }
 
 // KeepsICMP reports whether the kernel keeps the ICMP errors of a TCP socket: Linux does from 6.0
-// on (tcp_v4_err in the kernel's tcp_ipv4.c).
+// on (tcp_v4_err in the kernel's tcp_ipv4.c). gVisor calls itself 4.4.0.
 var KeepsICMP = sync.OnceValue(func() bool {
 	var name unix.Utsname
-	if err := unix.Uname(&name); err != nil {
-		return false
-	}
-	major, _, _ := strings.Cut(unix.ByteSliceToString(name.Release[:]), ".")
+	err := unix.Uname(&name)
+	return err == nil && isRecent(unix.ByteSliceToString(name.Release[:]))
+})
+
+// isRecent reports whether a release of Linux, such as 5.14.0-503.el9.x86_64, is 6.0 or later.
+func isRecent(release string) bool {
+	major, _, _ := strings.Cut(release, ".")
 	n, err := strconv.Atoi(major)
 	return err == nil && n >= 6
-})
+}
 
 // ReadICMP returns the last ICMP error that the kernel kept for a socket, or nil; whether it is Local
 // is not looked up. The error number of the socket is to be read before: this takes it away.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"os"
 	"slices"
 	"testing"
 
@@ -121,4 +122,19 @@ func TestReadICMP(t *testing.T) {
 			assert.Nil(t, ReadICMP(fd), "it has been read")
 		})
 	}
+}
+
+func TestRelease(t *testing.T) {
+	for release, want := range map[string]bool{
+		"6.0.0": true, "6.18.44": true, "10.1": true, "7": true,
+		"5.14.0-503.el9.x86_64": false, "5.15.0-139-generic": false, "4.18.0": false, "4.4.0": false, "": false, "new": false,
+	} {
+		assert.Equal(t, want, isRecent(release), "%q", release)
+	}
+}
+
+func TestKeepsICMP(t *testing.T) {
+	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	require.NoError(t, err)
+	assert.Equal(t, isRecent(string(release)), KeepsICMP())
 }

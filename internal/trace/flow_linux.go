@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -200,22 +199,9 @@ func (f *flow) look(fd int) (Hop, error) {
 	return Hop{}, ErrUnavailable
 }
 
-// tells reports whether the kernel is one that tells of routers: Linux from 6.0 on. An older one that
-// has it nevertheless is known by what it tells. gVisor calls itself 4.4.0.
-func (f *flow) tells() bool {
-	var name unix.Utsname
-	if err := unix.Uname(&name); err != nil {
-		return false
-	}
-	return isRecent(unix.ByteSliceToString(name.Release[:]))
-}
-
-// isRecent reports whether a release of Linux, such as 5.14.0-503.el9.x86_64, is 6.0 or later.
-func isRecent(release string) bool {
-	major, _, _ := strings.Cut(release, ".")
-	n, err := strconv.Atoi(major)
-	return err == nil && n >= 6
-}
+// tells reports whether the kernel is one that tells of routers. An older one that has it nevertheless
+// is known by what it tells.
+func (f *flow) tells() bool { return socket.KeepsICMP() }
 
 // addrPort returns a socket's name as netip has it.
 func addrPort(name unix.Sockaddr) netip.AddrPort {
