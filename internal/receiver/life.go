@@ -19,32 +19,43 @@ type life uint8
 
 const (
 	notStarted life = iota
-	started
-	failedToStart
+	started         // or failed to
 	shutDown
 )
+
+// outlet hands over what is found to the next consumer of a pipeline.
+type outlet interface {
+	// Run hands over what comes until ctx ends, and then what is left. The consumer is called with
+	// consuming.
+	Run(ctx, consuming context.Context)
+	// Abandon has no call of the consumer begin after it.
+	Abandon()
+}
 
 // part is a Receiver as one of its pipelines has it. The collector starts and shuts down each part: the
 // first call is that of the Receiver, and the others have its outcome.
 type part struct {
 	of      *Receiver
+	to      outlet
 	started chan struct{} // closed once the collector has started the pipeline
 }
 
-func newPart(of *Receiver) *part { return &part{of: of, started: make(chan struct{})} }
+// newPart adds a part.
+func (r *Receiver) newPart(to outlet) *part {
+	p := &part{of: r, to: to, started: make(chan struct{})}
+	r.parts = append(r.parts, p)
+	return p
+}
 
-// await waits until the collector has started the pipeline, and reports whether that is before ctx ends.
-func (p *part) await(ctx context.Context) bool {
+// run hands over what is found until ctx ends, and then what is left, once the collector has started the
+// pipeline: no consumer is called before.
+func (p *part) run(ctx context.Context) {
 	select {
 	case <-p.started:
-		return true
 	case <-ctx.Done():
 	}
-	select {
-	case <-p.started: // both are true
-		return true
-	default:
-		return false
+	if p.isStarted() {
+		p.to.Run(ctx, p.of.consuming)
 	}
 }
 
@@ -58,7 +69,7 @@ var (
 func (r *Receiver) Joins(metrics bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.life == notStarted && (metrics && r.metrics == nil || !metrics && r.logs == nil)
+	return r.life == notStarted && (metrics && r.delivery == nil || !metrics && r.events == nil)
 }
 
 // Metrics has the metrics given to next. It fails where Joins says no.
@@ -70,8 +81,8 @@ func (r *Receiver) Metrics(next consumer.Metrics) (collector.Metrics, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.delivery, r.metrics = delivery, newPart(r)
-	return r.metrics, nil
+	r.delivery = delivery
+	return r.newPart(delivery), nil
 }
 
 // Logs has the events given to next. It fails where Joins says no.
@@ -85,8 +96,8 @@ func (r *Receiver) Logs(next consumer.Logs) (collector.Logs, error) {
 		return nil, err
 	}
 	r.journal.Emit(events)
-	r.events, r.logs = events, newPart(r)
-	return r.logs, nil
+	r.events = events
+	return r.newPart(events), nil
 }
 
 // Start starts the checks, unless another part has. It fails after Shutdown, if it is called twice, and
@@ -101,11 +112,10 @@ func (p *part) Start(_ context.Context, host component.Host) error {
 	if r.life == notStarted {
 		r.life = started
 		if r.failed = r.start(host); r.failed != nil {
-			r.life = failedToStart
 			r.telemetry.Shutdown()
 		}
 	}
-	if r.life == failedToStart {
+	if r.failed != nil {
 		return r.failed
 	}
 	r.status.add(host)
@@ -165,20 +175,12 @@ func (p *part) Shutdown(ctx context.Context) error {
 	case <-r.ended:
 		return nil
 	case <-ctx.Done():
-		r.abandon()
+		for _, p := range r.parts {
+			p.to.Abandon()
+		}
+		r.telemetry.Shutdown()
 		return ctx.Err()
 	}
-}
-
-// abandon has no call of a consumer begin after it.
-func (r *Receiver) abandon() {
-	if r.delivery != nil {
-		r.delivery.Abandon()
-	}
-	if r.events != nil {
-		r.events.Abandon()
-	}
-	r.telemetry.Shutdown()
 }
 
 // status is that of the component: what ails this machine, and what ails the sources of the

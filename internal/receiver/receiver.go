@@ -66,16 +66,15 @@ type Receiver struct {
 	journal   *report.Journal
 	machine   *report.Machine
 	points    *report.Points
-	// Without a pipeline of metrics, metrics and delivery are nil; without one of logs, logs and events.
-	metrics, logs *part
-	delivery      *report.Delivery
-	events        *report.Events
-	schedule      *schedule.Schedule[*target]
-	system        *probe.System
-	addresses     hostAddresses
-	targets       []*target // on the schedule; nil if the list does not change
-	sources       sources
-	status        status
+	parts     []*part          // one for each pipeline
+	delivery  *report.Delivery // nil without a pipeline of metrics
+	events    *report.Events   // nil without a pipeline of logs
+	schedule  *schedule.Schedule[*target]
+	system    *probe.System
+	addresses hostAddresses
+	targets   []*target // on the schedule; nil if the list does not change
+	sources   sources
+	status    status
 	// leadership counts if there is an elector.
 	leadership leadership
 
@@ -172,20 +171,8 @@ func (r *Receiver) run() {
 	defer r.telemetry.Shutdown()
 	delivering, end := context.WithCancel(context.Background())
 	var delivery sync.WaitGroup
-	// A consumer is called once the collector has started its pipeline.
-	if r.delivery != nil {
-		delivery.Go(func() {
-			if r.metrics.await(delivering) {
-				r.delivery.Run(delivering, r.consuming)
-			}
-		})
-	}
-	if r.events != nil {
-		delivery.Go(func() {
-			if r.logs.await(delivering) {
-				r.events.Run(delivering, r.consuming)
-			}
-		})
+	for _, p := range r.parts {
+		delivery.Go(func() { p.run(delivering) })
 	}
 	r.runChecks()
 	end()

@@ -68,8 +68,11 @@ func newWithMetrics(set collector.Settings, settings Settings, next consumer.Met
 	if err != nil {
 		return nil, err
 	}
-	_, err = r.Metrics(next)
-	return r.metrics, err
+	made, err := r.Metrics(next)
+	if err != nil {
+		return nil, err
+	}
+	return made.(*part), nil
 }
 
 func start(t *testing.T, next consumer.Metrics, targets ...check.Target) *part {
