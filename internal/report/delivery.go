@@ -16,7 +16,6 @@ import (
 	"go.opentelemetry.io/collector/receiver/receiverhelper"
 	"go.opentelemetry.io/otel/attribute"
 	otelmetric "go.opentelemetry.io/otel/metric"
-	"go.uber.org/zap"
 
 	"example.com/tcpcheckreceiver/internal/check"
 	"example.com/tcpcheckreceiver/internal/metadata"
@@ -45,7 +44,6 @@ type Delivery struct {
 	points    *Points
 	next      consumer.Metrics
 	interval  time.Duration
-	logger    *zap.Logger
 	observed  *receiverhelper.ObsReport
 	telemetry *metadata.TelemetryBuilder
 	receiver  otelmetric.MeasurementOption
@@ -59,7 +57,7 @@ type Delivery struct {
 	spare   []point   // the memory of points that were handed over
 	compact int       // how many may wait, before a consumer that is late costs them
 
-	refusing  bool // the last payload was refused
+	refusals  refusals
 	abandoned bool // nothing is to be handed over any more
 }
 
@@ -73,8 +71,9 @@ func NewDelivery(set collector.Settings, points *Points, interval time.Duration,
 		return nil, err
 	}
 	return &Delivery{
-		points: points, next: next, interval: interval, logger: set.Logger, observed: observed, telemetry: telemetry, receiver: OfReceiver(set.ID),
+		points: points, next: next, interval: interval, observed: observed, telemetry: telemetry, receiver: OfReceiver(set.ID),
 		wake: make(chan struct{}, 1), compact: compactFrom,
+		refusals: refusals{logger: set.Logger, of: "metrics", kept: fmt.Sprintf("the newest of each series are kept, and handed over again in %v", interval)},
 	}, nil
 }
 
@@ -280,7 +279,7 @@ func (d *Delivery) handOver(ctx context.Context, points []point) error {
 		d.keep(points, consumererror.IsPermanent(err))
 	}
 	if !abandoned {
-		d.observeRefusal(err)
+		d.refusals.observe(err)
 	}
 	return err
 }
@@ -346,21 +345,6 @@ func (d *Delivery) keep(refused []point, permanent bool) {
 	d.writer.points = append(slices.Clip(refused), d.writer.points...)
 	d.since = d.flushed // another try in an interval
 	d.replace()
-}
-
-// observeRefusal logs when the consumer begins to refuse points, and when it no longer
-// does.
-func (d *Delivery) observeRefusal(err error) {
-	permanent := consumererror.IsPermanent(err)
-	switch {
-	case err != nil && !d.refusing && permanent:
-		d.logger.Error("the next consumer refuses metrics for good, so they are dropped", zap.Error(err))
-	case err != nil && !d.refusing:
-		d.logger.Warn(fmt.Sprintf("the next consumer refuses metrics; the newest of each series are kept, and handed over again in %v", d.interval), zap.Error(err))
-	case err == nil && d.refusing:
-		d.logger.Info("the next consumer takes metrics again")
-	}
-	d.refusing = err != nil
 }
 
 // observeAge records how old the results are whose points are handed over.

@@ -41,9 +41,6 @@ const (
 	sourceStale          = "tcpcheck.source.stale"
 )
 
-// textOf returns an attribute, without a value if there is none: such a one is left out.
-func textOf(key, value string) attribute.KeyValue { return attribute.String(key, value) }
-
 // timeOf returns an attribute that is a time, or is left out if there is none.
 func timeOf(key string, value time.Time) attribute.KeyValue {
 	if value.IsZero() {
@@ -58,11 +55,11 @@ func failure(r *check.Result) []attribute.KeyValue {
 		return nil
 	}
 	attributes := []attribute.KeyValue{
-		textOf("error.type", string(r.ErrorType)), textOf("tcpcheck.error.message", r.Err.Error()), textOf("tcpcheck.error.source", r.ErrorSource().String()),
-		textOf("tcpcheck.error.sender", addressOf(r.Sender())),
+		attribute.String("error.type", string(r.ErrorType)), attribute.String("tcpcheck.error.message", r.Err.Error()), attribute.String("tcpcheck.error.source", r.ErrorSource().String()),
+		attribute.String("tcpcheck.error.sender", addressOf(r.Sender())),
 	}
 	if from := r.LocalAddress(); from.IsValid() {
-		attributes = append(attributes, textOf("network.local.address", addressOf(from.Addr())), attribute.Int("network.local.port", int(from.Port())))
+		attributes = append(attributes, attribute.String("network.local.address", addressOf(from.Addr())), attribute.Int("network.local.port", int(from.Port())))
 	}
 	return attributes
 }

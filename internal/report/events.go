@@ -15,7 +15,6 @@ import (
 	"go.opentelemetry.io/collector/receiver/receiverhelper"
 	"go.opentelemetry.io/otel/attribute"
 	otelmetric "go.opentelemetry.io/otel/metric"
-	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
 	"example.com/tcpcheckreceiver/internal/metadata"
@@ -37,7 +36,6 @@ type Events struct {
 	interval  time.Duration // after which what was refused is handed over again
 	enabled   map[string]bool
 	builder   *metadata.LogsBuilder
-	logger    *zap.Logger
 	observed  *receiverhelper.ObsReport
 	telemetry *metadata.TelemetryBuilder
 	receiver  otelmetric.MeasurementOption
@@ -45,7 +43,7 @@ type Events struct {
 
 	mu        sync.Mutex
 	waiting   []record
-	refusing  bool // the last payload was refused
+	refusals  refusals
 	abandoned bool // nothing is to be handed over any more
 }
 
@@ -63,8 +61,9 @@ func NewEvents(set collector.Settings, config metadata.LogsBuilderConfig, interv
 		return nil, err
 	}
 	return &Events{
-		next: next, interval: interval, enabled: enabledEvents(config.Events), builder: metadata.NewLogsBuilder(config, set), logger: set.Logger,
+		next: next, interval: interval, enabled: enabledEvents(config.Events), builder: metadata.NewLogsBuilder(config, set),
 		observed: observed, telemetry: telemetry, receiver: OfReceiver(set.ID), wake: make(chan struct{}, 1),
+		refusals: refusals{logger: set.Logger, of: "events", kept: fmt.Sprintf("the last %d are kept, and handed over again in %v", mostEvents, interval)},
 	}, nil
 }
 
@@ -131,7 +130,7 @@ func (e *Events) Abandon() {
 func (e *Events) await(ctx context.Context) bool {
 	e.mu.Lock()
 	wait := eventsWait
-	if e.refusing {
+	if e.refusals.refusing {
 		wait = e.interval
 	}
 	idle := len(e.waiting) == 0
@@ -184,22 +183,8 @@ func (e *Events) flush(ctx context.Context) {
 		e.limit()
 	}
 	if !abandoned {
-		e.observeRefusal(err)
+		e.refusals.observe(err)
 	}
-}
-
-// observeRefusal logs when the consumer begins to refuse events, and when it no longer does. The
-// caller holds mu.
-func (e *Events) observeRefusal(err error) {
-	switch {
-	case err != nil && !e.refusing && consumererror.IsPermanent(err):
-		e.logger.Error("the next consumer refuses events for good, so they are dropped", zap.Error(err))
-	case err != nil && !e.refusing:
-		e.logger.Warn(fmt.Sprintf("the next consumer refuses events; the last %d are kept, and handed over again in %v", mostEvents, e.interval), zap.Error(err))
-	case err == nil && e.refusing:
-		e.logger.Info("the next consumer takes events again")
-	}
-	e.refusing = err != nil
 }
 
 // severities are those of OpenTelemetry for the levels of the log.

@@ -3,6 +3,7 @@ package report
 import (
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -41,13 +42,13 @@ func (j *Journal) emit(e *event) {
 // SourceStale says that the list of a source cannot be taken as it is.
 func (j *Journal) SourceStale(s *check.Source) {
 	e := event{name: sourceStale, level: zapcore.ErrorLevel, time: time.Now(), body: "the list of " + s.Name + " cannot be taken as it is, so the last good one stays"}
-	e.add(textOf("source", s.Name), textOf("tcpcheck.error.message", s.Err.Error()), timeOf("tcpcheck.stale_since", s.Stale))
+	e.add(attribute.String("source", s.Name), attribute.String("tcpcheck.error.message", s.Err.Error()), timeOf("tcpcheck.stale_since", s.Stale))
 	j.tell(&e)
 }
 
 // SourceFresh says that the list of a source is up to date again, which was stale as was says.
 func (j *Journal) SourceFresh(was *check.Source) {
 	e := event{name: sourceFresh, level: zapcore.InfoLevel, time: time.Now(), body: "the list of " + was.Name + " is up to date again"}
-	e.add(textOf("source", was.Name), timeOf("tcpcheck.stale_since", was.Stale))
+	e.add(attribute.String("source", was.Name), timeOf("tcpcheck.stale_since", was.Stale))
 	j.tell(&e)
 }

@@ -81,10 +81,10 @@ func (l *Log) write(c *state.Change, results []check.Result) {
 		l.writeDown(name, c, results)
 	case state.CameUp:
 		// The hint is for the other family, if that is still down.
-		l.info(addressUp, c.Endpoint, "connected again to "+name, timeOf(downSince, c.Since), textOf(hinted, Hint(results, nil)))
+		l.info(addressUp, c.Endpoint, "connected again to "+name, timeOf(downSince, c.Since), attribute.String(hinted, Hint(results, nil)))
 	case state.ReasonFlapping:
 		l.warn(addressReasonChanged, c.Endpoint, name+" is down for changing reasons, now "+c.Result.ErrorType.Words()+": they are not told until "+c.Until.Format(time.TimeOnly),
-			append(failure(c.Result), textOf(previousType, string(c.Before)), timeOf(downSince, c.Since))...)
+			append(failure(c.Result), attribute.String(previousType, string(c.Before)), timeOf(downSince, c.Since))...)
 	case state.Flapping:
 		l.warn(addressFlapping, c.Endpoint, name+" is flapping: its changes are not told until it has kept a state for "+state.FlapWindow.String(),
 			append(failure(c.Result), timeOf("tcpcheck.since", c.Since))...)
@@ -138,7 +138,7 @@ func (l *Log) writeDown(name string, c *state.Change, results []check.Result) {
 		event, since = addressReasonChanged, timeOf(downSince, c.Since)
 	}
 	l.warn(event, c.Endpoint, "cannot connect to "+name+": "+why,
-		append(failure(c.Result), textOf(previousType, string(c.Before)), since, textOf(hinted, Hint(results, c.Result)))...)
+		append(failure(c.Result), attribute.String(previousType, string(c.Before)), since, attribute.String(hinted, Hint(results, c.Result)))...)
 }
 
 func (l *Log) warn(name string, e state.Endpoint, body string, attributes ...attribute.KeyValue) {
@@ -152,11 +152,11 @@ func (l *Log) info(name string, e state.Endpoint, body string, attributes ...att
 // event returns an event about an endpoint.
 func (l *Log) event(name string, level zapcore.Level, about state.Endpoint, body string, attributes ...attribute.KeyValue) *event {
 	e := &event{name: name, level: level, time: l.now, body: body, target: l.target}
-	e.add(textOf("tcpcheck.instance", l.target.Labels.Name), textOf("server.address", l.target.Host), attribute.Int("server.port", int(l.target.Port)))
+	e.add(attribute.String("tcpcheck.instance", l.target.Labels.Name), attribute.String("server.address", l.target.Host), attribute.Int("server.port", int(l.target.Port)))
 	if about.Family != 0 {
-		e.add(textOf("network.type", about.Family.String()))
+		e.add(attribute.String("network.type", about.Family.String()))
 	}
-	e.add(textOf("network.peer.address", addressOf(about.Address)))
+	e.add(attribute.String("network.peer.address", addressOf(about.Address)))
 	e.add(attributes...)
 	return e
 }

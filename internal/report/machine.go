@@ -255,9 +255,9 @@ func (m *Machine) reviewOutages(outages []state.Outage, now time.Time) {
 		} else {
 			m.last = append(m.last, *o)
 		}
-		e.add(textOf("network.type", o.Family.String()), textOf("tcpcheck.outage.scope", o.Scope.String()), textOf("tcpcheck.outage.name", o.Name()))
+		e.add(attribute.String("network.type", o.Family.String()), attribute.String("tcpcheck.outage.scope", o.Scope.String()), attribute.String("tcpcheck.outage.name", o.Name()))
 		if o.Network.IsValid() {
-			e.add(textOf("tcpcheck.outage.network", o.Network.String()))
+			e.add(attribute.String("tcpcheck.outage.network", o.Network.String()))
 		}
 		e.add(attribute.Int("tcpcheck.outage.down", o.Down), attribute.Int("tcpcheck.outage.targets", o.Targets), timeOf(downSince, o.Since))
 		m.journal.tell(&e)
