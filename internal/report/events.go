@@ -28,8 +28,8 @@ const (
 	eventsWait = 50 * time.Millisecond
 )
 
-// Events hands events over to the next consumer as log records: each once, in the order in which
-// they happened, and at once. A consumer that blocks or refuses is given them once it no longer
+// Events hands events over to the next consumer as log records: each once, those of a resource in the
+// order in which they happened, and at once. A consumer that blocks or refuses is given them once it no longer
 // does.
 type Events struct {
 	next      consumer.Logs

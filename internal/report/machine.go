@@ -63,7 +63,6 @@ type Machine struct {
 	lost    bool        // a check was lost to it since the last review
 	stopped []time.Time // when targets stopped answering, within the last period
 	stops   bool        // one did, since the last review
-	last    []state.Outage
 	// lacking is how many targets are not checked over each family since this machine has
 	// no address for it; counted is what it was at the last review, said what was said.
 	lacking, counted, said [check.IPv6 + 1]int
@@ -238,8 +237,8 @@ func (m *Machine) review(table check.Conntrack, outages []state.Outage, now time
 	if !m.late.IsZero() {
 		errs = append(errs, errors.New("checks begin late"))
 	}
-	for i := range m.last {
-		errs = append(errs, errors.New(sentenceOf(&m.last[i])))
+	for _, lasts := range m.outages.Lasting() {
+		errs = append(errs, errors.New(sentenceOf(&lasts)))
 	}
 	return true, errors.Join(errs...)
 }
@@ -251,9 +250,6 @@ func (m *Machine) reviewOutages(outages []state.Outage, now time.Time) {
 		e := event{name: outageBegan, level: zapcore.WarnLevel, time: now, body: sentenceOf(o)}
 		if o.Over {
 			e.name, e.level = outageEnded, zapcore.InfoLevel
-			m.last = slices.DeleteFunc(m.last, func(lasts state.Outage) bool { return lasts.Group == o.Group && lasts.Family == o.Family })
-		} else {
-			m.last = append(m.last, *o)
 		}
 		e.add(attribute.String("network.type", o.Family.String()), attribute.String("tcpcheck.outage.scope", o.Scope.String()), attribute.String("tcpcheck.outage.name", o.Name()))
 		if o.Network.IsValid() {
@@ -286,7 +282,7 @@ func (m *Machine) reviewStopped(now time.Time) {
 	goesOn := m.stops
 	m.stops = false
 	n := len(m.stopped)
-	if slices.ContainsFunc(m.last, func(o state.Outage) bool { return o.Scope == state.OfMachine }) {
+	if slices.ContainsFunc(m.outages.Lasting(), func(o state.Outage) bool { return o.Scope == state.OfMachine }) {
 		m.stopped = nil
 		return
 	}

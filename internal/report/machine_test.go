@@ -329,3 +329,27 @@ func TestReasons(t *testing.T) {
 		assert.Equal(t, reason.String(), string(lack))
 	}
 }
+
+// An outage is said once when it begins and once when it ends, and is the status meanwhile.
+func TestOutage(t *testing.T) {
+	m := newMachine(t, noConntrack, 0)
+	watches := make([]Watch, 12)
+	observe := func(result func(address netip.Addr) check.Result) {
+		for i := range watches {
+			address := netip.AddrFrom4([4]byte{10, 2, byte(i), 1})
+			m.Observe(&watches[i], &check.Report{Time: m.now, Results: []check.Result{result(address)}}, false, 0)
+		}
+	}
+	for i := range watches {
+		m.Add(&watches[i], &check.Target{Interval: 15 * time.Second, Timeout: 10 * time.Second})
+	}
+	observe(connected)
+	assert.Empty(t, m.review())
+	observe(func(address netip.Addr) check.Result { return failed(address, check.Timeout) })
+	lasts := "ipv4 of this machine: 12 of 12 targets in 10.2.0.0/20 down since " + m.now.Format(time.TimeOnly) + "; it or its network is a likelier cause than all of them"
+	assert.Equal(t, []string{lasts}, append(m.review(), m.review()...))
+	assert.Equal(t, []string{lasts}, m.statuses)
+	observe(connected)
+	assert.Equal(t, []string{"ipv4 of this machine: 0 of 12 targets down, the others are within reach again"}, m.review())
+	assert.Equal(t, []string{lasts, "OK"}, m.statuses)
+}

@@ -116,7 +116,7 @@ func (o *Outages) Remove(m *Member) {
 	o.members[m.place], last.place = last, m.place
 	o.members = o.members[:len(o.members)-1]
 	for _, family := range check.Families {
-		o.set(m, family, verdict{forget: true}, time.Time{})
+		o.set(m, family, false, false, loss{})
 	}
 }
 
@@ -136,14 +136,30 @@ func (o *Outages) Observe(m *Member, r *check.Report) {
 	}
 	for _, family := range check.Families {
 		v := verdictOf(r, family)
-		worked, lost := *m.worked.of(family), *m.lost.of(family)
-		if v.forget && !worked || v.works && worked && !lost || v.lost && lost || !v.forget && !v.works && !lost && (!v.lost || !worked) {
-			continue // nothing is new, as a rule
+		worked, lost := v.after(*m.worked.of(family), *m.lost.of(family))
+		if worked == *m.worked.of(family) && lost == *m.lost.of(family) {
+			continue // as a rule
 		}
 		o.mu.Lock()
-		o.set(m, family, v, r.Time)
+		o.set(m, family, worked, lost, loss{r.Time, v.address})
 		o.mu.Unlock()
 	}
+}
+
+// after returns whether the target worked over the family at some time, and is out of reach since then,
+// where this was so before the report.
+func (v verdict) after(worked, lost bool) (bool, bool) {
+	switch {
+	case v.forget:
+		return false, false
+	case v.works:
+		return true, false
+	case v.answers:
+		return worked, false
+	case v.lost:
+		return worked, worked
+	}
+	return worked, lost
 }
 
 // verdictOf returns what a report says about a family; the zero value is nothing.
@@ -183,28 +199,30 @@ func isOutOfReach(e check.ErrorType) bool {
 	return false
 }
 
-// set takes note of what is new about a member. The caller holds mu.
-func (o *Outages) set(m *Member, family check.Family, v verdict, now time.Time) {
-	reach, worked, lost := &o.reaches[family], m.worked.of(family), m.lost.of(family)
-	switch {
-	case v.lost && *worked && !*lost:
-		*lost = true
+// set takes note that a member worked over a family, and is out of reach by a loss. The caller holds mu.
+func (o *Outages) set(m *Member, family check.Family, worked, lost bool, by loss) {
+	reach := &o.reaches[family]
+	if was := m.worked.of(family); *was != worked {
+		*was = worked
+		reach.changed = true
+		if worked {
+			reach.worked++
+		} else {
+			reach.worked--
+		}
+	}
+	if was := m.lost.of(family); *was != lost {
+		*was = lost
+		reach.changed = true
 		if reach.lost == nil {
 			reach.lost = make(map[*Member]loss)
 		}
-		reach.lost[m] = loss{now, v.address}
-	case (v.works || v.answers || v.forget) && *lost:
-		*lost = false
-		delete(reach.lost, m)
+		if lost {
+			reach.lost[m] = by
+		} else {
+			delete(reach.lost, m)
+		}
 	}
-	if v.works && !*worked {
-		*worked = true
-		reach.worked++
-	} else if v.forget && *worked {
-		*worked = false
-		reach.worked--
-	}
-	reach.changed = true
 }
 
 // Review returns the outages that have begun or ended by now. It is to be called again and again; each
@@ -228,6 +246,19 @@ func (o *Outages) Machine(family check.Family) (outage, known bool) {
 	defer o.mu.Unlock()
 	reach := &o.reaches[family]
 	return reach.outage.Targets > 0, reach.worked > 0
+}
+
+// Lasting returns the outages that last.
+func (o *Outages) Lasting() []Outage {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var lasting []Outage
+	for _, family := range check.Families {
+		if outage := o.reaches[family].outage; outage.Targets > 0 {
+			lasting = append(lasting, outage)
+		}
+	}
+	return append(lasting, o.groups...)
 }
 
 // reviewAll appends what is new about all targets.
