@@ -20,6 +20,7 @@ import (
 
 // recordedEvent is an event as it came to a recorder.
 type recordedEvent struct {
+	service              string
 	name, body, severity string
 	attributes           map[string]any
 	at, observed         time.Time
@@ -39,7 +40,7 @@ func (r *eventRecorder) take(logs plog.Logs) {
 		for _, scope := range resource.ScopeLogs().All() {
 			for _, record := range scope.LogRecords().All() {
 				r.events = append(r.events, recordedEvent{
-					name: record.EventName(), body: record.Body().Str(), severity: record.SeverityText(), attributes: record.Attributes().AsRaw(),
+					service: harness.Text(resource.Resource().Attributes(), "service.name"), name: record.EventName(), body: record.Body().Str(), severity: record.SeverityText(), attributes: record.Attributes().AsRaw(),
 					at: record.Timestamp().AsTime(), observed: record.ObservedTimestamp().AsTime(),
 				})
 			}
@@ -115,6 +116,7 @@ receivers:
 exporters:
   otlp_http:
     endpoint: http://127.0.0.1:4318
+    sending_queue: {num_consumers: 1} # several would send side by side
   prometheus: {endpoint: "127.0.0.1:9464", metric_expiration: 1m}
 service:
   telemetry: {metrics: {level: none}}
@@ -147,28 +149,22 @@ func (w *watchedFrom) awaitPage(up int, outage float64) {
 	})
 }
 
-// assertEach asserts that there is one event of a name for each of n targets, and one of the log's lines
-// with its sentence, in the order of their times.
+// assertEach asserts that there is one event of a name for each of n targets, with the sentence of a line of
+// the log; those of a service in the order in which they were observed.
 func (w *watchedFrom) assertEach(events []recordedEvent, name string, n int) {
 	w.t.Helper()
 	said := make(map[string]bool)
-	var last time.Time
+	last := make(map[string]time.Time) // by service
 	for _, event := range of(events, name) {
 		assert.False(w.t, said[event.body], "twice: %s", event.body)
 		said[event.body] = true
 		w.collector.Await(event.body)
 		assert.Equal(w.t, "prod", event.attributes["env"])
 		assert.False(w.t, event.observed.Before(event.at))
-		last = maxTime(last, event.at)
+		assert.False(w.t, event.observed.Before(last[event.service]), "it comes too late: %s", event.body)
+		last[event.service] = event.observed
 	}
 	assert.Len(w.t, said, n, name)
-}
-
-func maxTime(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // A cable that is cut is one warning and one event about this machine, and each target has its event
