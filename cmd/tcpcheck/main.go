@@ -118,6 +118,9 @@ Environment:
 		},
 	}
 	c.Flags().StringSliceVar(&o.families, "family", nil, "the families that have to connect: ipv4, ipv6, or ipv4,ipv6")
+	c.Flags().StringSliceVar(&o.sources, "source-address", nil, "the address from which connections are made, or one of each family; an address alone leaves the other family out")
+	c.Flags().StringVar(&o.device, "interface", "", "the interface over which connections leave (Linux)")
+	c.Flags().IntVar(&o.dscp, "dscp", 0, "the differentiated services code point of what is sent, 0 to 63 (Linux)")
 	c.Flags().StringVar(&o.config, "config", "", "check the targets of a collector's configuration, or of a conf.yaml of tcp_check")
 	c.Flags().DurationVar(&o.timeout, "timeout", defaultTimeout, "how long each name resolution, and each connection, may take; and with --config, each source of targets")
 	c.Flags().DurationVar(&slow.warning, "warn", 0, "a longer handshake is a WARNING; 0 is none")

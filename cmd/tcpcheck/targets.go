@@ -21,6 +21,9 @@ type options struct {
 	config string // a file that has targets; empty for none
 	// Those of the arguments have these:
 	families []string // none for those that the host has
+	sources  []string // none for those that the system chooses
+	device   string   // empty for that which the routes say
+	dscp     int
 	timeout  time.Duration
 }
 
@@ -35,8 +38,11 @@ func (o *options) targets(c *cobra.Command, args []string) ([]*check.Target, sta
 		return nil, statusUnknown, errors.New("there is no target; write host:port, such as localhost:22")
 	case o.timeout <= 0:
 		return nil, statusUnknown, fmt.Errorf("--timeout: %v is not more than 0", o.timeout)
-	case len(args) == 0 && c.Flags().Changed("family"):
-		return nil, statusUnknown, errors.New("--family: it is for the targets of arguments; write address_families in the configuration")
+	}
+	if len(args) == 0 {
+		if err := forArguments(c); err != nil {
+			return nil, statusUnknown, err
+		}
 	}
 	targets, err := targetsOf(args, *o)
 	if o.config == "" {
@@ -69,6 +75,23 @@ func (o *options) targets(c *cobra.Command, args []string) ([]*check.Target, sta
 	return targets, lacking, errors.Join(err, wrong)
 }
 
+// ofArguments are the flags that are for the targets of arguments, and the options that these are in a
+// configuration.
+var ofArguments = []struct{ flag, option string }{
+	{"family", "address_families"}, {"source-address", "source_address"}, {"interface", "interface"}, {"dscp", "dscp"},
+}
+
+// forArguments returns what is wrong where there are no arguments. The error has a line for each flag.
+func forArguments(c *cobra.Command) error {
+	var wrong []error
+	for _, of := range ofArguments {
+		if c.Flags().Changed(of.flag) {
+			wrong = append(wrong, fmt.Errorf("--%s: it is for the targets of arguments; write %s in the configuration", of.flag, of.option))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
 // targetsOf returns the targets that arguments name, as the receiver would have them. The error has
 // a line for each thing that is wrong.
 func targetsOf(args []string, o options) ([]*check.Target, error) {
@@ -81,9 +104,12 @@ func targetsOf(args []string, o options) ([]*check.Target, error) {
 			instances = append(instances, map[string]any{"name": arg, "endpoint": arg})
 		}
 	}
-	defaults := map[string]any{"timeout": o.timeout.String(), "multiple_ips": true}
+	defaults := map[string]any{"timeout": o.timeout.String(), "multiple_ips": true, "interface": o.device, "dscp": o.dscp}
 	if o.families != nil {
 		defaults["address_families"] = o.families
+	}
+	if o.sources != nil {
+		defaults["source_address"] = o.sources
 	}
 	config, err := decode(confmap.NewFromStringMap(map[string]any{"instances": instances, "defaults": defaults}))
 	if err != nil {
@@ -92,19 +118,14 @@ func targetsOf(args []string, o options) ([]*check.Target, error) {
 	return config.Options.ToCheck(&source.Problems{}).Targets, nil
 }
 
-// places are where the receiver says that something is wrong, and where it is written here.
-var places = []struct {
-	of   *regexp.Regexp
-	here string
-}{
-	{regexp.MustCompile(`(?m)^instances\[\d+\](?: ".*?" )?\.(?:endpoint|name|host|port): `), ""},
-	{regexp.MustCompile(`(?m)^defaults\.address_families(?:\[\d+\])?: `), "--family: "},
-}
+// inInstance is where the receiver says that something is wrong with an option of an instance.
+const inInstance = `(?m)^(?:defaults|instances\[\d+\](?: ".*?" )?)\.`
 
 // asArguments returns the lines of an error of the receiver as those of one about arguments.
 func asArguments(text string) string {
-	for _, place := range places {
-		text = place.of.ReplaceAllString(text, place.here)
+	text = regexp.MustCompile(inInstance+"(?:endpoint|name|host|port): ").ReplaceAllString(text, "")
+	for _, of := range ofArguments {
+		text = regexp.MustCompile(inInstance+of.option+`(?:\[\d+\])?: `).ReplaceAllString(text, "--"+of.flag+": ")
 	}
 	lines := strings.Split(text, "\n")
 	slices.Sort(lines)

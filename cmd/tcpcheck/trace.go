@@ -83,21 +83,29 @@ func (t *tracing) write(ctx context.Context, to io.Writer, output string, report
 }
 
 // walk walks the ways to the targets of reports, and returns a channel for each target, on which its ways
-// come. Two targets that have an address and a port in common have its way in common.
+// come. Two targets that have an address and a port in common have its way in common, if they leave
+// this machine alike.
 func (t *tracing) walk(ctx context.Context, reports []check.Report) []chan *ways {
 	all := make([]chan *ways, len(reports))
 	here := make([][]func() *trace.Way, len(reports))
-	walks := make(map[netip.AddrPort]func() *trace.Way)
+	walks := make(map[string]func() *trace.Way)
 	for i := range reports {
 		all[i] = make(chan *ways, 1)
 		for _, result := range dialled(&reports[i]) {
 			target := netip.AddrPortFrom(result.Address, reports[i].Target.Port)
-			if walks[target] == nil {
-				walks[target] = sync.OnceValue(func() *trace.Way {
-					return trace.Walk(ctx, target, uint16(t.localPort), roundTrip(&result)) //nolint:gosec // it is valid
+			outgoing := reports[i].Target.Outgoing
+			flow := target.String()
+			if outgoing != nil {
+				flow += fmt.Sprint(*outgoing)
+			}
+			if walks[flow] == nil {
+				walks[flow] = sync.OnceValue(func() *trace.Way {
+					return trace.Walk(ctx, target, trace.Options{
+						LocalPort: uint16(t.localPort), Outgoing: outgoing, RoundTrip: roundTrip(&result), //nolint:gosec // it is valid
+					})
 				})
 			}
-			here[i] = append(here[i], walks[target])
+			here[i] = append(here[i], walks[flow])
 		}
 	}
 	go func() {

@@ -46,6 +46,12 @@ var ownFaultRows = []row{
 			w.t.Cleanup(func() { _ = conn.Close() })
 		}
 	}), dial4, now().logs(unchecked("cannot assign requested address"))),
+	situation(own, "the source address is none of this machine", nothing, dial4+often+`, source_address: 198.19.77.77`,
+		now().logs(unchecked("this machine has no address 198.19.77.77 from which it could connect")),
+		then("it is one", command("ip address add 198.19.77.77/32 dev lo", "ip address del 198.19.77.77/32 dev lo"), "ipv4 $4 1").logs(able)),
+	situation(own, "the interface is none of this machine", nothing, dial6+often+`, interface: nosuchif`,
+		now().logs(unchecked(`this machine has no interface "nosuchif"`)),
+		then("it still is none", nothing)),
 	situation(own, "the zone of a link-local address is no interface", nothing, `endpoint: "[fe80::1%nosuchif]:80"`,
 		now().logs(unchecked("no such network interface"))),
 }

@@ -10,5 +10,7 @@ const (
 	LacksMemory             Lack = "memory"
 	LacksAddressFamily      Lack = "address_family"
 	LacksConnectionTracking Lack = "connection_tracking"
+	LacksSourceAddress      Lack = "source_address" // the one from which it is to connect
+	LacksInterface          Lack = "interface"      // the one over which it is to connect
 	LacksOther              Lack = "other"
 )

@@ -32,6 +32,8 @@ type Target struct {
 	Quiet bool
 	// Addresses say which of its addresses may be dialled; nil is all.
 	Addresses *Addresses
+	// Outgoing says how connections leave this machine; nil is as its routes say.
+	Outgoing *Outgoing
 	// Timeout bounds each name resolution and, apart from it, each connection
 	// attempt. It is positive.
 	Timeout time.Duration

@@ -152,6 +152,8 @@ const (
 	AttributeReasonMemory
 	AttributeReasonAddressFamily
 	AttributeReasonConnectionTracking
+	AttributeReasonSourceAddress
+	AttributeReasonInterface
 	AttributeReasonOther
 )
 
@@ -168,6 +170,10 @@ func (av AttributeReason) String() string {
 		return "address_family"
 	case AttributeReasonConnectionTracking:
 		return "connection_tracking"
+	case AttributeReasonSourceAddress:
+		return "source_address"
+	case AttributeReasonInterface:
+		return "interface"
 	case AttributeReasonOther:
 		return "other"
 	}
@@ -181,6 +187,8 @@ var MapAttributeReason = map[string]AttributeReason{
 	"memory":              AttributeReasonMemory,
 	"address_family":      AttributeReasonAddressFamily,
 	"connection_tracking": AttributeReasonConnectionTracking,
+	"source_address":      AttributeReasonSourceAddress,
+	"interface":           AttributeReasonInterface,
 	"other":               AttributeReasonOther,
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 
 	"example.com/tcpcheckreceiver/internal/check"
@@ -46,10 +47,11 @@ type handshake struct {
 type netDialer struct {
 	address netip.AddrPort
 	timeout time.Duration
+	source  netip.Addr // invalid: the system chooses
 }
 
 func newNetDialer(address netip.AddrPort, target *check.Target) dialer {
-	return netDialer{address: address, timeout: target.Timeout}
+	return netDialer{address: address, timeout: target.Timeout, source: target.Outgoing.Source(check.FamilyOf(address.Addr()))}
 }
 
 // begin leaves it all to await: net.Dialer has no halves.
@@ -61,9 +63,16 @@ func (d netDialer) await(ctx context.Context) (handshake, error) {
 	if _, err := socket.ZoneIndex(d.address.Addr()); err != nil {
 		return shake, err
 	}
+	dialer := net.Dialer{Timeout: d.timeout, KeepAlive: -1}
+	if d.source.IsValid() {
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(d.source, 0))
+	}
 	start := time.Now()
-	conn, err := (&net.Dialer{Timeout: d.timeout, KeepAlive: -1}).DialContext(ctx, "tcp", d.address.String())
+	conn, err := dialer.DialContext(ctx, "tcp", d.address.String())
 	if err != nil {
+		if call := (*os.SyscallError)(nil); errors.As(err, &call) && call.Syscall == "bind" {
+			err = newDialError(d.address, "bind", check.LacksSourceError{Address: d.source})
+		}
 		return shake, cmp.Or(ctx.Err(), err)
 	}
 	shake.time = time.Since(start)

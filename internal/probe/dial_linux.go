@@ -18,7 +18,7 @@ func newDialers() newDialer {
 	lowest := lowestEphemeralPort("/proc")
 	return func(address netip.AddrPort, t *check.Target) dialer {
 		return &linuxDialer{
-			address: address, timeout: t.Timeout, quiet: t.Quiet, mayBeSelf: address.Port() >= lowest, heed: true, tables: processTables,
+			address: address, timeout: t.Timeout, quiet: t.Quiet, outgoing: t.Outgoing, mayBeSelf: address.Port() >= lowest, heed: true, tables: processTables,
 		}
 	}
 }
@@ -30,6 +30,7 @@ type linuxDialer struct {
 	address   netip.AddrPort
 	timeout   time.Duration
 	quiet     bool
+	outgoing  *check.Outgoing
 	mayBeSelf bool // the kernel may choose the port as the local one
 	tables    *tables
 	sockaddr  unix.Sockaddr
@@ -64,6 +65,10 @@ func (d *linuxDialer) begin() (handshake, error) {
 	fd, err := unix.Socket(d.domain, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return handshake{}, d.failed("socket", err)
+	}
+	if err := socket.Bind(uintptr(fd), check.FamilyOf(d.address.Addr()), d.outgoing); err != nil {
+		_ = unix.Close(fd)
+		return handshake{}, d.failed("bind", err)
 	}
 	if d.quiet {
 		if err := socket.Hush(fd); err != nil {

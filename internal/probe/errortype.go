@@ -126,7 +126,10 @@ func lackOf(err error) check.Lack {
 		return lack
 	}
 	if failed, ok := err.(*dialError); ok { //nolint:errorlint // as a rule; errors.As takes an allocation
+		lacking, known := failed.err.(interface{ Lack() check.Lack }) //nolint:errorlint // it is never wrapped
 		switch {
+		case known:
+			return lacking.Lack()
 		case failed.err == check.ErrConntrackFull: //nolint:errorlint // it is never wrapped
 			return check.LacksConnectionTracking
 		case failed.local || failed.call != "" && !slices.Contains(connectCalls, failed.call):

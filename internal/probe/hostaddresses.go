@@ -114,13 +114,18 @@ func ReadHostAddresses(before *HostAddresses) *HostAddresses {
 // interfaceAddresses returns the addresses of this machine's interfaces.
 func interfaceAddresses() ([]netip.Addr, error) {
 	found, err := net.InterfaceAddrs()
+	return addressesIn(found), err
+}
+
+// addressesIn returns the addresses of interfaces, which package net has as prefixes.
+func addressesIn(found []net.Addr) []netip.Addr {
 	addresses := make([]netip.Addr, 0, len(found))
 	for _, a := range found {
 		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
 			addresses = append(addresses, prefix.Addr().Unmap())
 		}
 	}
-	return addresses, err
+	return addresses
 }
 
 // Has reports whether this machine has an address of a family by which it could reach
@@ -152,9 +157,12 @@ func (h *HostAddresses) fits(addr netip.Addr) bool {
 
 // sourceFor returns the source address that this machine takes to addr (connect(2) of a
 // datagram socket).
-func sourceFor(addr netip.Addr) (netip.Addr, bool) {
-	const discard = 9 // the port does not matter
-	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, discard)))
+func sourceFor(addr netip.Addr) (netip.Addr, bool) { return sourceBy(&net.Dialer{}, addr) }
+
+// sourceBy is sourceFor, of the sockets of a dialer.
+func sourceBy(dialer *net.Dialer, addr netip.Addr) (netip.Addr, bool) {
+	const discard = "9" // the port does not matter
+	conn, err := dialer.Dial("udp", net.JoinHostPort(addr.String(), discard))
 	if err != nil {
 		return netip.Addr{}, false
 	}

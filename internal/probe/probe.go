@@ -22,7 +22,8 @@ type Probe struct {
 	resolver  *resolver
 	newDialer newDialer
 	names     nameCache
-	literal   netip.Addr // of a target that is an IP literal
+	literal   netip.Addr    // of a target that is an IP literal
+	outgoing  *outgoingHost // nil where connections leave as the routes of this machine say
 	// results are those of the check that is under way, and dials has the dialer of
 	// each that the last one dialled: most checks dial the same again.
 	results []check.Result
@@ -79,7 +80,11 @@ func NewSystem() *System {
 // Probe returns a Probe of a target, which may not change after that.
 func (s *System) Probe(target *check.Target) *Probe {
 	literal, _ := target.Literal()
-	return &Probe{target: target, resolver: s.resolver, newDialer: s.newDialer, literal: literal, names: nameCache{bound: spread(target)}}
+	p := &Probe{target: target, resolver: s.resolver, newDialer: s.newDialer, literal: literal, names: nameCache{bound: spread(target)}}
+	if target.Outgoing != nil {
+		p.outgoing = &outgoingHost{Outgoing: target.Outgoing}
+	}
+	return p
 }
 
 // Check resolves the target's host where that is due and dials its addresses,
@@ -90,6 +95,9 @@ func (s *System) Probe(target *check.Target) *Probe {
 // Check calls handOff before it waits, for an answer or for a descriptor to become free,
 // perhaps more than once. Until then it has only made system calls that do not block.
 func (p *Probe) Check(ctx context.Context, now func() time.Time, host func() *HostAddresses, handOff func()) check.Report {
+	if machine := host; p.outgoing != nil {
+		host = func() *HostAddresses { return p.outgoing.of(machine()) }
+	}
 	report := check.Report{Target: p.target, Time: now()}
 	p.results = make([]check.Result, 0, max(1, len(p.dials)))
 	if p.literal.IsValid() {

@@ -78,7 +78,7 @@ func (j *judge) instance(i *Instance, number int, problems *Problems) *Entry {
 
 // identifying are the options that say which series an instance has.
 var identifying = []string{
-	"name", "host", "port", "endpoint", "address_families", "ipv4_only", "tags", "service", "collect_response_time", "metric_patterns",
+	"name", "host", "port", "endpoint", "address_families", "ipv4_only", "source_address", "tags", "service", "collect_response_time", "metric_patterns",
 }
 
 // isIdentified reports whether the series of i, which is at a place, are known in spite of the
@@ -118,6 +118,7 @@ func (o *Options) target(i *Instance) *check.Target {
 		Interval:         interval,
 		CacheDuration:    i.IPCacheDuration.or(check.UntilError),
 		MaxCacheDuration: o.MaxIPCacheDuration.or(defaultMaxIPCache),
+		Outgoing:         i.outgoing(),
 		Quiet:            i.Quiet.or(bool(o.Quiet)),
 		RecheckInterval:  i.RecheckInterval.or(0),
 		Labels: check.Labels{

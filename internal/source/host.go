@@ -88,6 +88,8 @@ func (v *instanceValidator) checkHost(option, host, written string) {
 	case len(asked) == 0 || slices.Equal(asked, []check.Family{family}):
 	case v.IPv4Only.or(false):
 		v.add(option, "%q is an %s address, but ipv4_only is true", written, family)
+	case len(v.AddressFamilies) == 0:
+		v.add(option, "%q is an %s address, but source_address is an %s one", written, family, family.Other())
 	default:
 		v.add(option, "%q is an %s address, but address_families asks for %s", written, family, family.Other())
 	}

@@ -461,6 +461,101 @@ instances[3] "d" .host: "::ffff:0.0.0.0" is the unspecified address, at which no
 			want: `instances[0] "a" .ipv4_only: true contradicts address_families, which asks for ipv6`,
 		},
 		{
+			name: "source_address of no addresses",
+			yaml: "instances: [{name: a, host: h, port: 1, source_address: []}]",
+			want: `instances[0] "a" .source_address: [] has no address; leave the option out for those that the system chooses`,
+		},
+		{
+			name: "source_address is a name",
+			yaml: "instances: [{name: a, host: h, port: 1, source_address: eth0}]",
+			want: `instances[0] "a" .source_address: "eth0" is no IP address`,
+		},
+		{
+			name: "source_address is a prefix",
+			yaml: "instances: [{name: a, host: h, port: 1, source_address: [10.0.0.0/8, '::1']}]",
+			want: `instances[0] "a" .source_address[0]: "10.0.0.0/8" is no IP address`,
+		},
+		{
+			name: "source_address is a mapping",
+			yaml: "instances: [{name: a, host: h, port: 1, source_address: {a: b}}]",
+			want: `instances[0] "a" .source_address: a mapping is not an IP address, or one of each family`,
+		},
+		{
+			name: "unspecified source_address",
+			yaml: "instances: [{name: a, host: h, port: 1, source_address: 0.0.0.0}]",
+			want: `instances[0] "a" .source_address: "0.0.0.0" is the unspecified address; leave the option out for the one that the system chooses`,
+		},
+		{
+			name: "multicast source_address",
+			yaml: "instances: [{name: a, host: h, port: 1, source_address: 'ff02::1'}]",
+			want: `instances[0] "a" .source_address: "ff02::1" is a multicast address, from which TCP cannot connect`,
+		},
+		{
+			name: "link-local source_address without a zone",
+			yaml: "instances: [{name: a, host: h, port: 1, source_address: 'fe80::1'}]",
+			want: `instances[0] "a" .source_address: "fe80::1" is a link-local address; write its zone as well, as in fe80::1%eth0`,
+		},
+		{
+			name: "two source addresses of a family",
+			yaml: "instances: [{name: a, host: h, port: 1, source_address: [10.0.0.1, '::ffff:10.0.0.2']}]",
+			want: `instances[0] "a" .source_address[1]: "::ffff:10.0.0.2" is the second ipv4 address, after "10.0.0.1"; there is one of each family at most`,
+		},
+		{
+			name: "source_address with ipv4_only",
+			yaml: "instances: [{name: a, host: h, port: 1, source_address: '::1', ipv4_only: true}]",
+			want: `instances[0] "a" .source_address: "::1" is an ipv6 address, but ipv4 is asked for`,
+		},
+		{
+			name: "source_address of one family with both",
+			yaml: "instances: [{name: a, host: h, port: 1, source_address: '::1', address_families: [ipv4, ipv6]}]",
+			want: `instances[0] "a" .source_address: "::1" is an ipv6 address, but address_families asks for ipv4 as well; write an address of each`,
+		},
+		{
+			name: "two source addresses with one family",
+			yaml: "instances: [{name: a, host: h, port: 1, source_address: ['::1', 127.0.0.1], address_families: [ipv4]}]",
+			want: `instances[0] "a" .source_address[0]: "::1" is an ipv6 address, but ipv4 is asked for`,
+		},
+		{
+			name: "interface is too long",
+			yaml: "instances: [{name: a, host: h, port: 1, interface: abcdefghijklmnop}]",
+			want: `instances[0] "a" .interface: "abcdefghijklmnop" is no name of an interface`,
+		},
+		{
+			name: "interface with a space",
+			yaml: "instances: [{name: a, host: h, port: 1, interface: 'eth 0'}]",
+			want: `instances[0] "a" .interface: "eth 0" is no name of an interface`,
+		},
+		{
+			name: "interface is the folder",
+			yaml: "instances: [{name: a, host: h, port: 1, interface: ..}]",
+			want: `instances[0] "a" .interface: ".." is no name of an interface`,
+		},
+		{
+			name: "interface is a number",
+			yaml: "instances: [{name: a, host: h, port: 1, interface: 2}]",
+			want: `instances[0] "a" .interface: 2 is not a text; write it in quotes`,
+		},
+		{
+			name: "dscp is too large",
+			yaml: "instances: [{name: a, host: h, port: 1, dscp: 64}]",
+			want: `instances[0] "a" .dscp: 64 is not between 0 and 63`,
+		},
+		{
+			name: "dscp is negative",
+			yaml: "instances: [{name: a, host: h, port: 1, dscp: -1}]",
+			want: `instances[0] "a" .dscp: -1 is not between 0 and 63`,
+		},
+		{
+			name: "dscp is a name",
+			yaml: "instances: [{name: a, host: h, port: 1, dscp: EF}]",
+			want: `instances[0] "a" .dscp: "EF" is not a whole number`,
+		},
+		{
+			name: "IPv4 address with an IPv6 source_address",
+			yaml: "instances: [{name: a, host: 127.0.0.1, port: 1, source_address: '::1'}]",
+			want: `instances[0] "a" .host: "127.0.0.1" is an ipv4 address, but source_address is an ipv6 one`,
+		},
+		{
 			name: "unknown family",
 			yaml: "instances: [{name: a, host: h, port: 1, address_families: [ipv5]}]",
 			want: `instances[0] "a" .address_families[0]: "ipv5" is no address family; they are ipv4 and ipv6`,

@@ -169,6 +169,14 @@ type Instance struct {
 	IPv4Only *Bool `mapstructure:"ipv4_only"`
 	// MultipleIPs checks every address of each family, not only the first.
 	MultipleIPs *Bool `mapstructure:"multiple_ips"`
+	// SourceAddress is the address from which connections are made, or one for each family. Where
+	// it is one alone, its family is the only one that is checked, and is required.
+	SourceAddress Texts `mapstructure:"source_address" is:"an IP address, or one of each family" each:"an IP address"`
+	// Interface is the name of the interface over which connections leave. Only Linux has that.
+	Interface string `mapstructure:"interface"`
+	// DSCP is the differentiated services code point of what is sent: 0 to 63, default 0. Only
+	// Linux has that.
+	DSCP *Integer `mapstructure:"dscp"`
 	// Quiet resets the connection before the server accepts it, so that the check leaves no
 	// trace there. Only Linux can.
 	Quiet *Bool `mapstructure:"quiet"`

@@ -197,8 +197,18 @@ func unbracket(host string) string {
 	return host
 }
 
-// families returns the families asked for, in the order of reports; none means automatic.
+// families returns those that are required, in the order of reports; none means automatic. That of a
+// source address is the only one that can be checked.
 func (i *Instance) families() []check.Family {
+	asked := i.askedFamilies()
+	if sources := i.sources(); len(asked) == 0 && len(sources) == 1 {
+		return []check.Family{check.FamilyOf(sources[0])}
+	}
+	return asked
+}
+
+// askedFamilies returns the families that are written.
+func (i *Instance) askedFamilies() []check.Family {
 	if i.IPv4Only.or(false) {
 		return []check.Family{check.IPv4}
 	}

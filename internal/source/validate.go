@@ -193,6 +193,7 @@ func (v *instanceValidator) checkValues() {
 	v.checkControl("name", v.Name)
 	v.checkControl("service", v.Service)
 	v.checkFamilies()
+	v.checkOutgoing()
 	v.checkDuration("timeout", v.Timeout, 1)
 	v.checkDuration("min_collection_interval", v.MinCollectionInterval, minInterval)
 	v.checkDuration("ip_cache_duration", v.IPCacheDuration, 0)

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"example.com/tcpcheckreceiver/internal/check"
 	"example.com/tcpcheckreceiver/internal/socket"
 )
 
@@ -19,6 +20,7 @@ type flow struct {
 	target netip.AddrPort
 	local  netip.AddrPort // invalid until the first SYN was sent
 	wait   time.Duration  // for an answer
+	leaves check.Outgoing // how it leaves this machine, but for the local address
 
 	peer   unix.Sockaddr // the target
 	domain int
@@ -26,22 +28,32 @@ type flow struct {
 	holder int           // a socket that is bound to the local port, so that nobody else gets it between two SYNs
 }
 
-// newFlow returns a flow from a local port, which the kernel chooses if it is 0.
-func newFlow(target netip.AddrPort, localPort uint16, wait time.Duration) (*flow, error) {
-	f := &flow{target: target, wait: wait}
+// newFlow returns a flow to a target.
+func newFlow(target netip.AddrPort, o *Options) (*flow, error) {
+	f := &flow{target: target, wait: min(max(shortestWait, 2*o.RoundTrip), longestWait)}
 	var err error
 	if f.peer, f.domain, err = socket.Sockaddr(target); err != nil {
 		return nil, err
 	}
+	source, localPort := netip.IPv6Unspecified(), o.LocalPort
 	if f.domain == unix.AF_INET {
-		f.name = &unix.SockaddrInet4{Port: int(localPort)}
-	} else {
-		f.name = &unix.SockaddrInet6{Port: int(localPort)}
+		source = netip.IPv4Unspecified()
+	}
+	if o.Outgoing != nil {
+		f.leaves = check.Outgoing{Interface: o.Outgoing.Interface, DSCP: o.Outgoing.DSCP}
+		if given := o.Outgoing.Source(check.FamilyOf(target.Addr())); given.IsValid() {
+			source = given
+		}
+	}
+	if f.name, _, err = socket.Sockaddr(netip.AddrPortFrom(source, localPort)); err != nil {
+		return nil, err
 	}
 	f.holder, err = f.socket()
 	switch {
 	case localPort != 0 && errors.Is(err, unix.EADDRINUSE):
 		return nil, taken(localPort)
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return nil, check.LacksSourceError{Address: source}
 	case localPort != 0 && errors.Is(err, unix.EACCES):
 		return nil, fmt.Errorf("the local port %d is for privileged users: %w", localPort, err)
 	case err != nil:
@@ -75,6 +87,9 @@ func (f *flow) socket() (int, error) {
 }
 
 func (f *flow) bind(fd int) error {
+	if err := socket.Bind(uintptr(fd), check.FamilyOf(f.target.Addr()), &f.leaves); err != nil {
+		return err
+	}
 	// Several sockets may have the port then, as long as none of them listens (socket(7)).
 	err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	if err == nil && f.domain == unix.AF_INET6 {

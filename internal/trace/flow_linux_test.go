@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"example.com/tcpcheckreceiver/internal/check"
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
@@ -27,7 +28,7 @@ func TestTarget(t *testing.T) {
 				target netip.AddrPort
 				said   string
 			}{{listening, Connected}, {testnet.ClosedPort(t, test.host), Refused}} {
-				w := Walk(t.Context(), want.target, 0, 0)
+				w := Walk(t.Context(), want.target, Options{})
 				require.NoError(t, w.Err)
 				require.Len(t, w.Hops, 1)
 				assert.Equal(t, host, w.Hops[0].Address)
@@ -36,7 +37,7 @@ func TestTarget(t *testing.T) {
 				assert.Equal(t, host, w.Local.Addr())
 				assert.NotZero(t, w.Local.Port())
 
-				again := Walk(t.Context(), want.target, w.Local.Port(), 0)
+				again := Walk(t.Context(), want.target, Options{LocalPort: w.Local.Port()})
 				require.NoError(t, again.Err)
 				assert.Equal(t, w.Local, again.Local, "nothing is left of the flow")
 			}
@@ -47,7 +48,7 @@ func TestTarget(t *testing.T) {
 // A port that connects to itself has nothing that listens.
 func TestSelf(t *testing.T) {
 	closed := testnet.ClosedPort(t, "127.0.0.1")
-	w := Walk(t.Context(), closed, closed.Port(), 0)
+	w := Walk(t.Context(), closed, Options{LocalPort: closed.Port()})
 	require.NoError(t, w.Err)
 	assert.Equal(t, closed, w.Local)
 	assert.Equal(t, Refused, w.Last().Said)
@@ -57,14 +58,14 @@ func TestSelf(t *testing.T) {
 func TestLacking(t *testing.T) {
 	taken := testnet.Listen(t, "tcp4", "0.0.0.0:0")
 	target := netip.MustParseAddrPort("127.0.0.1:9")
-	w := Walk(t.Context(), target, taken.Port(), 0)
+	w := Walk(t.Context(), target, Options{LocalPort: taken.Port()})
 	require.EqualError(t, w.Err, "the local port "+netip.AddrPortFrom(target.Addr(), taken.Port()).String()[len("127.0.0.1:"):]+" is in use, or was so within the last minute")
 	assert.False(t, w.Local.IsValid())
 
-	w = Walk(t.Context(), netip.MustParseAddrPort("[fe80::1%nosuchif]:9"), 0, 0)
+	w = Walk(t.Context(), netip.MustParseAddrPort("[fe80::1%nosuchif]:9"), Options{})
 	require.ErrorContains(t, w.Err, `no interface "nosuchif"`)
 
-	w = Walk(t.Context(), netip.MustParseAddrPort("[ff02::1]:9"), 0, 0) // TCP has no groups
+	w = Walk(t.Context(), netip.MustParseAddrPort("[ff02::1]:9"), Options{}) // TCP has no groups
 	require.EqualError(t, w.Err, "connect: network is unreachable")
 	assert.Empty(t, w.Hops)
 }
@@ -77,7 +78,7 @@ func TestFlowTaken(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()
 	port := netip.MustParseAddrPort(conn.LocalAddr().String()).Port()
-	w := Walk(t.Context(), target, port, 0)
+	w := Walk(t.Context(), target, Options{LocalPort: port})
 	assert.EqualError(t, w.Err, taken(port).Error())
 }
 
@@ -87,21 +88,40 @@ func TestInterrupted(t *testing.T) {
 	ctx, end := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer end()
 	began := time.Now()
-	w := Walk(ctx, silent, 0, time.Minute)
+	w := Walk(ctx, silent, Options{RoundTrip: time.Minute})
 	require.ErrorIs(t, w.Err, context.DeadlineExceeded)
 	assert.Empty(t, w.Hops)
 	assert.True(t, w.Local.IsValid())
 	assert.Less(t, time.Since(began), longestWait)
 
-	w = Walk(ctx, silent, 0, 0)
+	w = Walk(ctx, silent, Options{})
 	require.ErrorIs(t, w.Err, context.DeadlineExceeded)
 	assert.False(t, w.Local.IsValid(), "nothing was sent")
 }
 
+// A flow leaves as the connections of the check do.
+func TestWalkFrom(t *testing.T) {
+	target := testnet.Listen(t, "tcp4", "127.0.0.1:0")
+	source := netip.MustParseAddr("127.0.0.77")
+	w := Walk(t.Context(), target, Options{Outgoing: &check.Outgoing{Sources: []netip.Addr{source}, Interface: "lo", DSCP: 8}})
+	require.NoError(t, w.Err)
+	assert.Equal(t, source, w.Local.Addr())
+	assert.Equal(t, Connected, w.Last().Said)
+	for want, outgoing := range map[error]check.Outgoing{
+		check.LacksSourceError{Address: netip.MustParseAddr("192.0.2.99")}: {Sources: []netip.Addr{netip.MustParseAddr("192.0.2.99")}},
+		check.LacksInterfaceError{Name: "nosuchif"}:                        {Interface: "nosuchif"},
+	} {
+		w := Walk(t.Context(), target, Options{Outgoing: &outgoing})
+		assert.Equal(t, want, w.Err)
+		assert.Empty(t, w.Hops)
+	}
+}
+
 // Who does not answer in time is a silent hop.
 func TestSilent(t *testing.T) {
-	f, err := newFlow(testnet.BlackHole(t), 0, time.Millisecond)
+	f, err := newFlow(testnet.BlackHole(t), &Options{})
 	require.NoError(t, err)
+	f.wait = time.Millisecond
 	defer f.close()
 	for range 2 {
 		hop, err := f.ask(t.Context(), 1)

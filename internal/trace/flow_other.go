@@ -5,14 +5,13 @@ package trace
 import (
 	"context"
 	"net/netip"
-	"time"
 )
 
 // flow is there for Linux alone: no other system tells who sent the ICMP error that a connection
 // attempt got.
 type flow struct{ local netip.AddrPort }
 
-func newFlow(netip.AddrPort, uint16, time.Duration) (*flow, error) { return nil, ErrUnavailable }
+func newFlow(netip.AddrPort, *Options) (*flow, error) { return nil, ErrUnavailable }
 
 func (f *flow) ask(context.Context, int) (Hop, error) { return Hop{}, ErrUnavailable }
 

@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"example.com/tcpcheckreceiver/internal/check"
 )
 
 const (
@@ -72,15 +74,22 @@ func (w *Way) Last() Hop {
 	return Hop{}
 }
 
-// Walk walks the way to a target, from a local port, or if that is 0, from one that the kernel chooses.
-// One hop is asked after the other, until the target answers, or a router says that it does not send
-// the SYN on, or the way is a loop, or MaxHops. Those that did not answer are asked again, in Rounds
-// rounds at most. An answer is awaited for 250 ms, or for twice the roundTrip where the target is known
+// Options say how the SYNs of a walk leave this machine, and what is known of the target. The zero value
+// is as those of any connection do, and nothing.
+type Options struct {
+	LocalPort uint16          // the kernel chooses if it is 0
+	Outgoing  *check.Outgoing // nil: as the routes of this machine say
+	RoundTrip time.Duration   // to the target and back; 0 if it is not known
+}
+
+// Walk walks the way to a target, in one flow. One hop is asked after the other, until the target
+// answers, or a router says that it does not send the SYN on, or the way is a loop, or MaxHops. Those that did not answer are asked again, in Rounds
+// rounds at most. An answer is awaited for 250 ms, or for twice the round trip where the target is known
 // to be so far that this is longer, up to 750 ms. The target sees no more than one SYN for each hop and
 // round; a connection that it accepts is reset.
-func Walk(ctx context.Context, target netip.AddrPort, localPort uint16, roundTrip time.Duration) *Way {
+func Walk(ctx context.Context, target netip.AddrPort, o Options) *Way {
 	w := &Way{Target: target}
-	f, err := newFlow(target, localPort, min(max(shortestWait, 2*roundTrip), longestWait))
+	f, err := newFlow(target, &o)
 	if err != nil {
 		w.Err = err
 		return w
