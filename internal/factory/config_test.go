@@ -282,7 +282,8 @@ func TestAllOptions(t *testing.T) {
 	want := []check.Target{
 		{
 			Host: "db.example.com", Port: 5432, Families: []check.Family{check.IPv4, check.IPv6},
-			MultipleIPs: true, Timeout: time.Minute, Interval: 90 * time.Second, CacheDuration: 0, MaxCacheDuration: 2 * time.Minute,
+			MultipleIPs: true, Outgoing: &check.Outgoing{Sources: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}},
+			Timeout: time.Minute, Interval: 90 * time.Second, CacheDuration: 0, MaxCacheDuration: 2 * time.Minute,
 			Retry: check.Retry{Attempts: 1, Interval: 2 * time.Second}, RecheckInterval: 5 * time.Second,
 			Labels: check.Labels{
 				Name: "every option", CollectResponseTime: true,
