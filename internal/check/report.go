@@ -148,6 +148,9 @@ func (r *Result) LocalAddress() netip.AddrPort {
 type Lookup struct {
 	Family Family
 	Time   time.Duration
+	// Server is the name server that answered, perhaps that there is no such name. It is invalid
+	// where none did, and where it is not known who did, as on systems that resolve themselves.
+	Server netip.AddrPort
 }
 
 // OmissionReason says why a family of a name is left out.

@@ -30,6 +30,10 @@ type Target struct {
 	// Quiet checks leave no trace: the connection is reset before the server accepts it.
 	// Only Linux has them.
 	Quiet bool
+	// Servers are the name servers that are asked for the host, in this order, and nobody else:
+	// neither the hosts file nor the search list of this system counts then. They are IPv4 or
+	// IPv6 addresses, none IPv4-mapped. None are those of this system.
+	Servers []netip.AddrPort
 	// Addresses say which of its addresses may be dialled; nil is all.
 	Addresses *Addresses
 	// Outgoing says how connections leave this machine; nil is as its routes say.

@@ -81,6 +81,9 @@ func NewSystem() *System {
 func (s *System) Probe(target *check.Target) *Probe {
 	literal, _ := target.Literal()
 	p := &Probe{target: target, resolver: s.resolver, newDialer: s.newDialer, literal: literal, names: nameCache{bound: spread(target)}}
+	if len(target.Servers) > 0 {
+		p.resolver = newResolverBy(target.Servers) // which has nothing to share but them
+	}
 	if target.Outgoing != nil {
 		p.outgoing = &outgoingHost{Outgoing: target.Outgoing}
 	}

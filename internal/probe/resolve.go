@@ -21,8 +21,9 @@ type answer struct {
 	unspecified bool
 	err         error // nil if and only if there are addresses
 	errorType   check.ErrorType
-	lack        check.Lack    // of this machine, which was unable to ask
-	time        time.Duration // that it took; 0 if this family was not asked for
+	lack        check.Lack     // of this machine, which was unable to ask
+	time        time.Duration  // that it took; 0 if this family was not asked for
+	server      netip.AddrPort // that gave it; invalid if none did, or if it is not known
 }
 
 func (a answer) found() bool { return a.err == nil }
@@ -63,7 +64,7 @@ func (p *Probe) resolve(ctx context.Context, host *HostAddresses, handOff func()
 		p.names.store(resolved, time.Now())
 		for _, a := range answers {
 			if a.time > 0 {
-				report.Lookups = append(report.Lookups, check.Lookup{Family: a.family, Time: a.time})
+				report.Lookups = append(report.Lookups, check.Lookup{Family: a.family, Time: a.time, Server: a.server})
 			}
 		}
 	}

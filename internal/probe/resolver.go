@@ -20,6 +20,9 @@ const maxAddresses = 64
 
 // resolver resolves names.
 //
+// Where it has name servers of its own, these are asked for a name as it is written, and nobody
+// else. Only localhost is not theirs to say.
+//
 // Where it knows the system's files (Linux), it does as getaddrinfo(3): the hosts file
 // first, then the search list of resolv.conf, until one name of it has an address in any
 // family. That one name is then asked for in each family, by Go's resolver. To ask for the
@@ -28,6 +31,8 @@ type resolver struct {
 	base  *net.Resolver
 	dial  func(ctx context.Context, network, address string) (net.Conn, error)
 	files *nameFiles // nil: leave it all to base
+	// servers are its own; empty for those of the system.
+	servers []netip.AddrPort
 }
 
 // newResolver returns a resolver that asks as base does, or as net.DefaultResolver if
@@ -39,6 +44,11 @@ func newResolver(base *net.Resolver, files *nameFiles) *resolver {
 		dial = (&net.Dialer{}).DialContext
 	}
 	return &resolver{base: base, dial: dial, files: files}
+}
+
+// newResolverBy returns a resolver that has name servers of its own.
+func newResolverBy(servers []netip.AddrPort) *resolver {
+	return &resolver{dial: (&net.Dialer{}).DialContext, servers: servers}
 }
 
 // resolution is what a name resolves to.
@@ -66,26 +76,34 @@ func (r *resolver) resolve(ctx context.Context, host string, families []check.Fa
 	defer lookups().Release(needed)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if r.files == nil {
-		return r.walk(ctx, []string{host}, families, timeout, settled)
-	}
 	start := time.Now()
-	var search searchList
-	addresses, err := r.files.inHosts(host)
+	addresses, names, err := r.local(host)
 	switch {
-	case err != nil || len(addresses) > 0:
-	case isLocalhost(host):
-		addresses = []netip.Addr{loopbacks[check.IPv4], loopbacks[check.IPv6]}
-	default:
-		search, err = r.files.resolv.load()
-	}
-	if err != nil {
+	case err != nil:
 		return resolution{answers: unable(families, fmt.Errorf("lookup %s: %w", host, err))}
-	}
-	if len(addresses) > 0 {
+	case len(addresses) > 0:
 		return resolution{name: host, answers: split(host, addresses, families, time.Since(start)), complete: true}
 	}
-	return r.walk(ctx, search.candidates(host), families, timeout, settled)
+	return r.walk(ctx, names, families, timeout, settled)
+}
+
+// local returns the addresses that a host has without a name server, or the names to ask for.
+func (r *resolver) local(host string) (addresses []netip.Addr, names []string, err error) {
+	switch {
+	case len(r.servers) > 0 && !isLocalhost(host):
+		return nil, rooted(host), nil
+	case len(r.servers) == 0 && r.files == nil:
+		return nil, []string{host}, nil
+	case r.files != nil:
+		if addresses, err = r.files.inHosts(host); err != nil || len(addresses) > 0 {
+			return addresses, nil, err
+		}
+	}
+	if isLocalhost(host) {
+		return []netip.Addr{loopbacks[check.IPv4], loopbacks[check.IPv6]}, nil, nil
+	}
+	search, err := r.files.resolv.load()
+	return nil, search.candidates(host), err
 }
 
 // isLocalhost reports whether a name is localhost or below it, which stand for the
@@ -176,8 +194,11 @@ func (r *resolver) lookUp(ctx context.Context, name string, family check.Family)
 	servers := serverLog{connect: r.dial}
 	defer servers.close()
 	start := time.Now()
-	found, err := r.asking(&servers).LookupNetIP(ctx, networks[family], name)
+	found, err := r.ask(ctx, &servers, name, family)
 	a := answer{family: family, time: time.Since(start)}
+	if err == nil || lookupErrorType(err) == check.DNSNotFound {
+		a.server = servers.answered()
+	}
 	switch fault := servers.fault(); {
 	case err == nil:
 		a.set(name, found)
@@ -187,6 +208,14 @@ func (r *resolver) lookUp(ctx context.Context, name string, family check.Family)
 		a.err, a.errorType = err, lookupErrorType(err)
 	}
 	return a
+}
+
+// ask asks the name servers for one family of a name.
+func (r *resolver) ask(ctx context.Context, servers *serverLog, name string, family check.Family) ([]netip.Addr, error) {
+	if len(r.servers) > 0 {
+		return (&client{servers: r.servers, dial: servers.dial}).lookUp(ctx, name, family)
+	}
+	return r.asking(servers).LookupNetIP(ctx, networks[family], name)
 }
 
 // asking returns a resolver for one lookup: one that is shared makes one lookup of several,
@@ -207,6 +236,7 @@ type serverLog struct {
 	failure error // the first one that is this machine's
 	other   bool  // a server was dialled, or failed by itself
 	last    net.Conn
+	server  netip.AddrPort // that last is to
 }
 
 func (l *serverLog) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -221,7 +251,8 @@ func (l *serverLog) dial(ctx context.Context, network, address string) (net.Conn
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last = conn
-	if ctx.Err() != nil { // the lookup has ended since
+	l.server, _ = netip.ParseAddrPort(address) // which it is, as a rule
+	if ctx.Err() != nil {                      // the lookup has ended since
 		_ = conn.Close()
 	}
 	return conn, nil
@@ -247,6 +278,14 @@ func (l *serverLog) note(err error) {
 	case l.failure == nil:
 		l.failure = err
 	}
+}
+
+// answered returns the name server that a lookup which was answered has the answer from: the last
+// one that was dialled. It is invalid where none was.
+func (l *serverLog) answered() netip.AddrPort {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.server
 }
 
 // fault returns why this machine was unable to ask any server, or nil.
@@ -291,6 +330,9 @@ func unable(families []check.Family, err error) []answer {
 // (RFC 4291, section 2.5.2; RFC 1122, section 3.2.1.3) is none: block lists answer with
 // it, and to connect to it is to connect to this machine.
 func (a *answer) set(name string, found []netip.Addr) {
+	if a.server.IsValid() {
+		name += " on " + a.server.String()
+	}
 	seen := make(map[netip.Addr]bool, len(found))
 	for _, addr := range found {
 		addr = addr.Unmap()

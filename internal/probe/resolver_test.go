@@ -37,23 +37,27 @@ func FuzzDNSAnswer(f *testing.F) {
 		if ipv6 {
 			family = check.IPv6
 		}
-		r := newResolver(&net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		dial := func(context.Context, string, string) (net.Conn, error) {
 			client, server := net.Pipe()
 			go answerDNS(server, answer)
 			return client, nil
-		}}, nil)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		a := r.lookUp(ctx, "name.test.", family)
-		assert.Empty(t, a.lack)
-		if a.found() {
-			require.NotEmpty(t, a.addresses)
-			require.Empty(t, a.errorType)
-		} else {
-			require.Contains(t, []check.ErrorType{check.NoAddress, check.DNSNotFound, check.DNSTimeout, check.DNSFailure}, a.errorType)
 		}
-		for _, address := range a.addresses {
-			require.Equal(t, family, check.FamilyOf(address))
+		own := newResolverBy([]netip.AddrPort{netip.AddrPortFrom(v4, 53)})
+		own.dial = dial
+		for _, r := range []*resolver{newResolver(&net.Resolver{PreferGo: true, Dial: dial}, nil), own} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			a := r.lookUp(ctx, "name.test.", family)
+			assert.Empty(t, a.lack)
+			if a.found() {
+				require.NotEmpty(t, a.addresses)
+				require.Empty(t, a.errorType)
+			} else {
+				require.Contains(t, []check.ErrorType{check.NoAddress, check.DNSNotFound, check.DNSTimeout, check.DNSFailure}, a.errorType)
+			}
+			for _, address := range a.addresses {
+				require.Equal(t, family, check.FamilyOf(address))
+			}
 		}
 	})
 }
@@ -78,13 +82,16 @@ func answerDNS(conn net.Conn, rest []byte) {
 // The first corpus entry of FuzzDNSAnswer is an answer that is understood.
 func TestDNSAnswer(t *testing.T) {
 	rest := []byte("\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00" + "\x04name\x04test\x00\x00\x01\x00\x01" + "\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01")
-	r := newResolver(&net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+	var asked string
+	r := newResolver(&net.Resolver{PreferGo: true, Dial: func(_ context.Context, _, address string) (net.Conn, error) {
+		asked = address
 		client, server := net.Pipe()
 		go answerDNS(server, rest)
 		return client, nil
 	}}, nil)
 	a := r.lookUp(t.Context(), "name.test.", check.IPv4)
 	require.NoError(t, a.err)
+	assert.Equal(t, asked, a.server.String())
 	assert.Equal(t, []netip.Addr{netip.MustParseAddr("192.0.2.1")}, a.addresses)
 }
 
