@@ -147,7 +147,7 @@ func sentences(r *check.Report) []string {
 	for _, excess := range r.Excesses {
 		said = append(said, fmt.Sprintf("%d of its %d %v addresses are checked.", excess.Checked, excess.Found, excess.Family))
 	}
-	if hint := report.Hint(r.Results, nil); hint != "" {
+	if hint := report.Hint(r.Target, r.Results, nil); hint != "" {
 		said = append(said, hint)
 	}
 	return said

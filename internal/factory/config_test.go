@@ -284,7 +284,7 @@ func TestAllOptions(t *testing.T) {
 			Host: "db.example.com", Port: 5432, Families: []check.Family{check.IPv4, check.IPv6},
 			MultipleIPs: true, Outgoing: &check.Outgoing{Sources: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}},
 			Timeout: time.Minute, Interval: 90 * time.Second, CacheDuration: 0, MaxCacheDuration: 2 * time.Minute,
-			Retry: check.Retry{Attempts: 1, Interval: 2 * time.Second}, RecheckInterval: 5 * time.Second,
+			Retry: check.Retry{Attempts: 1, Interval: 2 * time.Second}, RecheckInterval: 5 * time.Second, Servers: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.53:53"), netip.MustParseAddrPort("[2001:db8::53]:5353")},
 			Labels: check.Labels{
 				Name: "every option", CollectResponseTime: true,
 				Tags:    []check.Tag{{Key: "env", Value: "prod"}, {Key: "note", Value: "a:b"}},

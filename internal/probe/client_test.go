@@ -332,6 +332,12 @@ func TestLookupIsCancelled(t *testing.T) {
 	assert.EqualValues(t, 1, server.asked.Load())
 }
 
+// A zone that is no interface of this machine is its fault.
+func TestOwnServerOfAnUnknownZone(t *testing.T) {
+	a := newResolverBy([]netip.AddrPort{netip.MustParseAddrPort("[fe80::1%nowhere]:53")}).lookUp(t.Context(), "web.test.", check.IPv4)
+	assert.Equal(t, check.LacksOther, a.lack, a.err)
+}
+
 // Where this machine can ask none of the servers, it is this machine's fault.
 func TestOwnServersOutOfReach(t *testing.T) {
 	local := &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"example.com/tcpcheckreceiver/internal/check"
+	"example.com/tcpcheckreceiver/internal/socket"
 )
 
 // maxAddresses is how many addresses of a family of a name are heeded: those of DNS are
@@ -48,7 +49,19 @@ func newResolver(base *net.Resolver, files *nameFiles) *resolver {
 
 // newResolverBy returns a resolver that has name servers of its own.
 func newResolverBy(servers []netip.AddrPort) *resolver {
-	return &resolver{dial: (&net.Dialer{}).DialContext, servers: servers}
+	return &resolver{dial: dialServer, servers: servers}
+}
+
+// dialServer dials a name server.
+func dialServer(ctx context.Context, network, address string) (net.Conn, error) {
+	server, err := netip.ParseAddrPort(address)
+	if err == nil {
+		_, err = socket.ZoneIndex(server.Addr()) // the dialer would drop a zone that it does not know
+	}
+	if err != nil {
+		return nil, err
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
 
 // resolution is what a name resolves to.

@@ -81,7 +81,7 @@ func (l *Log) write(c *state.Change, results []check.Result) {
 		l.writeDown(name, c, results)
 	case state.CameUp:
 		// The hint is for the other family, if that is still down.
-		l.info(addressUp, c.Endpoint, "connected again to "+name, timeOf(downSince, c.Since), attribute.String(hinted, Hint(results, nil)))
+		l.info(addressUp, c.Endpoint, "connected again to "+name, timeOf(downSince, c.Since), attribute.String(hinted, Hint(l.target, results, nil)))
 	case state.ReasonFlapping:
 		l.warn(addressReasonChanged, c.Endpoint, name+" is down for changing reasons, now "+c.Result.ErrorType.Words()+": they are not told until "+c.Until.Format(time.TimeOnly),
 			append(failure(c.Result), attribute.String(previousType, string(c.Before)), timeOf(downSince, c.Since))...)
@@ -138,7 +138,7 @@ func (l *Log) writeDown(name string, c *state.Change, results []check.Result) {
 		event, since = addressReasonChanged, timeOf(downSince, c.Since)
 	}
 	l.warn(event, c.Endpoint, "cannot connect to "+name+": "+why,
-		append(failure(c.Result), attribute.String(previousType, string(c.Before)), since, attribute.String(hinted, Hint(results, c.Result)))...)
+		append(failure(c.Result), attribute.String(previousType, string(c.Before)), since, attribute.String(hinted, Hint(l.target, results, c.Result)))...)
 }
 
 func (l *Log) warn(name string, e state.Endpoint, body string, attributes ...attribute.KeyValue) {

@@ -220,7 +220,7 @@ func TestFamilyHint(t *testing.T) {
 		{"the name did not resolve", []check.Result{connected(v4), unresolved}, []string{"over ipv6, in which its name was not resolved", "name servers"}, []string{"listens", "firewall"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			hint := Hint(test.results, &test.results[len(test.results)-1])
+			hint := Hint(&check.Target{}, test.results, &test.results[len(test.results)-1])
 			assert.Equal(t, len(test.want) == 0, hint == "", hint)
 			for _, part := range test.want {
 				assert.Contains(t, hint, part)
@@ -229,6 +229,20 @@ func TestFamilyHint(t *testing.T) {
 				assert.NotContains(t, hint, part)
 			}
 		})
+	}
+}
+
+// Where a target has name servers of its own, the hint names them, and not the files of this machine.
+func TestFamilyHintNamesServers(t *testing.T) {
+	own := &check.Target{Servers: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.53:53"), netip.MustParseAddrPort("[2001:db8::53]:5353")}}
+	for errorType, want := range map[check.ErrorType][2]string{
+		check.DNSTimeout: {"See the name servers that /etc/resolv.conf names.", "See the name servers of its resolver, 10.0.0.53:53, [2001:db8::53]:5353."},
+		check.DNSFailure: {"See the name servers that /etc/resolv.conf names.", "See the name servers of its resolver, 10.0.0.53:53, [2001:db8::53]:5353."},
+		check.NoAddress:  {"See its records in DNS and the hosts file.", "See its records at the name servers of its resolver, 10.0.0.53:53, [2001:db8::53]:5353."},
+	} {
+		results := []check.Result{connected(v4), {Family: check.IPv6, Status: check.Down, Err: errors.New("none"), ErrorType: errorType}}
+		assert.Contains(t, Hint(&check.Target{}, results, nil), want[0])
+		assert.Contains(t, Hint(own, results, nil), want[1])
 	}
 }
 
@@ -256,7 +270,7 @@ func TestFamilyHintOfSeveral(t *testing.T) {
 			if test.about >= 0 {
 				about = &results[1+test.about]
 			}
-			assert.Contains(t, Hint(results, about), test.want)
+			assert.Contains(t, Hint(&check.Target{}, results, about), test.want)
 		})
 	}
 }

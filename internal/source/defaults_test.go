@@ -15,8 +15,8 @@ import (
 // An instance has the defaults that it does not say otherwise, those of its file before
 // those of the receiver.
 func TestDefaults(t *testing.T) {
-	file := writeFile(t, `{init_config: {service: of the file}, defaults: {timeout: 2, quiet: false, tags: ["site:b"]}, instances: [{name: c, host: h}, {name: d, host: h, service: own, timeout: 1}]}`)
-	options, err := load(t, `{defaults: {host: h, port: 443, timeout: 5s, collect_response_time: true, multiple_ips: true, address_families: [ipv6], tags: ["site:a"], service: shop, retry: {attempts: 2}},
+	file := writeFile(t, `{init_config: {service: of the file}, defaults: {timeout: 2, quiet: false, tags: ["site:b"]}, instances: [{name: c, host: h}, {name: d, host: h, service: own, timeout: 1, resolver: {servers: 10.0.0.54}}]}`)
+	options, err := load(t, `{defaults: {host: h, port: 443, timeout: 5s, collect_response_time: true, multiple_ips: true, address_families: [ipv6], tags: ["site:a"], service: shop, retry: {attempts: 2}, resolver: {servers: [10.0.0.53]}},
 instances: [{name: a}, {name: b, endpoint: "x:1", collect_response_time: false, ipv4_only: true, tags: [], retry: {attempts: 1, interval: 200ms}}], instances_file: `+file+`}`)
 	require.NoError(t, err)
 	targets := options.targets()
@@ -24,7 +24,7 @@ instances: [{name: a}, {name: b, endpoint: "x:1", collect_response_time: false, 
 	of := func(i int, change func(*check.Target)) check.Target {
 		want := check.Target{
 			Host: "h", Port: 443, Families: []check.Family{check.IPv6}, MultipleIPs: true, Timeout: 5 * time.Second, Interval: 15 * time.Second,
-			CacheDuration: check.UntilError, MaxCacheDuration: 5 * time.Minute, Retry: check.Retry{Attempts: 2, Interval: time.Second},
+			CacheDuration: check.UntilError, MaxCacheDuration: 5 * time.Minute, Retry: check.Retry{Attempts: 2, Interval: time.Second}, Servers: servers("10.0.0.53:53"),
 			Labels: check.Labels{Name: targets[i].Labels.Name, Tags: []check.Tag{{Key: "site", Value: "a"}}, Service: "shop", CollectResponseTime: true},
 		}
 		change(&want)
@@ -40,7 +40,7 @@ instances: [{name: a}, {name: b, endpoint: "x:1", collect_response_time: false, 
 			t.Timeout, t.Labels.Service, t.Labels.Tags = 2*time.Second, "of the file", []check.Tag{{Key: "site", Value: "b"}}
 		}),
 		of(3, func(t *check.Target) {
-			t.Timeout, t.Labels.Service, t.Labels.Tags = time.Second, "own", []check.Tag{{Key: "site", Value: "b"}}
+			t.Timeout, t.Labels.Service, t.Labels.Tags, t.Servers = time.Second, "own", []check.Tag{{Key: "site", Value: "b"}}, servers("10.0.0.54:53")
 		}),
 	} {
 		assert.Equal(t, want, targets[i], "%d", i)
@@ -59,7 +59,7 @@ instances: [{name: a}, {name: b, endpoint: "x:1", collect_response_time: false, 
 func TestInvalidDefaults(t *testing.T) {
 	for name, test := range map[string]struct{ yaml, want string }{
 		"no mapping":     {"{defaults: [a], instances: [{name: a, host: h, port: 1}]}", "defaults: a list of 1 is not a mapping of the options of an instance"},
-		"unknown option": {"{defaults: {time: 5}, instances: [{name: a, host: h, port: 1}]}", "defaults.time: unknown option; an instance has name, host, port, endpoint, timeout, collect_response_time, address_families, ipv4_only, multiple_ips, source_address, interface, dscp, quiet, retry, recheck_interval, ip_cache_duration, tags, service, min_collection_interval, empty_default_hostname, metric_patterns"},
+		"unknown option": {"{defaults: {time: 5}, instances: [{name: a, host: h, port: 1}]}", "defaults.time: unknown option; an instance has name, host, port, endpoint, timeout, collect_response_time, address_families, ipv4_only, multiple_ips, source_address, interface, dscp, quiet, retry, recheck_interval, ip_cache_duration, resolver, tags, service, min_collection_interval, empty_default_hostname, metric_patterns"},
 		"inherited":      {"{defaults: {timeout: -1, tags: [':a']}, instances: [{name: a, host: h, port: 1}, {name: b, host: h, port: 1}]}", "defaults.timeout: -1s is not more than 0\ndefaults.tags[0]: \":a\" has no key; write key:value"},
 		"inherited by none": {
 			`{defaults: {endpoint: "h", host: "a b", port: 0}, instances: [{name: a, host: h, port: 1}]}`,
@@ -69,6 +69,7 @@ func TestInvalidDefaults(t *testing.T) {
 		"not together, all of them":      {"{defaults: {recheck_interval: 20, min_collection_interval: 20}, instances: [{name: a, host: h, port: 1}]}", "defaults.recheck_interval: 20s is not shorter than the interval of 20s, so it would change nothing"},
 		"not together with one's own":    {"{defaults: {recheck_interval: 20}, instances: [{name: a, host: h, port: 1, min_collection_interval: 20}, {name: b, host: h, port: 1, min_collection_interval: 30}]}", `instances[0] "a" .recheck_interval: 20s is not shorter than the interval of 20s, so it would change nothing`},
 		"repetitions that last too long": {"{defaults: {retry: {attempts: 5}, timeout: 5}, instances: [{name: a, host: h, port: 1}, {name: b, host: h, port: 2}]}", "defaults.retry.attempts: 5 of up to 5s (timeout), each 1s after the one before (retry.interval), may last longer than the interval of 15s"},
+		"a name server":                  {"{defaults: {resolver: {servers: ['10.0.0.53:53', 10.0.0.53, ns]}}, instances: [{name: a, host: h, port: 1}, {name: b, host: h, port: 2}]}", "defaults.resolver.servers[1]: \"10.0.0.53\" is there twice, as 10.0.0.53:53\ndefaults.resolver.servers[2]: \"ns\" is a name, which nobody is there to resolve; write the address of the name server"},
 		"a service that is a tag":        {"{defaults: {service: a, tags: ['job:b']}, instances: [{name: a, host: h, port: 1}]}", `defaults.tags[0]: "job:b" is named like the label job, which the Prometheus exporter makes of the service of the instance`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -98,6 +98,9 @@ func (j *judge) note(e *Entry, i *Instance, place string) {
 		}
 		e.notes = append(e.notes, note{i.placeOf(place, "timeout"), "timeout", fmt.Sprintf("%v is longer than the interval of %v (%s), which counts", written, interval, option)})
 	}
+	if isAddress(e.key.Host) && i.has("resolver") {
+		e.notes = append(e.notes, note{i.placeOf(place, "resolver"), "resolver", "it has no effect: the host is an address"})
+	}
 	for _, a := range attributesOf(i.Tags) {
 		if a.text != "" {
 			e.notes = append(e.notes, note{i.placeOf(place, fmt.Sprintf("tags[%d]", a.tag)), "tags " + a.kind, a.text})
@@ -121,6 +124,7 @@ func (o *Options) target(i *Instance) *check.Target {
 		Outgoing:         i.outgoing(),
 		Quiet:            i.Quiet.or(bool(o.Quiet)),
 		RecheckInterval:  i.RecheckInterval.or(0),
+		Servers:          i.Resolver.addresses(),
 		Labels: check.Labels{
 			Name:                i.Name,
 			CollectResponseTime: i.CollectResponseTime.or(false),

@@ -709,6 +709,67 @@ instances: [{name: a, host: h, port: 1}]`,
 			want: "max_concurrent_checks: 1.5 is not a whole number",
 		},
 		{
+			name: "name servers of its own",
+			yaml: `
+instances:
+- {name: a, host: h, port: 1, resolver: 10.0.0.53}
+- {name: b, host: h, port: 1, resolver: [10.0.0.53]}
+- {name: c, host: h, port: 1, resolver: {server: 10.0.0.53}}
+- {name: d, host: h, port: 1, resolver: {servers: {a: b}}}
+- {name: e, host: h, port: 1, resolver: {servers: [53, ~]}}
+- {name: f, host: h, port: 1, resolver: {servers: []}}
+- {name: g, host: h, port: 1, resolver: {servers: [ns.internal, 'ns:53', '[ns]:53', '']}}
+- {name: i, host: h, port: 1, resolver: {servers: ['10.0.0.53:0', '[::1]:65536', '10.0.0.53:']}}
+- {name: j, host: h, port: 1, resolver: {servers: ['10.0.0.53:dns', '10.0.0.53:99999999999999999999', '[::1]:-1']}}
+- {name: k, host: h, port: 1, resolver: {servers: [0.0.0.0, '[::]:53', '::ffff:0.0.0.0']}}
+- {name: l, host: h, port: 1, resolver: {servers: [224.0.0.251, '[ff02::fb]:5353', '::ffff:224.0.0.251']}}
+- {name: m, host: h, port: 1, resolver: {servers: [10.0.0.53, '10.0.0.53:53', '::ffff:10.0.0.53']}}
+- {name: n, host: h, port: 1, resolver: {servers: [10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4, 10.0.0.5]}}
+- {name: o, host: h, port: 1, resolver: {servers: ['fe80::1', '[10.0.0.53]', '[10.0.0.53]:53']}}
+- {name: p, host: h, port: 1, resolver: {servers: ['https://dns.example/dns-query', "10.0.0.53\n", "fe80::1%e\t"]}}
+- {name: q, host: h, port: 1, resolver: {servers: ['10.0.0.53, 10.0.0.54', ' 10.0.0.53', 10.0.0.256]}}
+- {name: r, host: h, port: 1, resolver: {servers: ['::1::', '2001:db8::53:99999', '10.0.0.53:53:53']}}`,
+			want: `instances[0] "a" .resolver: "10.0.0.53" is not a mapping of servers
+instances[1] "b" .resolver: a list of 1 is not a mapping of servers
+instances[2] "c" .resolver.server: unknown option; resolver has servers
+instances[3] "d" .resolver.servers: a mapping is not a list of name servers
+instances[4] "e" .resolver.servers[0]: 53 is not a name server, such as 10.0.0.53 or [2001:db8::53]:5353
+instances[4] "e" .resolver.servers[1]: "" is no IP address, such as 10.0.0.53 or [2001:db8::53]:5353
+instances[5] "f" .resolver.servers: [] has no name server; leave resolver out for those of this system
+instances[6] "g" .resolver.servers[0]: "ns.internal" is a name, which nobody is there to resolve; write the address of the name server
+instances[6] "g" .resolver.servers[1]: "ns:53" is a name, which nobody is there to resolve; write the address of the name server
+instances[6] "g" .resolver.servers[2]: "[ns]:53" is no IP address, such as 10.0.0.53 or [2001:db8::53]:5353
+instances[6] "g" .resolver.servers[3]: "" is no IP address, such as 10.0.0.53 or [2001:db8::53]:5353
+instances[7] "i" .resolver.servers[0]: "10.0.0.53:0" has a port that is not between 1 and 65535
+instances[7] "i" .resolver.servers[1]: "[::1]:65536" has a port that is not between 1 and 65535
+instances[7] "i" .resolver.servers[2]: "10.0.0.53:" has a port that is not between 1 and 65535
+instances[8] "j" .resolver.servers[0]: "10.0.0.53:dns" is no IP address, such as 10.0.0.53 or [2001:db8::53]:5353
+instances[8] "j" .resolver.servers[1]: "10.0.0.53:99999999999999999999" has a port that is not between 1 and 65535
+instances[8] "j" .resolver.servers[2]: "[::1]:-1" is no IP address, such as 10.0.0.53 or [2001:db8::53]:5353
+instances[9] "k" .resolver.servers[0]: "0.0.0.0" is the unspecified address, at which no name server is
+instances[9] "k" .resolver.servers[1]: "[::]:53" is the unspecified address, at which no name server is
+instances[9] "k" .resolver.servers[2]: "::ffff:0.0.0.0" is the unspecified address, at which no name server is
+instances[10] "l" .resolver.servers[0]: "224.0.0.251" is a multicast address, and not that of a name server
+instances[10] "l" .resolver.servers[1]: "[ff02::fb]:5353" is a multicast address, and not that of a name server
+instances[10] "l" .resolver.servers[2]: "::ffff:224.0.0.251" is a multicast address, and not that of a name server
+instances[11] "m" .resolver.servers[1]: "10.0.0.53:53" is there twice, as 10.0.0.53:53
+instances[11] "m" .resolver.servers[2]: "::ffff:10.0.0.53" is there twice, as 10.0.0.53:53
+instances[12] "n" .resolver.servers[3]: "10.0.0.4" is one too many: 3 are the most, since they share the timeout
+instances[12] "n" .resolver.servers[4]: "10.0.0.5" is one too many: 3 are the most, since they share the timeout
+instances[13] "o" .resolver.servers[0]: "fe80::1" is a link-local address; write its zone as well, as in fe80::1%eth0
+instances[13] "o" .resolver.servers[1]: "[10.0.0.53]" has brackets around an IPv4 address
+instances[13] "o" .resolver.servers[2]: "[10.0.0.53]:53" has brackets around an IPv4 address
+instances[14] "p" .resolver.servers[0]: "https://dns.example/dns-query" has a scheme; write the address alone
+instances[14] "p" .resolver.servers[1]: "10.0.0.53\n" has a control character in it
+instances[14] "p" .resolver.servers[2]: "fe80::1%e\t" has a control character in it
+instances[15] "q" .resolver.servers[0]: "10.0.0.53, 10.0.0.54" is no IP address, such as 10.0.0.53 or [2001:db8::53]:5353
+instances[15] "q" .resolver.servers[1]: " 10.0.0.53" is no IP address, such as 10.0.0.53 or [2001:db8::53]:5353
+instances[15] "q" .resolver.servers[2]: "10.0.0.256" is no IP address, such as 10.0.0.53 or [2001:db8::53]:5353
+instances[16] "r" .resolver.servers[0]: "::1::" is no IP address, such as 10.0.0.53 or [2001:db8::53]:5353
+instances[16] "r" .resolver.servers[1]: "2001:db8::53:99999" is no IP address, such as 10.0.0.53 or [2001:db8::53]:5353
+instances[16] "r" .resolver.servers[2]: "10.0.0.53:53:53" is no IP address, such as 10.0.0.53 or [2001:db8::53]:5353`,
+		},
+		{
 			name: "tags are a mapping",
 			yaml: "instances: [{name: a, host: h, port: 1, tags: {env: prod}}]",
 			want: `instances[0] "a" .tags: a mapping is not a list of tags`,

@@ -81,6 +81,9 @@ func texts(list check.List) (texts []string) {
 		for _, tag := range target.Labels.Tags {
 			text += " " + tag.Key + "=" + tag.Value
 		}
+		for _, server := range target.Servers {
+			text += " by " + server.String()
+		}
 		texts = append(texts, text)
 	}
 	slices.Sort(texts)
@@ -128,6 +131,11 @@ func TestDiscoveredTargets(t *testing.T) {
 		{"defaults of the receiver", "{port: 443, service: shop}", "static_configs: [{targets: [h]}]", []string{"h h:443 shop"}, nil},
 		{"a service of all", "{port: 443}\nservice: shop", "static_configs: [{targets: [h]}]", []string{"h h:443 shop"}, nil},
 		{"defaults of the job", "{port: 443, service: shop}", "{defaults: {port: 22, tags: [a:b]}, static_configs: [{targets: [h]}]}", []string{"h h:22 shop a=b"}, nil},
+		{
+			"name servers of one's own are for who runs the collector to say", "{resolver: {servers: 10.0.0.53}}", "{defaults: {port: 22}, static_configs: [{targets: [h]}, {targets: [i], labels: {__tcpcheck_resolver: 10.0.0.54}}]}",
+			[]string{"h h:22 j by 10.0.0.53:53"},
+			[]string{`scrape_configs[0] "j" .instances[1] "i" .__tcpcheck_resolver: a target may have no such option; it may have name, address_families, ipv4_only, multiple_ips, timeout, min_collection_interval, service, collect_response_time`},
+		},
 		{"rules that drop", "", "{static_configs: [{targets: ['a:1', 'b:1']}], relabel_configs: [{source_labels: [__address__], regex: 'a:.*', action: drop}]}", []string{"b:1 b:1 j"}, nil},
 		{
 			"a share of them", "", "{static_configs: [{targets: ['a:1', 'b:1', 'c:1', 'd:1']}], relabel_configs: [{source_labels: [__address__], modulus: 2, target_label: __tmp_hash, action: hashmod}, {source_labels: [__tmp_hash], regex: 1, action: keep}]}",

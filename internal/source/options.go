@@ -189,6 +189,8 @@ type Instance struct {
 	// every check; unset, they are used until one fails to connect, but not longer
 	// than Options.MaxIPCacheDuration.
 	IPCacheDuration *Duration `mapstructure:"ip_cache_duration"`
+	// Resolver has the name servers that resolve Host, in place of those of this system.
+	Resolver Resolver `mapstructure:"resolver" is:"a mapping of servers"`
 	// Tags are attributes on every point, each as key:value.
 	Tags Texts `mapstructure:"tags" is:"a list of tags" each:"a tag; write key:value, without a space or in quotes"`
 	// Service becomes service.name of the resource.
@@ -211,6 +213,13 @@ type Retry struct {
 	Attempts *Integer `mapstructure:"attempts"`
 	// Interval is the time from a failure to the next attempt: 100ms or more, default 1s.
 	Interval *Duration `mapstructure:"interval"`
+}
+
+// Resolver says by whom a name is resolved.
+type Resolver struct {
+	// Servers are name servers, each as an IP address or as address:port, 1 to 3 of them: the
+	// next one is asked where one does not answer. The default port is 53.
+	Servers Texts `mapstructure:"servers" is:"a list of name servers" each:"a name server, such as 10.0.0.53 or [2001:db8::53]:5353"`
 }
 
 // MetricPatterns are regular expressions (RE2) that match anywhere in the name of a metric.

@@ -2,6 +2,7 @@ package source
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -46,6 +47,14 @@ func (o *Options) targets() []check.Target {
 		targets = append(targets, *e.Target)
 	}
 	return targets
+}
+
+func servers(texts ...string) []netip.AddrPort {
+	servers := make([]netip.AddrPort, len(texts))
+	for i, text := range texts {
+		servers[i] = netip.MustParseAddrPort(text)
+	}
+	return servers
 }
 
 func readTestdata(t *testing.T, name string) string {
@@ -191,6 +200,22 @@ func TestValid(t *testing.T) {
 			}),
 		},
 		{
+			name: "name servers of its own",
+			yaml: "instances: [{name: a, host: h, port: 1, resolver: {servers: [10.0.0.53, '2001:db8::53', '[2001:db8::53]:5353']}}, {name: a, host: h, port: 1, resolver: {servers: ['[::1]', '::ffff:10.0.0.53', 'fe80::1%eth0']}}]",
+			want: append(
+				with(func(t *check.Target) {
+					t.Servers = servers("10.0.0.53:53", "[2001:db8::53]:53", "[2001:db8::53]:5353")
+				}),
+				with(func(t *check.Target) { t.Servers = servers("[::1]:53", "10.0.0.53:53", "[fe80::1%eth0]:53") })...),
+		},
+		{
+			name: "a single name server without a list, and none",
+			yaml: "instances: [{name: a, host: h, port: 1, resolver: {servers: '10.0.0.53:65535'}}, {name: a, host: h, port: 1, resolver: }, {name: a, host: h, port: 1, resolver: {servers: }}]",
+			want: append(
+				with(func(t *check.Target) { t.Servers = servers("10.0.0.53:65535") }),
+				append(with(func(*check.Target) {}), with(func(*check.Target) {})...)...),
+		},
+		{
 			name: "a single family without a list",
 			yaml: "instances: [{name: a, host: h, port: 1, address_families: ipv6}]",
 			want: with(func(t *check.Target) { t.Families = []check.Family{check.IPv6} }),
@@ -314,6 +339,10 @@ func TestWarnings(t *testing.T) {
 		{
 			"three", "{collection_interval: 5, instances: [{name: a, host: h, port: 1, timeout: 6}, {name: b, host: h, port: 1, timeout: 7}, {name: c, host: h, port: 1, timeout: 8}]}",
 			[]string{`instances[0] "a" .timeout: 6s is longer than the interval of 5s (collection_interval), which counts; 2 more are like it`},
+		},
+		{
+			"addresses that nobody resolves", "{defaults: {resolver: {servers: 10.0.0.53}}, instances: [{name: a, host: '::1', port: 1}, {name: b, host: '[::1]', port: 1, resolver: {servers: 10.0.0.53}}, {name: c, endpoint: '127.0.0.1:1', resolver: {servers: 10.0.0.53}}, {name: d, host: h, port: 1, resolver: {servers: 10.0.0.53}}]}",
+			[]string{`instances[1] "b" .resolver: it has no effect: the host is an address; 1 more are like it`},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -202,6 +202,7 @@ func (v *instanceValidator) checkValues() {
 	}
 	v.checkDuration("retry.interval", v.Retry.Interval, minInterval)
 	v.checkDuration("recheck_interval", v.RecheckInterval, minRecheckInterval)
+	v.checkServers()
 	v.checkTags()
 	v.checkPatterns("include", v.MetricPatterns.Include)
 	v.checkPatterns("exclude", v.MetricPatterns.Exclude)
