@@ -58,6 +58,13 @@ func TestBadUse(t *testing.T) {
 		{"--interface e/0 " + up, `--interface: "e/0" is no name of an interface`},
 		{"--interface eth0 --dscp 8 --config one.yaml", "--interface: it is for the targets of arguments; write interface in the configuration\n" +
 			"--dscp: it is for the targets of arguments; write dscp in the configuration"},
+		{"--resolver ns:53 " + up, `--resolver: "ns:53" is a name, which nobody is there to resolve; write the address of the name server`},
+		{"--resolver 10.0.0.53,[::1]:0 h:1", `--resolver: "[::1]:0" has a port that is not between 1 and 65535`},
+		{"--resolver 10.0.0.53,10.0.0.53:53,0.0.0.0,h/ h:1", "--resolver: \"0.0.0.0\" is the unspecified address, at which no name server is\n" +
+			"--resolver: \"10.0.0.53:53\" is there twice, as 10.0.0.53:53\n--resolver: \"h/\" is no IP address, such as 10.0.0.53 or [2001:db8::53]:5353"},
+		{"--resolver 10.0.0.1,10.0.0.2 --resolver 10.0.0.3,10.0.0.4 h:1", `--resolver: "10.0.0.4" is one too many: 3 are the most, since they share the timeout`},
+		{"--resolver= " + up, "--resolver: [] has no name server; leave resolver out for those of this system"},
+		{"--resolver 10.0.0.53 --config one.yaml", "--resolver: it is for the targets of arguments; write resolver in the configuration"},
 		{"--timeout 0s " + up, "--timeout: 0s is not more than 0"},
 		{"--timeout -1s " + up, "--timeout: -1s is not more than 0"},
 		{"--timeout soon " + up, `invalid argument "soon" for "--timeout" flag: time: invalid duration "soon"`},

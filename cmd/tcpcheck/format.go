@@ -34,6 +34,7 @@ type jsonTarget struct {
 	Status  string       `json:"status"` // OK, WARNING, CRITICAL or UNKNOWN
 	Results []jsonResult `json:"results"`
 	Notes   []string     `json:"notes,omitempty"`
+	Servers []string     `json:"name_servers,omitempty"` // that answered for the name
 	Trace   []jsonWay    `json:"trace,omitempty"`
 }
 
@@ -58,7 +59,7 @@ func jsonTargets(reports []check.Report, limits limits) []jsonTarget {
 	targets := make([]jsonTarget, len(reports))
 	for i := range reports {
 		r := &reports[i]
-		targets[i] = jsonTarget{Address: r.Target.Host, Port: r.Target.Port, Status: limits.status(r).String(), Results: []jsonResult{}, Notes: sentences(r)}
+		targets[i] = jsonTarget{Address: r.Target.Host, Port: r.Target.Port, Status: limits.status(r).String(), Results: []jsonResult{}, Notes: sentences(r), Servers: nameServers(r)}
 		for _, result := range r.Results {
 			targets[i].Results = append(targets[i].Results, jsonOf(&result))
 		}

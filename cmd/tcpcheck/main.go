@@ -86,6 +86,7 @@ Environment:
   others    those that the file of --config names by ${env:...}`,
 		Example: `  tcpcheck localhost:22
   tcpcheck --family ipv6 --timeout 2s example.com:443 '[2001:db8::1]:443'
+  tcpcheck --resolver 10.0.0.53 web.internal:443
   tcpcheck --config collector.yaml
   tcpcheck --interval 1s localhost:22
   tcpcheck --trace --resolve example.com:443`,
@@ -121,6 +122,7 @@ Environment:
 	c.Flags().StringSliceVar(&o.sources, "source-address", nil, "the address from which connections are made, or one of each family; an address alone leaves the other family out")
 	c.Flags().StringVar(&o.device, "interface", "", "the interface over which connections leave (Linux)")
 	c.Flags().IntVar(&o.dscp, "dscp", 0, "the differentiated services code point of what is sent, 0 to 63 (Linux)")
+	c.Flags().StringSliceVar(&o.servers, "resolver", nil, "up to three name servers that are asked for the targets of arguments, in place of those of this machine, such as 10.0.0.53,[2001:db8::53]:5353")
 	c.Flags().StringVar(&o.config, "config", "", "check the targets of a collector's configuration, or of a conf.yaml of tcp_check")
 	c.Flags().DurationVar(&o.timeout, "timeout", defaultTimeout, "how long each name resolution, and each connection, may take; and with --config, each source of targets")
 	c.Flags().DurationVar(&slow.warning, "warn", 0, "a longer handshake is a WARNING; 0 is none")

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -43,17 +45,20 @@ func (r *repetition) run(c *cobra.Command, checker *checker, slow limits) (statu
 		count = 0
 	}
 	var all summary
-	worst, said, rounds := statusOK, "", 0
+	worst, said, rounds := statusOK, []string(nil), 0
 	out := c.OutOrStdout()
 	err := checker.repeat(c.Context(), count, r.interval, func(reports []check.Report) error {
 		all.add(reports)
 		worst = worse(worst, slow.worst(reports))
 		text := rowsOf(reports, rounds == 0, takesColour(out))
 		rounds++
-		if notes := notesOf(reports); notes != said { // what is not new is not said again
-			said = notes
-			text += notes
+		notes := slices.Collect(strings.Lines(notesOf(reports)))
+		for _, note := range notes {
+			if !slices.Contains(said, note) { // what is not new is not said again
+				text += note
+			}
 		}
+		said = notes
 		return writeTrimmed(out, text)
 	})
 	if err != nil {

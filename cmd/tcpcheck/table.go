@@ -51,16 +51,46 @@ func rowsOf(reports []check.Report, header, inColour bool) string {
 	return rows
 }
 
-// notesOf returns the lines of the targets as a whole.
+// notesOf returns the lines of the targets as a whole, and then who resolved their names: a line for
+// each of those, since most targets have the same.
 func notesOf(reports []check.Report) string {
 	var text strings.Builder
+	var resolvers []string
+	resolved := make(map[string][]*check.Report)
 	for i := range reports {
 		for _, sentence := range sentences(&reports[i]) {
 			text.WriteString(reports[i].Target.HostPort() + ": " + sentence + "\n")
 		}
+		if by := strings.Join(nameServers(&reports[i]), ", "); by != "" && slices.ContainsFunc(reports[i].Results, isNamed) {
+			if resolved[by] == nil {
+				resolvers = append(resolvers, by)
+			}
+			resolved[by] = append(resolved[by], &reports[i])
+		}
+	}
+	for _, by := range resolvers {
+		what := fmt.Sprintf("%d targets", len(resolved[by]))
+		if len(resolved[by]) == 1 {
+			what = resolved[by][0].Target.HostPort()
+		}
+		text.WriteString(what + ": resolved by " + by + ".\n")
 	}
 	return text.String()
 }
+
+// nameServers returns the name servers that answered for the name of a target, each once.
+func nameServers(r *check.Report) []string {
+	var servers []string
+	for _, lookup := range r.Lookups {
+		if server := lookup.Server.String(); lookup.Server.IsValid() && !slices.Contains(servers, server) {
+			servers = append(servers, server)
+		}
+	}
+	return servers
+}
+
+// isNamed reports whether an address comes of the name of the target as it was resolved now.
+func isNamed(r check.Result) bool { return r.Address.IsValid() && !isUnnamed(&r) }
 
 // columns writes lines whose cells are below each other.
 type columns struct{ *tabwriter.Writer }

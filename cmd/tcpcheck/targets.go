@@ -24,6 +24,7 @@ type options struct {
 	sources  []string // none for those that the system chooses
 	device   string   // empty for that which the routes say
 	dscp     int
+	servers  []string // that resolve names; none for those of this machine
 	timeout  time.Duration
 }
 
@@ -79,6 +80,7 @@ func (o *options) targets(c *cobra.Command, args []string) ([]*check.Target, sta
 // configuration.
 var ofArguments = []struct{ flag, option string }{
 	{"family", "address_families"}, {"source-address", "source_address"}, {"interface", "interface"}, {"dscp", "dscp"},
+	{"resolver", "resolver"},
 }
 
 // forArguments returns what is wrong where there are no arguments. The error has a line for each flag.
@@ -111,6 +113,9 @@ func targetsOf(args []string, o options) ([]*check.Target, error) {
 	if o.sources != nil {
 		defaults["source_address"] = o.sources
 	}
+	if o.servers != nil {
+		defaults["resolver"] = map[string]any{"servers": o.servers}
+	}
 	config, err := decode(confmap.NewFromStringMap(map[string]any{"instances": instances, "defaults": defaults}))
 	if err != nil {
 		return nil, errors.New(asArguments(err.Error()))
@@ -125,7 +130,7 @@ const inInstance = `(?m)^(?:defaults|instances\[\d+\](?: ".*?" )?)\.`
 func asArguments(text string) string {
 	text = regexp.MustCompile(inInstance+"(?:endpoint|name|host|port): ").ReplaceAllString(text, "")
 	for _, of := range ofArguments {
-		text = regexp.MustCompile(inInstance+of.option+`(?:\[\d+\])?: `).ReplaceAllString(text, "--"+of.flag+": ")
+		text = regexp.MustCompile(inInstance+of.option+`(?:\.servers)?(?:\[\d+\])?: `).ReplaceAllString(text, "--"+of.flag+": ")
 	}
 	lines := strings.Split(text, "\n")
 	slices.Sort(lines)
