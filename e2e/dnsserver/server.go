@@ -91,6 +91,9 @@ func (s *Server) Dial(ctx context.Context, network, _ string) (net.Conn, error) 
 	return d.DialContext(ctx, network, s.addrs[network])
 }
 
+// Addr returns the address of the server over UDP.
+func (s *Server) Addr() string { return s.addrs["udp"] }
+
 // Set sets what a name has. A name is taken as fully qualified, with or without
 // the dot at the end, and regardless of case (RFC 4343). What was set for it
 // before is replaced, and rotations begin anew.
