@@ -121,6 +121,24 @@ var dnsRows = []row{
 		addrs("0.0.0.0", "$6"), named+", address_families: [ipv4, ipv6]",
 		now("ipv4 - 0", "ipv4 no_address 1", "ipv6 $6 1").
 			logs(unresolved4+"no address (It connects over ipv6 and not over ipv4, in which its name has no address)")),
+	dnsByOwn("the machine's name server says that it does not exist, and a name server of its own has it", answered(dnsserver.NXDomain), both, "127.0.0.1",
+		now("ipv4 $4 1", "ipv6 $6 1")),
+	dnsByOwn("the machine's name server has it, and a name server of its own says that it does not exist", both, answered(dnsserver.NXDomain), "127.0.0.1",
+		unresolvable("dns_not_found")),
+	dnsByOwn("nothing listens at the first of two name servers of its own", unanswered, both, "127.0.0.9 127.0.0.1", now("ipv4 $4 1", "ipv6 $6 1")),
+	dnsByOwn("a name server of its own is silent", both, unanswered, "127.0.0.1", unresolvable("dns_timeout")),
+	dnsByOwn("nothing listens at a name server of its own", both, both, "127.0.0.9", unresolvable("dns_failure")),
+}
+
+// dnsByOwn is a row in which the row's name has some records at the machine's name server, and others at
+// one at 127.0.0.1 of its own; at which addresses it is asked for is told with spaces between them.
+func dnsByOwn(text string, machines, own zone, servers string, s step) row {
+	return situation("Name resolution", text, func(w *world, a addresses) {
+		resolve(machines)(w, a)
+		server := dnsserver.New(w.t, "127.0.0.1:0")
+		server.Set(a.name, own(a))
+		w.port = netip.MustParseAddrPort(server.Addr()).Port()
+	}, named+brief+`, resolver: {servers: ["`+strings.Join(strings.Fields(servers), `:$port", "`)+`:$port"]}`, s)
 }
 
 // Names that are not rooted, with "search corp.test wild.test" in resolv.conf.

@@ -69,11 +69,22 @@ func (r row) run(w *world, a addresses) {
 const withSources = "metrics: {tcpcheck.errors: {attributes: [tcpcheck.instance, server.address, server.port, network.type, error.type, tcpcheck.error.source]}}\n"
 
 // A name server that dies takes all targets along, whose names no longer resolve: that is said once, of
-// this machine.
+// this machine. It makes no difference whether it is the machine's or the targets' own.
 func TestNameServerDies(t *testing.T) {
+	for name, resolver := range map[string]string{"the machine's": "", "their own": ", resolver: {servers: [%q]}"} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t).in(t)
+			if resolver != "" {
+				resolver = fmt.Sprintf(resolver, w.dns.Addr())
+			}
+			nameServerDies(t, w, resolver)
+		})
+	}
+}
+
+func nameServerDies(t *testing.T, w *world, resolver string) {
 	const targets = 12
-	w := newWorld(t).in(t)
-	instances := "defaults: {timeout: 500ms, ip_cache_duration: 0}\ncollection_interval: 1s\ninstances:\n"
+	instances := "defaults: {timeout: 500ms, ip_cache_duration: 0" + resolver + "}\ncollection_interval: 1s\ninstances:\n"
 	for n := range targets {
 		name, address := fmt.Sprintf("dies%d.test.", n), netip.AddrFrom4([4]byte{198, 18, byte(100 + n), 1})
 		w.dns.Set(name, dnsserver.Addresses(address))
