@@ -46,13 +46,13 @@ instances:
 	c := harness.Start(t, withHosts(t, "127.0.0.1 localhost\n127.0.0.4 filed.internal\n", inWorld.Args...), harness.CollectorReady)
 
 	assert.Equal(t, map[string]float64{
-		series("web", "web.internal", "ipv4", "127.0.0.2", port):            1,
-		series("web inside", "web.internal", "ipv4", "127.0.0.3", port):     1,
-		series("filed", "filed.internal", "ipv4", "127.0.0.4", port):        1,
-		series("filed inside", "filed.internal", "ipv4", "127.0.0.3", port): 1,
-		series("short", "short", "ipv4", "127.0.0.2", port):                 1,
-		series("short inside", "short", "ipv4", "127.0.0.3", port):          1,
-		series("local inside", "localhost", "ipv4", "127.0.0.1", port):      1,
+		series("web", "web.internal", "ipv4", "127.0.0.2", port):                                         1,
+		series("web inside", "web.internal", "ipv4", "127.0.0.3", port):                                  1,
+		series("filed", "filed.internal", "ipv4", "127.0.0.4", port):                                     1,
+		series("filed inside", "filed.internal", "ipv4", "127.0.0.3", port):                              1,
+		series("short", "short", "ipv4", "127.0.0.2", port):                                              1,
+		series("short inside", "short", "ipv4", "127.0.0.3", port):                                       1,
+		series("local inside", "localhost", "ipv4", "127.0.0.1", port):                                   1,
 		fmt.Sprintf("{server_address=gone.internal server_port=%d tcpcheck_instance=gone inside}", port): 0,
 	}, page.awaitResults(t, 8).Values(canConnect))
 	c.Await(`cannot connect to "gone inside" (gone.internal:`, "lookup gone.internal. on "+inside.Addr()+": no such host")

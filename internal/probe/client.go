@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"time"
 
@@ -114,6 +115,8 @@ func (c *client) ask(ctx context.Context, server netip.AddrPort, query *dns.Msg,
 		reply, err = c.exchange(ctx, "tcp", server, query)
 	}
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, os.ErrDeadlineExceeded // or the lookup is cut short, and nobody wants to know
 	case err != nil:
 		return nil, err
 	case reply.Rcode == dns.RcodeNameError:

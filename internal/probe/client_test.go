@@ -233,7 +233,7 @@ func TestCheckByOwnServers(t *testing.T) {
 		target := &check.Target{Host: test.host, Port: up.Port(), Timeout: 10 * time.Second, Families: check.Families[:1], Servers: []netip.AddrPort{server.AddrPort}}
 		report := system.Probe(target).Check(t.Context(), time.Now, unknownHost, noHandOff)
 		require.Len(t, report.Results, 1, test.host)
-		assert.NoError(t, report.Results[0].Err, test.host)
+		require.NoError(t, report.Results[0].Err, test.host)
 		assert.Equal(t, up.Addr(), report.Results[0].Address, test.host)
 		if test.asked == "" {
 			assert.Empty(t, names, test.host)
@@ -330,6 +330,20 @@ func TestLookupIsCancelled(t *testing.T) {
 	_, err := c.lookUp(ctx, "web.test.", check.IPv4)
 	require.Error(t, err)
 	assert.EqualValues(t, 1, server.asked.Load())
+}
+
+// A server to which the connection is made too late was silent.
+func TestServerThatIsDialledForTooLong(t *testing.T) {
+	r := newResolverBy([]netip.AddrPort{netip.AddrPortFrom(v4, 53)})
+	r.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		client, _ := net.Pipe()
+		return client, nil
+	}
+	resolved := r.resolve(t.Context(), "web", check.Families[:1], 20*time.Millisecond, "")
+	require.Len(t, resolved.answers, 1)
+	assert.Equal(t, check.DNSTimeout, resolved.answers[0].errorType)
+	require.EqualError(t, resolved.answers[0].err, "lookup web. on 192.0.2.1:53: i/o timeout")
 }
 
 // A zone that is no interface of this machine is its fault.

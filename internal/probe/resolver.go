@@ -343,9 +343,6 @@ func unable(families []check.Family, err error) []answer {
 // (RFC 4291, section 2.5.2; RFC 1122, section 3.2.1.3) is none: block lists answer with
 // it, and to connect to it is to connect to this machine.
 func (a *answer) set(name string, found []netip.Addr) {
-	if a.server.IsValid() {
-		name += " on " + a.server.String()
-	}
 	seen := make(map[netip.Addr]bool, len(found))
 	for _, addr := range found {
 		addr = addr.Unmap()
@@ -360,11 +357,15 @@ func (a *answer) set(name string, found []netip.Addr) {
 	}
 	a.count = len(a.addresses)
 	a.addresses = a.addresses[:min(a.count, maxAddresses)]
-	switch {
-	case len(a.addresses) > 0:
-	case a.unspecified:
+	if len(a.addresses) > 0 {
+		return
+	}
+	if a.server.IsValid() {
+		name += " on " + a.server.String()
+	}
+	if a.unspecified {
 		a.err, a.errorType = fmt.Errorf("lookup %s: the %s address is the unspecified one, to which nothing can connect", name, a.family), check.NoAddress
-	default:
+	} else {
 		a.err, a.errorType = fmt.Errorf("lookup %s: no %s address", name, a.family), check.DNSNotFound
 	}
 }
