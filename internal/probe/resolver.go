@@ -102,18 +102,18 @@ func (r *resolver) resolve(ctx context.Context, host string, families []check.Fa
 
 // local returns the addresses that a host has without a name server, or the names to ask for.
 func (r *resolver) local(host string) (addresses []netip.Addr, names []string, err error) {
-	switch {
-	case len(r.servers) > 0 && !isLocalhost(host):
-		return nil, rooted(host), nil
-	case len(r.servers) == 0 && r.files == nil:
-		return nil, []string{host}, nil
-	case r.files != nil:
+	if r.files != nil {
 		if addresses, err = r.files.inHosts(host); err != nil || len(addresses) > 0 {
 			return addresses, nil, err
 		}
 	}
-	if isLocalhost(host) {
+	switch {
+	case r.files == nil && len(r.servers) == 0: // it is all left to base
+		return nil, []string{host}, nil
+	case isLocalhost(host):
 		return []netip.Addr{loopbacks[check.IPv4], loopbacks[check.IPv6]}, nil, nil
+	case r.files == nil:
+		return nil, rooted(host), nil
 	}
 	search, err := r.files.resolv.load()
 	return nil, search.candidates(host), err

@@ -92,7 +92,10 @@ func TestDNSAnswer(t *testing.T) {
 	a := r.lookUp(t.Context(), "name.test.", check.IPv4)
 	require.NoError(t, a.err)
 	assert.Equal(t, asked, a.server.String())
-	assert.Equal(t, []netip.Addr{netip.MustParseAddr("192.0.2.1")}, a.addresses)
+	assert.Equal(t, []netip.Addr{v4}, a.addresses)
+	resolved := r.resolve(t.Context(), "name.test.", check.Families[:1], time.Minute, "")
+	assert.Equal(t, "name.test.", resolved.name)
+	assert.Equal(t, []netip.Addr{v4}, resolved.answers[0].addresses)
 }
 
 // zone is what a name server has: for a name and a type, such as "web.test. A", one of
