@@ -13,17 +13,24 @@ import (
 
 // checker checks targets, again and again.
 type checker struct {
+	system *probe.System
 	probes []*probe.Probe // of each
 	errs   io.Writer      // which shows the progress if it is a terminal
 }
 
+// prefixPatience is how long results wait for the network to say which addresses are behind NAT64.
+const prefixPatience = time.Second
+
 func newChecker(targets []*check.Target, errs io.Writer) *checker {
-	c, system := &checker{errs: errs}, probe.NewSystem()
+	c := &checker{system: probe.NewSystem(prefixPatience), errs: errs}
 	for _, target := range targets {
-		c.probes = append(c.probes, system.Probe(target))
+		c.probes = append(c.probes, c.system.Probe(target))
 	}
 	return c
 }
+
+// close ends what the checker does in the background.
+func (c *checker) close() { c.system.Close() }
 
 // check checks each target once, all at the same time.
 func (c *checker) check(ctx context.Context) []check.Report {

@@ -101,6 +101,7 @@ Environment:
 				return err
 			}
 			checker := newChecker(targets, c.ErrOrStderr())
+			defer checker.close()
 			var found status
 			var err error
 			if repeats.wanted(c) {

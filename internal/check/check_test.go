@@ -55,6 +55,13 @@ func TestFamilies(t *testing.T) {
 	}
 }
 
+func TestTranslated(t *testing.T) {
+	assert.Empty(t, Translated{}.String())
+	assert.False(t, Translated{}.Addr().IsValid())
+	assert.Equal(t, "192.0.2.1", Translated{192, 0, 2, 1}.String())
+	assert.Equal(t, netip.MustParseAddr("192.0.2.1"), Translated{192, 0, 2, 1}.Addr())
+}
+
 func TestPatterns(t *testing.T) {
 	patterns := func(expressions ...string) (patterns []*regexp.Regexp) {
 		for _, expression := range expressions {

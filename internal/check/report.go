@@ -32,7 +32,10 @@ type Result struct {
 	// Address is the address that was dialled, or where the name does not resolve now,
 	// the one that it had last. It is invalid if none was ever known.
 	Address netip.Addr
-	Status  Status
+	// Translated is the IPv4 address behind the translator that Address leads to, as far as its
+	// prefix is known.
+	Translated Translated
+	Status     Status
 	// Err says why the status is not Up, and is nil if it is.
 	Err error
 	// ErrorType is the reason for Err if the status is Down, Unresolved or Unconfirmed,

@@ -218,7 +218,7 @@ func TestCheckByOwnServers(t *testing.T) {
 		names <- query.Question[0].Name
 		write(replyWith(query, "name 1 A 127.0.0.1"))
 	})
-	system := NewSystem()
+	system := NewSystem(0)
 	for _, test := range []struct {
 		host, asked string
 		by          netip.AddrPort

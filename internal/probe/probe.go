@@ -21,6 +21,7 @@ type Probe struct {
 	target    *check.Target
 	resolver  *resolver
 	newDialer newDialer
+	nat64     *translators
 	names     nameCache
 	literal   netip.Addr    // of a target that is an IP literal
 	outgoing  *outgoingHost // nil where connections leave as the routes of this machine say
@@ -66,21 +67,31 @@ func MostDials() int { return int(dialShare(descriptorLimit())) }
 type System struct {
 	resolver  *resolver
 	newDialer newDialer
+	nat64     *translators
 }
 
 // NewSystem returns a System that resolves names as net.DefaultResolver does.
-func NewSystem() *System {
+//
+// It asks which prefixes the network's translators have (NAT64, RFC 7050), once an address is checked that may be
+// of one, and again every five minutes. A check that has its results waits for the first answer for as long as there
+// is patience: 0 is not to wait, so that the first results may not know of a prefix that the later ones do.
+func NewSystem(patience time.Duration) *System {
 	var files *nameFiles // elsewhere, the system's resolver walks its search list for each family on its own
 	if runtime.GOOS == "linux" {
 		files = newNameFiles("/etc")
 	}
-	return &System{resolver: newResolver(nil, files), newDialer: newDialers()}
+	r := newResolver(nil, files)
+	return &System{resolver: r, newDialer: newDialers(), nat64: newTranslators(r, patience)}
 }
+
+// Close ends what the System does in the background, and returns once it has ended. No check may be made after that,
+// or be under way.
+func (s *System) Close() { s.nat64.close() }
 
 // Probe returns a Probe of a target, which may not change after that.
 func (s *System) Probe(target *check.Target) *Probe {
 	literal, _ := target.Literal()
-	p := &Probe{target: target, resolver: s.resolver, newDialer: s.newDialer, literal: literal, names: nameCache{bound: spread(target)}}
+	p := &Probe{target: target, resolver: s.resolver, newDialer: s.newDialer, nat64: s.nat64, literal: literal, names: nameCache{bound: spread(target)}}
 	if len(target.Servers) > 0 {
 		p.resolver = newResolverBy(target.Servers) // which has nothing to share but them
 	}
@@ -109,11 +120,14 @@ func (p *Probe) Check(ctx context.Context, now func() time.Time, host func() *Ho
 		p.resolve(ctx, host(), handOff, &report)
 	}
 	p.deny(&report)
+	p.nat64.ask(p.results)
 	p.connect(ctx, handOff)
+	p.nat64.await(ctx, p.results, handOff)
 	if ctx.Err() != nil {
 		return check.Report{Target: p.target, Time: now()}
 	}
 	p.explain(host)
+	p.nat64.mark(p.results)
 	p.names.observe(p.results)
 	if n := len(p.results); n < len(p.dials) { // the rest is of addresses that are gone
 		p.dials = slices.Delete(p.dials, n, len(p.dials))

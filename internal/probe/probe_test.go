@@ -29,7 +29,7 @@ func noHandOff() {}
 
 func unknownHost() *HostAddresses { return nil }
 
-func newProbe(checked check.Target) *Probe { return NewSystem().Probe(&checked) }
+func newProbe(checked check.Target) *Probe { return NewSystem(0).Probe(&checked) }
 
 // What a check of an IP literal finds.
 func TestCheckLiteral(t *testing.T) {

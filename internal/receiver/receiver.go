@@ -94,7 +94,7 @@ func New(set collector.Settings, settings Settings) (*Receiver, error) {
 	// The stack trace that the collector adds to an error is of no use to the one who
 	// reads that the next consumer refuses metrics.
 	set.Logger = set.Logger.WithOptions(zap.AddStacktrace(zapcore.FatalLevel))
-	r := &Receiver{set: set, settings: settings, logger: set.Logger, id: report.OfReceiver(set.ID), system: probe.NewSystem(), ended: make(chan struct{})}
+	r := &Receiver{set: set, settings: settings, logger: set.Logger, id: report.OfReceiver(set.ID), system: probe.NewSystem(0), ended: make(chan struct{})}
 	var err error
 	if r.telemetry, err = metadata.NewTelemetryBuilder(set.TelemetrySettings); err != nil {
 		return nil, err
@@ -175,6 +175,7 @@ func (r *Receiver) run() {
 		delivery.Go(func() { p.run(delivering) })
 	}
 	r.runChecks()
+	r.system.Close()
 	end()
 	delivery.Wait()
 }
