@@ -103,7 +103,7 @@ metrics: {network.tcp.can_connect: {enabled: maybe}}`,
 			name: "metric with an attribute that it has not",
 			yaml: `instances: [{name: a, host: h, port: 1}]
 metrics: {network.tcp.can_connect: {attributes: [colour]}}`,
-			want: "metrics::network.tcp.can_connect: metric network.tcp.can_connect doesn't have an attribute colour, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address, instance, target_host, port, address]",
+			want: "metrics::network.tcp.can_connect: metric network.tcp.can_connect doesn't have an attribute colour, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address, instance, target_host, port, address, tcpcheck.nat64.address]",
 		},
 		{
 			name: "metric with an unknown strategy",
@@ -246,7 +246,7 @@ instances[1] "a" .timeout: -1s is not more than 0`,
 			name: "the attributes are wrong", instances: "{name: a, host: h, port: 1}, {name: b, host: h, port: 1, timeout: -1}",
 			metrics: "{network.tcp.can_connect: {attributes: [tcpcheck.instnace]}}",
 			want: `"b" .timeout: -1s is not more than 0
-metrics::network.tcp.can_connect: metric network.tcp.can_connect doesn't have an attribute tcpcheck.instnace, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address, instance, target_host, port, address]`,
+metrics::network.tcp.can_connect: metric network.tcp.can_connect doesn't have an attribute tcpcheck.instnace, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address, instance, target_host, port, address, tcpcheck.nat64.address]`,
 		},
 		{
 			name: "its tags are wrong", instances: "{name: a, host: h, port: 1}, {name: a, host: h, port: 1, tags: [':x']}",

@@ -13,15 +13,16 @@ import (
 type NetworkTCPCanConnectMetricAttributeKey string
 
 const (
-	NetworkTCPCanConnectMetricAttributeKeyTcpcheckInstance   NetworkTCPCanConnectMetricAttributeKey = "tcpcheck.instance"
-	NetworkTCPCanConnectMetricAttributeKeyServerAddress      NetworkTCPCanConnectMetricAttributeKey = "server.address"
-	NetworkTCPCanConnectMetricAttributeKeyServerPort         NetworkTCPCanConnectMetricAttributeKey = "server.port"
-	NetworkTCPCanConnectMetricAttributeKeyNetworkType        NetworkTCPCanConnectMetricAttributeKey = "network.type"
-	NetworkTCPCanConnectMetricAttributeKeyNetworkPeerAddress NetworkTCPCanConnectMetricAttributeKey = "network.peer.address"
-	NetworkTCPCanConnectMetricAttributeKeyInstance           NetworkTCPCanConnectMetricAttributeKey = "instance"
-	NetworkTCPCanConnectMetricAttributeKeyTargetHost         NetworkTCPCanConnectMetricAttributeKey = "target_host"
-	NetworkTCPCanConnectMetricAttributeKeyPort               NetworkTCPCanConnectMetricAttributeKey = "port"
-	NetworkTCPCanConnectMetricAttributeKeyAddress            NetworkTCPCanConnectMetricAttributeKey = "address"
+	NetworkTCPCanConnectMetricAttributeKeyTcpcheckInstance     NetworkTCPCanConnectMetricAttributeKey = "tcpcheck.instance"
+	NetworkTCPCanConnectMetricAttributeKeyServerAddress        NetworkTCPCanConnectMetricAttributeKey = "server.address"
+	NetworkTCPCanConnectMetricAttributeKeyServerPort           NetworkTCPCanConnectMetricAttributeKey = "server.port"
+	NetworkTCPCanConnectMetricAttributeKeyNetworkType          NetworkTCPCanConnectMetricAttributeKey = "network.type"
+	NetworkTCPCanConnectMetricAttributeKeyNetworkPeerAddress   NetworkTCPCanConnectMetricAttributeKey = "network.peer.address"
+	NetworkTCPCanConnectMetricAttributeKeyInstance             NetworkTCPCanConnectMetricAttributeKey = "instance"
+	NetworkTCPCanConnectMetricAttributeKeyTargetHost           NetworkTCPCanConnectMetricAttributeKey = "target_host"
+	NetworkTCPCanConnectMetricAttributeKeyPort                 NetworkTCPCanConnectMetricAttributeKey = "port"
+	NetworkTCPCanConnectMetricAttributeKeyAddress              NetworkTCPCanConnectMetricAttributeKey = "address"
+	NetworkTCPCanConnectMetricAttributeKeyTcpcheckNat64Address NetworkTCPCanConnectMetricAttributeKey = "tcpcheck.nat64.address"
 )
 
 // NetworkTCPCanConnectMetricConfig provides config for the network.tcp.can_connect metric.
@@ -50,9 +51,9 @@ func (ms *NetworkTCPCanConnectMetricConfig) Unmarshal(parser *confmap.Conf) erro
 func (ms *NetworkTCPCanConnectMetricConfig) Validate() error {
 	for _, val := range ms.EnabledAttributes {
 		switch val {
-		case NetworkTCPCanConnectMetricAttributeKeyTcpcheckInstance, NetworkTCPCanConnectMetricAttributeKeyServerAddress, NetworkTCPCanConnectMetricAttributeKeyServerPort, NetworkTCPCanConnectMetricAttributeKeyNetworkType, NetworkTCPCanConnectMetricAttributeKeyNetworkPeerAddress, NetworkTCPCanConnectMetricAttributeKeyInstance, NetworkTCPCanConnectMetricAttributeKeyTargetHost, NetworkTCPCanConnectMetricAttributeKeyPort, NetworkTCPCanConnectMetricAttributeKeyAddress:
+		case NetworkTCPCanConnectMetricAttributeKeyTcpcheckInstance, NetworkTCPCanConnectMetricAttributeKeyServerAddress, NetworkTCPCanConnectMetricAttributeKeyServerPort, NetworkTCPCanConnectMetricAttributeKeyNetworkType, NetworkTCPCanConnectMetricAttributeKeyNetworkPeerAddress, NetworkTCPCanConnectMetricAttributeKeyInstance, NetworkTCPCanConnectMetricAttributeKeyTargetHost, NetworkTCPCanConnectMetricAttributeKeyPort, NetworkTCPCanConnectMetricAttributeKeyAddress, NetworkTCPCanConnectMetricAttributeKeyTcpcheckNat64Address:
 		default:
-			return fmt.Errorf("metric network.tcp.can_connect doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address, instance, target_host, port, address]", val)
+			return fmt.Errorf("metric network.tcp.can_connect doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address, instance, target_host, port, address, tcpcheck.nat64.address]", val)
 		}
 	}
 
@@ -69,14 +70,15 @@ func (ms *NetworkTCPCanConnectMetricConfig) Validate() error {
 type NetworkTCPResponseTimeMetricAttributeKey string
 
 const (
-	NetworkTCPResponseTimeMetricAttributeKeyTcpcheckInstance   NetworkTCPResponseTimeMetricAttributeKey = "tcpcheck.instance"
-	NetworkTCPResponseTimeMetricAttributeKeyServerAddress      NetworkTCPResponseTimeMetricAttributeKey = "server.address"
-	NetworkTCPResponseTimeMetricAttributeKeyServerPort         NetworkTCPResponseTimeMetricAttributeKey = "server.port"
-	NetworkTCPResponseTimeMetricAttributeKeyNetworkType        NetworkTCPResponseTimeMetricAttributeKey = "network.type"
-	NetworkTCPResponseTimeMetricAttributeKeyNetworkPeerAddress NetworkTCPResponseTimeMetricAttributeKey = "network.peer.address"
-	NetworkTCPResponseTimeMetricAttributeKeyURL                NetworkTCPResponseTimeMetricAttributeKey = "url"
-	NetworkTCPResponseTimeMetricAttributeKeyInstance           NetworkTCPResponseTimeMetricAttributeKey = "instance"
-	NetworkTCPResponseTimeMetricAttributeKeyAddress            NetworkTCPResponseTimeMetricAttributeKey = "address"
+	NetworkTCPResponseTimeMetricAttributeKeyTcpcheckInstance     NetworkTCPResponseTimeMetricAttributeKey = "tcpcheck.instance"
+	NetworkTCPResponseTimeMetricAttributeKeyServerAddress        NetworkTCPResponseTimeMetricAttributeKey = "server.address"
+	NetworkTCPResponseTimeMetricAttributeKeyServerPort           NetworkTCPResponseTimeMetricAttributeKey = "server.port"
+	NetworkTCPResponseTimeMetricAttributeKeyNetworkType          NetworkTCPResponseTimeMetricAttributeKey = "network.type"
+	NetworkTCPResponseTimeMetricAttributeKeyNetworkPeerAddress   NetworkTCPResponseTimeMetricAttributeKey = "network.peer.address"
+	NetworkTCPResponseTimeMetricAttributeKeyURL                  NetworkTCPResponseTimeMetricAttributeKey = "url"
+	NetworkTCPResponseTimeMetricAttributeKeyInstance             NetworkTCPResponseTimeMetricAttributeKey = "instance"
+	NetworkTCPResponseTimeMetricAttributeKeyAddress              NetworkTCPResponseTimeMetricAttributeKey = "address"
+	NetworkTCPResponseTimeMetricAttributeKeyTcpcheckNat64Address NetworkTCPResponseTimeMetricAttributeKey = "tcpcheck.nat64.address"
 )
 
 // NetworkTCPResponseTimeMetricConfig provides config for the network.tcp.response_time metric.
@@ -105,9 +107,9 @@ func (ms *NetworkTCPResponseTimeMetricConfig) Unmarshal(parser *confmap.Conf) er
 func (ms *NetworkTCPResponseTimeMetricConfig) Validate() error {
 	for _, val := range ms.EnabledAttributes {
 		switch val {
-		case NetworkTCPResponseTimeMetricAttributeKeyTcpcheckInstance, NetworkTCPResponseTimeMetricAttributeKeyServerAddress, NetworkTCPResponseTimeMetricAttributeKeyServerPort, NetworkTCPResponseTimeMetricAttributeKeyNetworkType, NetworkTCPResponseTimeMetricAttributeKeyNetworkPeerAddress, NetworkTCPResponseTimeMetricAttributeKeyURL, NetworkTCPResponseTimeMetricAttributeKeyInstance, NetworkTCPResponseTimeMetricAttributeKeyAddress:
+		case NetworkTCPResponseTimeMetricAttributeKeyTcpcheckInstance, NetworkTCPResponseTimeMetricAttributeKeyServerAddress, NetworkTCPResponseTimeMetricAttributeKeyServerPort, NetworkTCPResponseTimeMetricAttributeKeyNetworkType, NetworkTCPResponseTimeMetricAttributeKeyNetworkPeerAddress, NetworkTCPResponseTimeMetricAttributeKeyURL, NetworkTCPResponseTimeMetricAttributeKeyInstance, NetworkTCPResponseTimeMetricAttributeKeyAddress, NetworkTCPResponseTimeMetricAttributeKeyTcpcheckNat64Address:
 		default:
-			return fmt.Errorf("metric network.tcp.response_time doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address, url, instance, address]", val)
+			return fmt.Errorf("metric network.tcp.response_time doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address, url, instance, address, tcpcheck.nat64.address]", val)
 		}
 	}
 

@@ -29,12 +29,12 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					NetworkTCPCanConnect: NetworkTCPCanConnectMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []NetworkTCPCanConnectMetricAttributeKey{NetworkTCPCanConnectMetricAttributeKeyTcpcheckInstance, NetworkTCPCanConnectMetricAttributeKeyServerAddress, NetworkTCPCanConnectMetricAttributeKeyServerPort, NetworkTCPCanConnectMetricAttributeKeyNetworkType, NetworkTCPCanConnectMetricAttributeKeyNetworkPeerAddress, NetworkTCPCanConnectMetricAttributeKeyInstance, NetworkTCPCanConnectMetricAttributeKeyTargetHost, NetworkTCPCanConnectMetricAttributeKeyPort, NetworkTCPCanConnectMetricAttributeKeyAddress},
+						EnabledAttributes:   []NetworkTCPCanConnectMetricAttributeKey{NetworkTCPCanConnectMetricAttributeKeyTcpcheckInstance, NetworkTCPCanConnectMetricAttributeKeyServerAddress, NetworkTCPCanConnectMetricAttributeKeyServerPort, NetworkTCPCanConnectMetricAttributeKeyNetworkType, NetworkTCPCanConnectMetricAttributeKeyNetworkPeerAddress, NetworkTCPCanConnectMetricAttributeKeyInstance, NetworkTCPCanConnectMetricAttributeKeyTargetHost, NetworkTCPCanConnectMetricAttributeKeyPort, NetworkTCPCanConnectMetricAttributeKeyAddress, NetworkTCPCanConnectMetricAttributeKeyTcpcheckNat64Address},
 					},
 					NetworkTCPResponseTime: NetworkTCPResponseTimeMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []NetworkTCPResponseTimeMetricAttributeKey{NetworkTCPResponseTimeMetricAttributeKeyTcpcheckInstance, NetworkTCPResponseTimeMetricAttributeKeyServerAddress, NetworkTCPResponseTimeMetricAttributeKeyServerPort, NetworkTCPResponseTimeMetricAttributeKeyNetworkType, NetworkTCPResponseTimeMetricAttributeKeyNetworkPeerAddress, NetworkTCPResponseTimeMetricAttributeKeyURL, NetworkTCPResponseTimeMetricAttributeKeyInstance, NetworkTCPResponseTimeMetricAttributeKeyAddress},
+						EnabledAttributes:   []NetworkTCPResponseTimeMetricAttributeKey{NetworkTCPResponseTimeMetricAttributeKeyTcpcheckInstance, NetworkTCPResponseTimeMetricAttributeKeyServerAddress, NetworkTCPResponseTimeMetricAttributeKeyServerPort, NetworkTCPResponseTimeMetricAttributeKeyNetworkType, NetworkTCPResponseTimeMetricAttributeKeyNetworkPeerAddress, NetworkTCPResponseTimeMetricAttributeKeyURL, NetworkTCPResponseTimeMetricAttributeKeyInstance, NetworkTCPResponseTimeMetricAttributeKeyAddress, NetworkTCPResponseTimeMetricAttributeKeyTcpcheckNat64Address},
 					},
 					TcpcheckChecks: TcpcheckChecksMetricConfig{
 						Enabled:             true,
@@ -80,12 +80,12 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					NetworkTCPCanConnect: NetworkTCPCanConnectMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []NetworkTCPCanConnectMetricAttributeKey{NetworkTCPCanConnectMetricAttributeKeyTcpcheckInstance, NetworkTCPCanConnectMetricAttributeKeyServerAddress, NetworkTCPCanConnectMetricAttributeKeyServerPort, NetworkTCPCanConnectMetricAttributeKeyNetworkType, NetworkTCPCanConnectMetricAttributeKeyNetworkPeerAddress, NetworkTCPCanConnectMetricAttributeKeyInstance, NetworkTCPCanConnectMetricAttributeKeyTargetHost, NetworkTCPCanConnectMetricAttributeKeyPort, NetworkTCPCanConnectMetricAttributeKeyAddress},
+						EnabledAttributes:   []NetworkTCPCanConnectMetricAttributeKey{NetworkTCPCanConnectMetricAttributeKeyTcpcheckInstance, NetworkTCPCanConnectMetricAttributeKeyServerAddress, NetworkTCPCanConnectMetricAttributeKeyServerPort, NetworkTCPCanConnectMetricAttributeKeyNetworkType, NetworkTCPCanConnectMetricAttributeKeyNetworkPeerAddress, NetworkTCPCanConnectMetricAttributeKeyInstance, NetworkTCPCanConnectMetricAttributeKeyTargetHost, NetworkTCPCanConnectMetricAttributeKeyPort, NetworkTCPCanConnectMetricAttributeKeyAddress, NetworkTCPCanConnectMetricAttributeKeyTcpcheckNat64Address},
 					},
 					NetworkTCPResponseTime: NetworkTCPResponseTimeMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []NetworkTCPResponseTimeMetricAttributeKey{NetworkTCPResponseTimeMetricAttributeKeyTcpcheckInstance, NetworkTCPResponseTimeMetricAttributeKeyServerAddress, NetworkTCPResponseTimeMetricAttributeKeyServerPort, NetworkTCPResponseTimeMetricAttributeKeyNetworkType, NetworkTCPResponseTimeMetricAttributeKeyNetworkPeerAddress, NetworkTCPResponseTimeMetricAttributeKeyURL, NetworkTCPResponseTimeMetricAttributeKeyInstance, NetworkTCPResponseTimeMetricAttributeKeyAddress},
+						EnabledAttributes:   []NetworkTCPResponseTimeMetricAttributeKey{NetworkTCPResponseTimeMetricAttributeKeyTcpcheckInstance, NetworkTCPResponseTimeMetricAttributeKeyServerAddress, NetworkTCPResponseTimeMetricAttributeKeyServerPort, NetworkTCPResponseTimeMetricAttributeKeyNetworkType, NetworkTCPResponseTimeMetricAttributeKeyNetworkPeerAddress, NetworkTCPResponseTimeMetricAttributeKeyURL, NetworkTCPResponseTimeMetricAttributeKeyInstance, NetworkTCPResponseTimeMetricAttributeKeyAddress, NetworkTCPResponseTimeMetricAttributeKeyTcpcheckNat64Address},
 					},
 					TcpcheckChecks: TcpcheckChecksMetricConfig{
 						Enabled:             false,
@@ -138,7 +138,7 @@ func TestNetworkTCPCanConnectMetricsConfig_Validate(t *testing.T) {
 	require.NoError(t, cfg.Validate())
 
 	cfg.EnabledAttributes = []NetworkTCPCanConnectMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric network.tcp.can_connect doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address, instance, target_host, port, address]")
+	require.ErrorContains(t, cfg.Validate(), "metric network.tcp.can_connect doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address, instance, target_host, port, address, tcpcheck.nat64.address]")
 
 	cfg = DefaultMetricsConfig().NetworkTCPCanConnect
 	cfg.AggregationStrategy = "invalid"
@@ -150,7 +150,7 @@ func TestNetworkTCPResponseTimeMetricsConfig_Validate(t *testing.T) {
 	require.NoError(t, cfg.Validate())
 
 	cfg.EnabledAttributes = []NetworkTCPResponseTimeMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric network.tcp.response_time doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address, url, instance, address]")
+	require.ErrorContains(t, cfg.Validate(), "metric network.tcp.response_time doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address, url, instance, address, tcpcheck.nat64.address]")
 
 	cfg = DefaultMetricsConfig().NetworkTCPResponseTime
 	cfg.AggregationStrategy = "invalid"

@@ -18,7 +18,7 @@ type eventTcpcheckAddressDown struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventTcpcheckAddressDown) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, errorTypeAttributeValue string, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorSourceAttributeValue string, tcpcheckErrorSenderAttributeValue string, networkLocalAddressAttributeValue string, networkLocalPortAttributeValue int64, tcpcheckUpSinceAttributeValue string, tcpcheckHintAttributeValue string) {
+func (e *eventTcpcheckAddressDown) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, tcpcheckNat64AddressAttributeValue string, errorTypeAttributeValue string, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorSourceAttributeValue string, tcpcheckErrorSenderAttributeValue string, networkLocalAddressAttributeValue string, networkLocalPortAttributeValue int64, tcpcheckUpSinceAttributeValue string, tcpcheckHintAttributeValue string) {
 	if !e.config.Enabled {
 		return
 	}
@@ -35,6 +35,7 @@ func (e *eventTcpcheckAddressDown) recordEvent(ctx context.Context, timestamp pc
 	dp.Attributes().PutInt("server.port", serverPortAttributeValue)
 	dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
 	dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
+	dp.Attributes().PutStr("tcpcheck.nat64.address", tcpcheckNat64AddressAttributeValue)
 	dp.Attributes().PutStr("error.type", errorTypeAttributeValue)
 	dp.Attributes().PutStr("tcpcheck.error.message", tcpcheckErrorMessageAttributeValue)
 	dp.Attributes().PutStr("tcpcheck.error.source", tcpcheckErrorSourceAttributeValue)
@@ -66,7 +67,7 @@ type eventTcpcheckAddressFlapping struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventTcpcheckAddressFlapping) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, errorTypeAttributeValue string, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorSourceAttributeValue string, tcpcheckErrorSenderAttributeValue string, networkLocalAddressAttributeValue string, networkLocalPortAttributeValue int64, tcpcheckSinceAttributeValue string) {
+func (e *eventTcpcheckAddressFlapping) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, tcpcheckNat64AddressAttributeValue string, errorTypeAttributeValue string, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorSourceAttributeValue string, tcpcheckErrorSenderAttributeValue string, networkLocalAddressAttributeValue string, networkLocalPortAttributeValue int64, tcpcheckSinceAttributeValue string) {
 	if !e.config.Enabled {
 		return
 	}
@@ -83,6 +84,7 @@ func (e *eventTcpcheckAddressFlapping) recordEvent(ctx context.Context, timestam
 	dp.Attributes().PutInt("server.port", serverPortAttributeValue)
 	dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
 	dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
+	dp.Attributes().PutStr("tcpcheck.nat64.address", tcpcheckNat64AddressAttributeValue)
 	dp.Attributes().PutStr("error.type", errorTypeAttributeValue)
 	dp.Attributes().PutStr("tcpcheck.error.message", tcpcheckErrorMessageAttributeValue)
 	dp.Attributes().PutStr("tcpcheck.error.source", tcpcheckErrorSourceAttributeValue)
@@ -113,7 +115,7 @@ type eventTcpcheckAddressReasonChanged struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventTcpcheckAddressReasonChanged) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, errorTypeAttributeValue string, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorSourceAttributeValue string, tcpcheckErrorSenderAttributeValue string, networkLocalAddressAttributeValue string, networkLocalPortAttributeValue int64, tcpcheckErrorPreviousTypeAttributeValue string, tcpcheckDownSinceAttributeValue string, tcpcheckHintAttributeValue string) {
+func (e *eventTcpcheckAddressReasonChanged) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, tcpcheckNat64AddressAttributeValue string, errorTypeAttributeValue string, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorSourceAttributeValue string, tcpcheckErrorSenderAttributeValue string, networkLocalAddressAttributeValue string, networkLocalPortAttributeValue int64, tcpcheckErrorPreviousTypeAttributeValue string, tcpcheckDownSinceAttributeValue string, tcpcheckHintAttributeValue string) {
 	if !e.config.Enabled {
 		return
 	}
@@ -130,6 +132,7 @@ func (e *eventTcpcheckAddressReasonChanged) recordEvent(ctx context.Context, tim
 	dp.Attributes().PutInt("server.port", serverPortAttributeValue)
 	dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
 	dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
+	dp.Attributes().PutStr("tcpcheck.nat64.address", tcpcheckNat64AddressAttributeValue)
 	dp.Attributes().PutStr("error.type", errorTypeAttributeValue)
 	dp.Attributes().PutStr("tcpcheck.error.message", tcpcheckErrorMessageAttributeValue)
 	dp.Attributes().PutStr("tcpcheck.error.source", tcpcheckErrorSourceAttributeValue)
@@ -162,7 +165,7 @@ type eventTcpcheckAddressRemoved struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventTcpcheckAddressRemoved) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, tcpcheckDownSinceAttributeValue string) {
+func (e *eventTcpcheckAddressRemoved) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, tcpcheckNat64AddressAttributeValue string, tcpcheckDownSinceAttributeValue string) {
 	if !e.config.Enabled {
 		return
 	}
@@ -179,6 +182,7 @@ func (e *eventTcpcheckAddressRemoved) recordEvent(ctx context.Context, timestamp
 	dp.Attributes().PutInt("server.port", serverPortAttributeValue)
 	dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
 	dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
+	dp.Attributes().PutStr("tcpcheck.nat64.address", tcpcheckNat64AddressAttributeValue)
 	dp.Attributes().PutStr("tcpcheck.down_since", tcpcheckDownSinceAttributeValue)
 
 }
@@ -203,7 +207,7 @@ type eventTcpcheckAddressSettled struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventTcpcheckAddressSettled) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, errorTypeAttributeValue string, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorSourceAttributeValue string, tcpcheckErrorSenderAttributeValue string, networkLocalAddressAttributeValue string, networkLocalPortAttributeValue int64, tcpcheckConnectedAttributeValue bool, tcpcheckSinceAttributeValue string) {
+func (e *eventTcpcheckAddressSettled) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, tcpcheckNat64AddressAttributeValue string, errorTypeAttributeValue string, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorSourceAttributeValue string, tcpcheckErrorSenderAttributeValue string, networkLocalAddressAttributeValue string, networkLocalPortAttributeValue int64, tcpcheckConnectedAttributeValue bool, tcpcheckSinceAttributeValue string) {
 	if !e.config.Enabled {
 		return
 	}
@@ -220,6 +224,7 @@ func (e *eventTcpcheckAddressSettled) recordEvent(ctx context.Context, timestamp
 	dp.Attributes().PutInt("server.port", serverPortAttributeValue)
 	dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
 	dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
+	dp.Attributes().PutStr("tcpcheck.nat64.address", tcpcheckNat64AddressAttributeValue)
 	dp.Attributes().PutStr("error.type", errorTypeAttributeValue)
 	dp.Attributes().PutStr("tcpcheck.error.message", tcpcheckErrorMessageAttributeValue)
 	dp.Attributes().PutStr("tcpcheck.error.source", tcpcheckErrorSourceAttributeValue)
@@ -251,7 +256,7 @@ type eventTcpcheckAddressUp struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventTcpcheckAddressUp) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, tcpcheckDownSinceAttributeValue string, tcpcheckHintAttributeValue string) {
+func (e *eventTcpcheckAddressUp) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, tcpcheckNat64AddressAttributeValue string, tcpcheckDownSinceAttributeValue string, tcpcheckHintAttributeValue string) {
 	if !e.config.Enabled {
 		return
 	}
@@ -268,6 +273,7 @@ func (e *eventTcpcheckAddressUp) recordEvent(ctx context.Context, timestamp pcom
 	dp.Attributes().PutInt("server.port", serverPortAttributeValue)
 	dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
 	dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
+	dp.Attributes().PutStr("tcpcheck.nat64.address", tcpcheckNat64AddressAttributeValue)
 	dp.Attributes().PutStr("tcpcheck.down_since", tcpcheckDownSinceAttributeValue)
 	dp.Attributes().PutStr("tcpcheck.hint", tcpcheckHintAttributeValue)
 
@@ -757,33 +763,33 @@ func (lb *LogsBuilder) Emit(options ...ResourceLogsOption) plog.Logs {
 }
 
 // RecordTcpcheckAddressDownEvent adds a log record of tcpcheck.address.down event.
-func (lb *LogsBuilder) RecordTcpcheckAddressDownEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, errorTypeAttributeValue AttributeErrorType, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorSourceAttributeValue AttributeTcpcheckErrorSource, tcpcheckErrorSenderAttributeValue string, networkLocalAddressAttributeValue string, networkLocalPortAttributeValue int64, tcpcheckUpSinceAttributeValue string, tcpcheckHintAttributeValue string) {
-	lb.eventTcpcheckAddressDown.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, errorTypeAttributeValue.String(), tcpcheckErrorMessageAttributeValue, tcpcheckErrorSourceAttributeValue.String(), tcpcheckErrorSenderAttributeValue, networkLocalAddressAttributeValue, networkLocalPortAttributeValue, tcpcheckUpSinceAttributeValue, tcpcheckHintAttributeValue)
+func (lb *LogsBuilder) RecordTcpcheckAddressDownEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, tcpcheckNat64AddressAttributeValue string, errorTypeAttributeValue AttributeErrorType, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorSourceAttributeValue AttributeTcpcheckErrorSource, tcpcheckErrorSenderAttributeValue string, networkLocalAddressAttributeValue string, networkLocalPortAttributeValue int64, tcpcheckUpSinceAttributeValue string, tcpcheckHintAttributeValue string) {
+	lb.eventTcpcheckAddressDown.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, tcpcheckNat64AddressAttributeValue, errorTypeAttributeValue.String(), tcpcheckErrorMessageAttributeValue, tcpcheckErrorSourceAttributeValue.String(), tcpcheckErrorSenderAttributeValue, networkLocalAddressAttributeValue, networkLocalPortAttributeValue, tcpcheckUpSinceAttributeValue, tcpcheckHintAttributeValue)
 }
 
 // RecordTcpcheckAddressFlappingEvent adds a log record of tcpcheck.address.flapping event.
-func (lb *LogsBuilder) RecordTcpcheckAddressFlappingEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, errorTypeAttributeValue AttributeErrorType, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorSourceAttributeValue AttributeTcpcheckErrorSource, tcpcheckErrorSenderAttributeValue string, networkLocalAddressAttributeValue string, networkLocalPortAttributeValue int64, tcpcheckSinceAttributeValue string) {
-	lb.eventTcpcheckAddressFlapping.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, errorTypeAttributeValue.String(), tcpcheckErrorMessageAttributeValue, tcpcheckErrorSourceAttributeValue.String(), tcpcheckErrorSenderAttributeValue, networkLocalAddressAttributeValue, networkLocalPortAttributeValue, tcpcheckSinceAttributeValue)
+func (lb *LogsBuilder) RecordTcpcheckAddressFlappingEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, tcpcheckNat64AddressAttributeValue string, errorTypeAttributeValue AttributeErrorType, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorSourceAttributeValue AttributeTcpcheckErrorSource, tcpcheckErrorSenderAttributeValue string, networkLocalAddressAttributeValue string, networkLocalPortAttributeValue int64, tcpcheckSinceAttributeValue string) {
+	lb.eventTcpcheckAddressFlapping.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, tcpcheckNat64AddressAttributeValue, errorTypeAttributeValue.String(), tcpcheckErrorMessageAttributeValue, tcpcheckErrorSourceAttributeValue.String(), tcpcheckErrorSenderAttributeValue, networkLocalAddressAttributeValue, networkLocalPortAttributeValue, tcpcheckSinceAttributeValue)
 }
 
 // RecordTcpcheckAddressReasonChangedEvent adds a log record of tcpcheck.address.reason_changed event.
-func (lb *LogsBuilder) RecordTcpcheckAddressReasonChangedEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, errorTypeAttributeValue AttributeErrorType, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorSourceAttributeValue AttributeTcpcheckErrorSource, tcpcheckErrorSenderAttributeValue string, networkLocalAddressAttributeValue string, networkLocalPortAttributeValue int64, tcpcheckErrorPreviousTypeAttributeValue string, tcpcheckDownSinceAttributeValue string, tcpcheckHintAttributeValue string) {
-	lb.eventTcpcheckAddressReasonChanged.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, errorTypeAttributeValue.String(), tcpcheckErrorMessageAttributeValue, tcpcheckErrorSourceAttributeValue.String(), tcpcheckErrorSenderAttributeValue, networkLocalAddressAttributeValue, networkLocalPortAttributeValue, tcpcheckErrorPreviousTypeAttributeValue, tcpcheckDownSinceAttributeValue, tcpcheckHintAttributeValue)
+func (lb *LogsBuilder) RecordTcpcheckAddressReasonChangedEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, tcpcheckNat64AddressAttributeValue string, errorTypeAttributeValue AttributeErrorType, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorSourceAttributeValue AttributeTcpcheckErrorSource, tcpcheckErrorSenderAttributeValue string, networkLocalAddressAttributeValue string, networkLocalPortAttributeValue int64, tcpcheckErrorPreviousTypeAttributeValue string, tcpcheckDownSinceAttributeValue string, tcpcheckHintAttributeValue string) {
+	lb.eventTcpcheckAddressReasonChanged.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, tcpcheckNat64AddressAttributeValue, errorTypeAttributeValue.String(), tcpcheckErrorMessageAttributeValue, tcpcheckErrorSourceAttributeValue.String(), tcpcheckErrorSenderAttributeValue, networkLocalAddressAttributeValue, networkLocalPortAttributeValue, tcpcheckErrorPreviousTypeAttributeValue, tcpcheckDownSinceAttributeValue, tcpcheckHintAttributeValue)
 }
 
 // RecordTcpcheckAddressRemovedEvent adds a log record of tcpcheck.address.removed event.
-func (lb *LogsBuilder) RecordTcpcheckAddressRemovedEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, tcpcheckDownSinceAttributeValue string) {
-	lb.eventTcpcheckAddressRemoved.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, tcpcheckDownSinceAttributeValue)
+func (lb *LogsBuilder) RecordTcpcheckAddressRemovedEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, tcpcheckNat64AddressAttributeValue string, tcpcheckDownSinceAttributeValue string) {
+	lb.eventTcpcheckAddressRemoved.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, tcpcheckNat64AddressAttributeValue, tcpcheckDownSinceAttributeValue)
 }
 
 // RecordTcpcheckAddressSettledEvent adds a log record of tcpcheck.address.settled event.
-func (lb *LogsBuilder) RecordTcpcheckAddressSettledEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, errorTypeAttributeValue AttributeErrorType, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorSourceAttributeValue AttributeTcpcheckErrorSource, tcpcheckErrorSenderAttributeValue string, networkLocalAddressAttributeValue string, networkLocalPortAttributeValue int64, tcpcheckConnectedAttributeValue bool, tcpcheckSinceAttributeValue string) {
-	lb.eventTcpcheckAddressSettled.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, errorTypeAttributeValue.String(), tcpcheckErrorMessageAttributeValue, tcpcheckErrorSourceAttributeValue.String(), tcpcheckErrorSenderAttributeValue, networkLocalAddressAttributeValue, networkLocalPortAttributeValue, tcpcheckConnectedAttributeValue, tcpcheckSinceAttributeValue)
+func (lb *LogsBuilder) RecordTcpcheckAddressSettledEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, tcpcheckNat64AddressAttributeValue string, errorTypeAttributeValue AttributeErrorType, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorSourceAttributeValue AttributeTcpcheckErrorSource, tcpcheckErrorSenderAttributeValue string, networkLocalAddressAttributeValue string, networkLocalPortAttributeValue int64, tcpcheckConnectedAttributeValue bool, tcpcheckSinceAttributeValue string) {
+	lb.eventTcpcheckAddressSettled.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, tcpcheckNat64AddressAttributeValue, errorTypeAttributeValue.String(), tcpcheckErrorMessageAttributeValue, tcpcheckErrorSourceAttributeValue.String(), tcpcheckErrorSenderAttributeValue, networkLocalAddressAttributeValue, networkLocalPortAttributeValue, tcpcheckConnectedAttributeValue, tcpcheckSinceAttributeValue)
 }
 
 // RecordTcpcheckAddressUpEvent adds a log record of tcpcheck.address.up event.
-func (lb *LogsBuilder) RecordTcpcheckAddressUpEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, tcpcheckDownSinceAttributeValue string, tcpcheckHintAttributeValue string) {
-	lb.eventTcpcheckAddressUp.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, tcpcheckDownSinceAttributeValue, tcpcheckHintAttributeValue)
+func (lb *LogsBuilder) RecordTcpcheckAddressUpEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, tcpcheckNat64AddressAttributeValue string, tcpcheckDownSinceAttributeValue string, tcpcheckHintAttributeValue string) {
+	lb.eventTcpcheckAddressUp.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, tcpcheckNat64AddressAttributeValue, tcpcheckDownSinceAttributeValue, tcpcheckHintAttributeValue)
 }
 
 // RecordTcpcheckFamilyBackEvent adds a log record of tcpcheck.family.back event.

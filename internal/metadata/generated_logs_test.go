@@ -129,22 +129,22 @@ func TestLogsBuilder(t *testing.T) {
 			allEventsCount := 0
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordTcpcheckAddressDownEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", AttributeErrorTypeConnectionRefused, "tcpcheck.error.message-val", AttributeTcpcheckErrorSourcePeer, "tcpcheck.error.sender-val", "network.local.address-val", 18, "tcpcheck.up_since-val", "tcpcheck.hint-val")
+			lb.RecordTcpcheckAddressDownEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", "tcpcheck.nat64.address-val", AttributeErrorTypeConnectionRefused, "tcpcheck.error.message-val", AttributeTcpcheckErrorSourcePeer, "tcpcheck.error.sender-val", "network.local.address-val", 18, "tcpcheck.up_since-val", "tcpcheck.hint-val")
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordTcpcheckAddressFlappingEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", AttributeErrorTypeConnectionRefused, "tcpcheck.error.message-val", AttributeTcpcheckErrorSourcePeer, "tcpcheck.error.sender-val", "network.local.address-val", 18, "tcpcheck.since-val")
+			lb.RecordTcpcheckAddressFlappingEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", "tcpcheck.nat64.address-val", AttributeErrorTypeConnectionRefused, "tcpcheck.error.message-val", AttributeTcpcheckErrorSourcePeer, "tcpcheck.error.sender-val", "network.local.address-val", 18, "tcpcheck.since-val")
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordTcpcheckAddressReasonChangedEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", AttributeErrorTypeConnectionRefused, "tcpcheck.error.message-val", AttributeTcpcheckErrorSourcePeer, "tcpcheck.error.sender-val", "network.local.address-val", 18, "tcpcheck.error.previous_type-val", "tcpcheck.down_since-val", "tcpcheck.hint-val")
+			lb.RecordTcpcheckAddressReasonChangedEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", "tcpcheck.nat64.address-val", AttributeErrorTypeConnectionRefused, "tcpcheck.error.message-val", AttributeTcpcheckErrorSourcePeer, "tcpcheck.error.sender-val", "network.local.address-val", 18, "tcpcheck.error.previous_type-val", "tcpcheck.down_since-val", "tcpcheck.hint-val")
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordTcpcheckAddressRemovedEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", "tcpcheck.down_since-val")
+			lb.RecordTcpcheckAddressRemovedEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", "tcpcheck.nat64.address-val", "tcpcheck.down_since-val")
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordTcpcheckAddressSettledEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", AttributeErrorTypeConnectionRefused, "tcpcheck.error.message-val", AttributeTcpcheckErrorSourcePeer, "tcpcheck.error.sender-val", "network.local.address-val", 18, true, "tcpcheck.since-val")
+			lb.RecordTcpcheckAddressSettledEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", "tcpcheck.nat64.address-val", AttributeErrorTypeConnectionRefused, "tcpcheck.error.message-val", AttributeTcpcheckErrorSourcePeer, "tcpcheck.error.sender-val", "network.local.address-val", 18, true, "tcpcheck.since-val")
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordTcpcheckAddressUpEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", "tcpcheck.down_since-val", "tcpcheck.hint-val")
+			lb.RecordTcpcheckAddressUpEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", "tcpcheck.nat64.address-val", "tcpcheck.down_since-val", "tcpcheck.hint-val")
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordTcpcheckFamilyBackEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4)
@@ -217,6 +217,9 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("network.peer.address")
 					assert.True(t, ok)
 					assert.Equal(t, "network.peer.address-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("tcpcheck.nat64.address")
+					assert.True(t, ok)
+					assert.Equal(t, "tcpcheck.nat64.address-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("error.type")
 					assert.True(t, ok)
 					assert.Equal(t, "connection_refused", attrVal.Str())
@@ -263,6 +266,9 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("network.peer.address")
 					assert.True(t, ok)
 					assert.Equal(t, "network.peer.address-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("tcpcheck.nat64.address")
+					assert.True(t, ok)
+					assert.Equal(t, "tcpcheck.nat64.address-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("error.type")
 					assert.True(t, ok)
 					assert.Equal(t, "connection_refused", attrVal.Str())
@@ -306,6 +312,9 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("network.peer.address")
 					assert.True(t, ok)
 					assert.Equal(t, "network.peer.address-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("tcpcheck.nat64.address")
+					assert.True(t, ok)
+					assert.Equal(t, "tcpcheck.nat64.address-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("error.type")
 					assert.True(t, ok)
 					assert.Equal(t, "connection_refused", attrVal.Str())
@@ -355,6 +364,9 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("network.peer.address")
 					assert.True(t, ok)
 					assert.Equal(t, "network.peer.address-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("tcpcheck.nat64.address")
+					assert.True(t, ok)
+					assert.Equal(t, "tcpcheck.nat64.address-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("tcpcheck.down_since")
 					assert.True(t, ok)
 					assert.Equal(t, "tcpcheck.down_since-val", attrVal.Str())
@@ -380,6 +392,9 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("network.peer.address")
 					assert.True(t, ok)
 					assert.Equal(t, "network.peer.address-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("tcpcheck.nat64.address")
+					assert.True(t, ok)
+					assert.Equal(t, "tcpcheck.nat64.address-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("error.type")
 					assert.True(t, ok)
 					assert.Equal(t, "connection_refused", attrVal.Str())
@@ -426,6 +441,9 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("network.peer.address")
 					assert.True(t, ok)
 					assert.Equal(t, "network.peer.address-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("tcpcheck.nat64.address")
+					assert.True(t, ok)
+					assert.Equal(t, "tcpcheck.nat64.address-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("tcpcheck.down_since")
 					assert.True(t, ok)
 					assert.Equal(t, "tcpcheck.down_since-val", attrVal.Str())

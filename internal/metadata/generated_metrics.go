@@ -255,11 +255,11 @@ var MapAttributeTcpcheckOutageScope = map[string]AttributeTcpcheckOutageScope{
 var MetricsInfo = metricsInfo{
 	NetworkTCPCanConnect: metricInfo{
 		Name:       "network.tcp.can_connect",
-		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address", "instance", "target_host", "port", "address"},
+		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address", "instance", "target_host", "port", "address", "tcpcheck.nat64.address"},
 	},
 	NetworkTCPResponseTime: metricInfo{
 		Name:       "network.tcp.response_time",
-		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address", "url", "instance", "address"},
+		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address", "url", "instance", "address", "tcpcheck.nat64.address"},
 	},
 	TcpcheckChecks: metricInfo{
 		Name:       "tcpcheck.checks",
@@ -320,7 +320,7 @@ func (m *metricNetworkTCPCanConnect) init() {
 	m.aggDataPoints = m.aggDataPoints[:0]
 }
 
-func (m *metricNetworkTCPCanConnect) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, instanceAttributeValue string, targetHostAttributeValue string, portAttributeValue int64, addressAttributeValue string) {
+func (m *metricNetworkTCPCanConnect) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, instanceAttributeValue string, targetHostAttributeValue string, portAttributeValue int64, addressAttributeValue string, tcpcheckNat64AddressAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
@@ -354,6 +354,9 @@ func (m *metricNetworkTCPCanConnect) recordDataPoint(start pcommon.Timestamp, ts
 	}
 	if slices.Contains(m.config.EnabledAttributes, NetworkTCPCanConnectMetricAttributeKeyAddress) {
 		dp.Attributes().PutStr("address", addressAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, NetworkTCPCanConnectMetricAttributeKeyTcpcheckNat64Address) {
+		dp.Attributes().PutStr("tcpcheck.nat64.address", tcpcheckNat64AddressAttributeValue)
 	}
 
 	var s string
@@ -433,7 +436,7 @@ func (m *metricNetworkTCPResponseTime) init() {
 	m.aggDataPoints = m.aggDataPoints[:0]
 }
 
-func (m *metricNetworkTCPResponseTime) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, urlAttributeValue string, instanceAttributeValue string, addressAttributeValue string) {
+func (m *metricNetworkTCPResponseTime) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, urlAttributeValue string, instanceAttributeValue string, addressAttributeValue string, tcpcheckNat64AddressAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
@@ -464,6 +467,9 @@ func (m *metricNetworkTCPResponseTime) recordDataPoint(start pcommon.Timestamp, 
 	}
 	if slices.Contains(m.config.EnabledAttributes, NetworkTCPResponseTimeMetricAttributeKeyAddress) {
 		dp.Attributes().PutStr("address", addressAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, NetworkTCPResponseTimeMetricAttributeKeyTcpcheckNat64Address) {
+		dp.Attributes().PutStr("tcpcheck.nat64.address", tcpcheckNat64AddressAttributeValue)
 	}
 
 	var s string
@@ -1297,13 +1303,13 @@ func (mb *MetricsBuilder) Emit(options ...ResourceMetricsOption) pmetric.Metrics
 }
 
 // RecordNetworkTCPCanConnectDataPoint adds a data point to network.tcp.can_connect metric.
-func (mb *MetricsBuilder) RecordNetworkTCPCanConnectDataPoint(ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, instanceAttributeValue string, targetHostAttributeValue string, portAttributeValue int64, addressAttributeValue string) {
-	mb.metricNetworkTCPCanConnect.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, instanceAttributeValue, targetHostAttributeValue, portAttributeValue, addressAttributeValue)
+func (mb *MetricsBuilder) RecordNetworkTCPCanConnectDataPoint(ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, instanceAttributeValue string, targetHostAttributeValue string, portAttributeValue int64, addressAttributeValue string, tcpcheckNat64AddressAttributeValue string) {
+	mb.metricNetworkTCPCanConnect.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, instanceAttributeValue, targetHostAttributeValue, portAttributeValue, addressAttributeValue, tcpcheckNat64AddressAttributeValue)
 }
 
 // RecordNetworkTCPResponseTimeDataPoint adds a data point to network.tcp.response_time metric.
-func (mb *MetricsBuilder) RecordNetworkTCPResponseTimeDataPoint(ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, urlAttributeValue string, instanceAttributeValue string, addressAttributeValue string) {
-	mb.metricNetworkTCPResponseTime.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, urlAttributeValue, instanceAttributeValue, addressAttributeValue)
+func (mb *MetricsBuilder) RecordNetworkTCPResponseTimeDataPoint(ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, urlAttributeValue string, instanceAttributeValue string, addressAttributeValue string, tcpcheckNat64AddressAttributeValue string) {
+	mb.metricNetworkTCPResponseTime.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, urlAttributeValue, instanceAttributeValue, addressAttributeValue, tcpcheckNat64AddressAttributeValue)
 }
 
 // RecordTcpcheckChecksDataPoint adds a data point to tcpcheck.checks metric.

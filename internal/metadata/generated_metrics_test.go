@@ -85,15 +85,15 @@ func TestMetricsBuilder(t *testing.T) {
 			allMetricsCount := 0
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordNetworkTCPCanConnectDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", "instance-val", "target_host-val", 4, "address-val")
+			mb.RecordNetworkTCPCanConnectDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", "instance-val", "target_host-val", 4, "address-val", "tcpcheck.nat64.address-val")
 			if tt.name == "reaggregate_set" {
-				mb.RecordNetworkTCPCanConnectDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2", "instance-val-2", "target_host-val-2", 5, "address-val-2")
+				mb.RecordNetworkTCPCanConnectDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2", "instance-val-2", "target_host-val-2", 5, "address-val-2", "tcpcheck.nat64.address-val-2")
 			}
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordNetworkTCPResponseTimeDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", "url-val", "instance-val", "address-val")
+			mb.RecordNetworkTCPResponseTimeDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", "url-val", "instance-val", "address-val", "tcpcheck.nat64.address-val")
 			if tt.name == "reaggregate_set" {
-				mb.RecordNetworkTCPResponseTimeDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2", "url-val-2", "instance-val-2", "address-val-2")
+				mb.RecordNetworkTCPResponseTimeDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2", "url-val-2", "instance-val-2", "address-val-2", "tcpcheck.nat64.address-val-2")
 			}
 
 			allMetricsCount++
@@ -240,6 +240,8 @@ func TestMetricsBuilder(t *testing.T) {
 						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("address")
 						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("tcpcheck.nat64.address")
+						assert.False(t, ok)
 					}
 				case "network.tcp.response_time":
 					if tt.name != "reaggregate_set" {
@@ -305,6 +307,8 @@ func TestMetricsBuilder(t *testing.T) {
 						_, ok = dp.Attributes().Get("instance")
 						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("address")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("tcpcheck.nat64.address")
 						assert.False(t, ok)
 					}
 				case "tcpcheck.checks":

@@ -286,15 +286,16 @@ func TestEveryEvent(t *testing.T) {
 		}}
 		began := time.Now()
 
-		down := check.Result{Family: check.IPv4, Address: v4, Status: check.Down, Err: attempt{errors.New("it failed")}, ErrorType: check.NetworkUnreachable}
-		results := []check.Result{down, connected(v6)}
-		endpoint := state.Endpoint{Family: check.IPv4, Address: v4}
+		down := translated(failed(viaNAT64, check.NetworkUnreachable))
+		down.Err = attempt{down.Err}
+		results := []check.Result{down, connected(v4)}
+		endpoint := state.Endpoint{Family: check.IPv6, Address: viaNAT64}
 		log := NewLog(journal, target)
 		var changes []state.Change
 		for kind := state.WentDown; kind <= state.Denied; kind++ {
-			change := state.Change{Kind: kind, Endpoint: endpoint, Result: &results[0], Since: began, Before: check.Timeout}
+			change := state.Change{Kind: kind, Endpoint: endpoint, Translated: down.Translated, Result: &results[0], Since: began, Before: check.Timeout}
 			if kind == state.FamilyLost || kind == state.FamilyBack {
-				change.Endpoint = state.Endpoint{Family: check.IPv6}
+				change.Endpoint, change.Translated = state.Endpoint{Family: check.IPv6}, check.Translated{}
 			}
 			if kind == state.WentDown {
 				change.Before = ""
@@ -351,7 +352,7 @@ func TestEveryEvent(t *testing.T) {
 		}
 		assert.Len(t, told, len(attributes))
 		for _, want := range []string{
-			`cannot connect to "web" (192.0.2.1:443) over ipv4: network unreachable: no route, said by 10.9.1.2`,
+			`cannot connect to "web" ([64:ff9b::c000:201]:443, 192.0.2.1 behind NAT64) over ipv6: network unreachable: no route, said by 10.9.1.2`,
 			`tag env:prod over ipv4: 40 of 41 targets in 10.2.0.0/16 down since ` + began.Format(time.TimeOnly) + `; what they have in common is a likelier cause than each of them`,
 		} {
 			assert.Len(t, logs.FilterMessage(want).All(), 1, want)

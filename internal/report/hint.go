@@ -8,11 +8,11 @@ import (
 )
 
 // Hint says what is known, and where to look, where by its results one family of a target
-// connects and the other one does not. It is empty otherwise. Of several addresses that
-// fail it is about the result that is given, if that failed, or else about one that is
-// refused, if any is.
+// connects and the other one does not, or where an address fails that leads to a translator
+// (NAT64). It is empty otherwise. Of several addresses that fail it is about the result that
+// is given, if that failed, or else about one that is refused, if any is.
 func Hint(target *check.Target, results []check.Result, about *check.Result) string {
-	connected := make(map[check.Family]bool)
+	connected := make(map[check.Family]*check.Result)
 	failed := make(map[check.Family]*check.Result)
 	local := false // an address of loopback connects or is refused
 	for i := range results {
@@ -23,41 +23,86 @@ func Hint(target *check.Target, results []check.Result, about *check.Result) str
 		local = local || r.Address.IsLoopback()
 		switch before := failed[r.Family]; {
 		case r.Status == check.Up:
-			connected[r.Family] = true
+			if other := connected[r.Family]; other == nil || leadsToTranslator(other) {
+				connected[r.Family] = r // one of the service itself, if there is one
+			}
 		case before == nil || r == about || before != about && r.ErrorType == check.ConnectionRefused:
 			failed[r.Family] = r
 		}
 	}
-	for _, up := range check.Families {
-		down := up.Other()
-		if !connected[up] || connected[down] || failed[down] == nil {
-			continue
+	for _, family := range check.Families {
+		up, down := connected[family], failed[family.Other()]
+		if up != nil && down != nil && connected[family.Other()] == nil {
+			return compare(target, up, down, local)
 		}
-		known, look := causes(target, up, failed[down], local)
-		return strings.Join([]string{known, look, "If " + up.String() + " alone is meant, write address_families: [" + up.String() + "]."}, " ")
 	}
-	return ""
+	down := failed[check.IPv6]
+	if down == nil || about != nil && about != down || !isDialled(down) || !leadsToTranslator(down) {
+		return ""
+	}
+	return Behind(down) + " See whether the service works at " + down.Translated.String() + ", and the translator on the way to it."
 }
 
-// causes says what is known of a family that failed while the other one, up, connects,
+// Behind says of a result whose address leads to a translator what is behind that, and what the result
+// says nothing about. It is empty of any other result.
+func Behind(r *check.Result) string {
+	if !leadsToTranslator(r) {
+		return ""
+	}
+	return r.Address.String() + " is " + r.Translated.String() + " behind NAT64, so " + r.Family.String() + " says nothing about an IPv6 address of the service."
+}
+
+func leadsToTranslator(r *check.Result) bool { return r.Translated != check.Translated{} }
+
+// isDialled reports whether the address of a result that failed was dialled: it may be the one that a name
+// had last.
+func isDialled(failed *check.Result) bool {
+	switch failed.ErrorType {
+	case check.NoAddress, check.DNSNotFound, check.DNSTimeout, check.DNSFailure:
+		return false
+	default:
+		return true
+	}
+}
+
+// compare returns the hint where the family of a result failed while that of the other one, up, connects.
+func compare(target *check.Target, up, failed *check.Result, local bool) string {
+	known, look := causes(target, up, failed, local)
+	said := []string{known}
+	if isDialled(failed) && leadsToTranslator(failed) {
+		said = append(said, Behind(failed))
+	}
+	if leadsToTranslator(up) {
+		return strings.Join(append(said, Behind(up), look), " ")
+	}
+	return strings.Join(append(said, look, "If "+up.Family.String()+" alone is meant, write address_families: ["+up.Family.String()+"]."), " ")
+}
+
+// causes says what is known of a family that failed while the other one connects,
 // and where to look for the cause.
-func causes(target *check.Target, up check.Family, failed *check.Result, local bool) (known, look string) {
-	down := failed.Family
+func causes(target *check.Target, up, failed *check.Result, local bool) (known, look string) {
 	servers, records := "the name servers that /etc/resolv.conf names", "in DNS and the hosts file"
 	if len(target.Servers) > 0 {
 		servers = "the name servers of its resolver, " + listOf(target.Servers)
 		records = "at " + servers
 	}
-	known = "It connects over " + up.String() + " and not over " + down.String()
+	connects, down := "It connects over "+up.Family.String(), failed.Family.String()
+	known = connects + " and not over " + down
 	switch failed.ErrorType {
 	case check.ConnectionRefused:
-		known = "It connects over " + up.String() + " and is refused over " + down.String() + ": nothing listens there, or a firewall answers in its place."
-		return known, "See what the service is bound to (ss -ltn on its host): " + binding(up, local)
+		known = connects + " and is refused over " + down
+		if leadsToTranslator(up) || leadsToTranslator(failed) {
+			break
+		}
+		return known + ": nothing listens there, or a firewall answers in its place.", "See what the service is bound to (ss -ltn on its host): " + binding(up.Family, local)
 	case check.NoAddress, check.DNSNotFound:
 		return known + ", in which its name has no address.", "See its records " + records + "."
 	case check.DNSTimeout, check.DNSFailure:
 		return known + ", in which its name was not resolved.", "See " + servers + "."
 	default:
+	}
+	if leadsToTranslator(failed) {
+		return known + ".", "See the translator, and the route and the firewalls from there to " + failed.Translated.String() + "."
 	}
 	return known + ".", "See whether " + failed.Address.String() + " is still an address of the host, and the route and the firewalls on the way."
 }

@@ -52,7 +52,7 @@ func (l *Log) Flush(report *check.Report, known *state.Target) {
 	for i := range addresses {
 		addresses[i] = l.at(down[i])
 	}
-	l.journal.log(l.event("", zapcore.WarnLevel, state.Endpoint{}, fmt.Sprintf("%d lines about %s were not logged: %d of its addresses are down", l.held, l.name(state.Endpoint{}), len(down)),
+	l.journal.log(l.event("", zapcore.WarnLevel, &state.Change{}, fmt.Sprintf("%d lines about %s were not logged: %d of its addresses are down", l.held, l.name(state.Endpoint{}, check.Translated{}), len(down)),
 		attribute.Int("lines", l.held), attribute.Int("down", len(down)), attribute.StringSlice("addresses_down", addresses)))
 	l.window, l.lines, l.held = report.Time, 0, 0
 }
@@ -75,18 +75,18 @@ func (l *Log) End(known *state.Target, now time.Time) {
 
 // write tells a change, which came with these results.
 func (l *Log) write(c *state.Change, results []check.Result) {
-	name := l.name(c.Endpoint)
+	name := l.name(c.Endpoint, c.Translated)
 	switch c.Kind {
 	case state.WentDown, state.ReasonChanged:
 		l.writeDown(name, c, results)
 	case state.CameUp:
 		// The hint is for the other family, if that is still down.
-		l.info(addressUp, c.Endpoint, "connected again to "+name, timeOf(downSince, c.Since), attribute.String(hinted, Hint(l.target, results, nil)))
+		l.info(addressUp, c, "connected again to "+name, timeOf(downSince, c.Since), attribute.String(hinted, Hint(l.target, results, nil)))
 	case state.ReasonFlapping:
-		l.warn(addressReasonChanged, c.Endpoint, name+" is down for changing reasons, now "+c.Result.ErrorType.Words()+": they are not told until "+c.Until.Format(time.TimeOnly),
+		l.warn(addressReasonChanged, c, name+" is down for changing reasons, now "+c.Result.ErrorType.Words()+": they are not told until "+c.Until.Format(time.TimeOnly),
 			append(failure(c.Result), attribute.String(previousType, string(c.Before)), timeOf(downSince, c.Since))...)
 	case state.Flapping:
-		l.warn(addressFlapping, c.Endpoint, name+" is flapping: its changes are not told until it has kept a state for "+state.FlapWindow.String(),
+		l.warn(addressFlapping, c, name+" is flapping: its changes are not told until it has kept a state for "+state.FlapWindow.String(),
 			append(failure(c.Result), timeOf("tcpcheck.since", c.Since))...)
 	case state.Held: // it is not told
 	case state.Settled:
@@ -94,24 +94,24 @@ func (l *Log) write(c *state.Change, results []check.Result) {
 		if !connected {
 			what = c.Result.ErrorType.Words()
 		}
-		l.info(addressSettled, c.Endpoint, name+" is no longer flapping: "+what,
+		l.info(addressSettled, c, name+" is no longer flapping: "+what,
 			append(failure(c.Result), attribute.Bool("tcpcheck.connected", connected), timeOf("tcpcheck.since", c.Since))...)
 	case state.Gone:
 		what := " is no longer an address of the target"
 		if !c.Address.IsValid() {
 			what = " resolves again, or has no such address"
 		}
-		l.info(addressRemoved, c.Endpoint, name+what, timeOf(downSince, c.Since))
+		l.info(addressRemoved, c, name+what, timeOf(downSince, c.Since))
 	case state.Ended:
-		l.info(addressRemoved, c.Endpoint, name+" is no longer checked", timeOf(downSince, c.Since))
+		l.info(addressRemoved, c, name+" is no longer checked", timeOf(downSince, c.Since))
 	case state.FamilyLost:
-		l.warn(familyLost, c.Endpoint, "no longer checking "+name+": the name has no such address any more")
+		l.warn(familyLost, c, "no longer checking "+name+": the name has no such address any more")
 	case state.FamilyBack:
-		l.info(familyBack, c.Endpoint, "checking "+name+" again")
+		l.info(familyBack, c, "checking "+name+" again")
 	case state.Denied:
-		l.warn("", c.Endpoint, "not checking "+name+": it is one of the denied addresses")
+		l.warn("", c, "not checking "+name+": it is one of the denied addresses")
 	case state.Truncated:
-		l.warn("", c.Endpoint, fmt.Sprintf("checking only the first %d of %d addresses of %s", c.Excess.Checked, c.Excess.Found, name))
+		l.warn("", c, fmt.Sprintf("checking only the first %d of %d addresses of %s", c.Excess.Checked, c.Excess.Found, name))
 	}
 }
 
@@ -137,26 +137,26 @@ func (l *Log) writeDown(name string, c *state.Change, results []check.Result) {
 		why += ", no longer " + c.Before.Words()
 		event, since = addressReasonChanged, timeOf(downSince, c.Since)
 	}
-	l.warn(event, c.Endpoint, "cannot connect to "+name+": "+why,
+	l.warn(event, c, "cannot connect to "+name+": "+why,
 		append(failure(c.Result), attribute.String(previousType, string(c.Before)), since, attribute.String(hinted, Hint(l.target, results, c.Result)))...)
 }
 
-func (l *Log) warn(name string, e state.Endpoint, body string, attributes ...attribute.KeyValue) {
-	l.tell(l.event(name, zapcore.WarnLevel, e, body, attributes...))
+func (l *Log) warn(name string, about *state.Change, body string, attributes ...attribute.KeyValue) {
+	l.tell(l.event(name, zapcore.WarnLevel, about, body, attributes...))
 }
 
-func (l *Log) info(name string, e state.Endpoint, body string, attributes ...attribute.KeyValue) {
-	l.tell(l.event(name, zapcore.InfoLevel, e, body, attributes...))
+func (l *Log) info(name string, about *state.Change, body string, attributes ...attribute.KeyValue) {
+	l.tell(l.event(name, zapcore.InfoLevel, about, body, attributes...))
 }
 
-// event returns an event about an endpoint.
-func (l *Log) event(name string, level zapcore.Level, about state.Endpoint, body string, attributes ...attribute.KeyValue) *event {
+// event returns an event about the endpoint of a change.
+func (l *Log) event(name string, level zapcore.Level, about *state.Change, body string, attributes ...attribute.KeyValue) *event {
 	e := &event{name: name, level: level, time: l.now, body: body, target: l.target}
 	e.add(attribute.String("tcpcheck.instance", l.target.Labels.Name), attribute.String("server.address", l.target.Host), attribute.Int("server.port", int(l.target.Port)))
 	if about.Family != 0 {
 		e.add(attribute.String("network.type", about.Family.String()))
 	}
-	e.add(attribute.String("network.peer.address", addressOf(about.Address)))
+	e.add(attribute.String("network.peer.address", addressOf(about.Address)), attribute.String("tcpcheck.nat64.address", about.Translated.String()))
 	e.add(attributes...)
 	return e
 }
@@ -173,8 +173,8 @@ func (l *Log) tell(e *event) {
 	case l.lines <= maxLines:
 		l.journal.log(e)
 	case l.held == 0:
-		l.journal.log(l.event("", zapcore.WarnLevel, state.Endpoint{},
-			"too many lines about "+l.name(state.Endpoint{})+": the next ones are counted until "+l.window.Add(state.FlapWindow).Format(time.TimeOnly)))
+		l.journal.log(l.event("", zapcore.WarnLevel, &state.Change{},
+			"too many lines about "+l.name(state.Endpoint{}, check.Translated{})+": the next ones are counted until "+l.window.Add(state.FlapWindow).Format(time.TimeOnly)))
 		fallthrough
 	default:
 		l.held++
@@ -182,9 +182,13 @@ func (l *Log) tell(e *event) {
 }
 
 // name names an endpoint by what was dialled, as in `"web" ([::1]:443) over ipv6`, or
-// where no address is known, by the host.
-func (l *Log) name(e state.Endpoint) string {
-	name := fmt.Sprintf("%q (%s)", l.target.Labels.Name, l.at(e))
+// where no address is known, by the host; and what is behind a translator, if it leads to one.
+func (l *Log) name(e state.Endpoint, behind check.Translated) string {
+	at := l.at(e)
+	if ipv4 := behind.String(); ipv4 != "" {
+		at += ", " + ipv4 + " behind NAT64"
+	}
+	name := fmt.Sprintf("%q (%s)", l.target.Labels.Name, at)
 	if e.Family != 0 {
 		name += " over " + e.Family.String()
 	}

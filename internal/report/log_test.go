@@ -23,7 +23,15 @@ var (
 	v4    = netip.MustParseAddr("192.0.2.1")
 	other = netip.MustParseAddr("192.0.2.2")
 	v6    = netip.MustParseAddr("2001:db8::1")
+	// viaNAT64 leads to v4.
+	viaNAT64 = netip.MustParseAddr("64:ff9b::c000:201")
 )
+
+// translated returns a result whose address leads to v4.
+func translated(r check.Result) check.Result {
+	r.Translated = v4.As4()
+	return r
+}
 
 func connected(address netip.Addr) check.Result {
 	return check.Result{Family: check.FamilyOf(address), Address: address, Status: check.Up}
@@ -57,6 +65,8 @@ func TestLog(t *testing.T) {
 		"See what the service is bound to (ss -ltn on its host): 0.0.0.0 is ipv4 only, and [::] in its place is both on most systems. If ipv4 alone is meant, write address_families: [ipv4]."
 	silent4 := "It connects over ipv6 and not over ipv4. See whether 192.0.2.1 is still an address of the host, and the route and the firewalls on the way. " +
 		"If ipv6 alone is meant, write address_families: [ipv6]."
+	behind4 := "64:ff9b::c000:201 is 192.0.2.1 behind NAT64, so ipv6 says nothing about an IPv6 address of the service. " +
+		"See whether the service works at 192.0.2.1, and the translator on the way to it."
 	for _, test := range []struct {
 		name   string
 		checks [][]check.Result
@@ -104,6 +114,17 @@ func TestLog(t *testing.T) {
 			name:   "one family refuses",
 			checks: [][]check.Result{{connected(v4), failed(v6, check.ConnectionRefused)}, {connected(v4), failed(v6, check.ConnectionRefused)}},
 			want:   [][]string{{`warn cannot connect to "web" ([2001:db8::1]:443) over ipv6: connection refused, hint: ` + refused6}, nil},
+		},
+		{
+			name:   "a translator, while it lasts, and once it is known",
+			checks: [][]check.Result{{failed(viaNAT64, check.Timeout)}, {translated(failed(viaNAT64, check.Timeout))}, {translated(connected(viaNAT64))}, {translated(failed(viaNAT64, check.Timeout))}, {connected(v4)}},
+			want: [][]string{
+				{`warn cannot connect to "web" ([64:ff9b::c000:201]:443) over ipv6: timeout`},
+				nil,
+				{`info connected again to "web" ([64:ff9b::c000:201]:443, 192.0.2.1 behind NAT64) over ipv6, down since 0`},
+				{`warn cannot connect to "web" ([64:ff9b::c000:201]:443, 192.0.2.1 behind NAT64) over ipv6: timeout, up since 2, hint: ` + behind4},
+				{`info "web" ([64:ff9b::c000:201]:443, 192.0.2.1 behind NAT64) over ipv6 is no longer an address of the target, down since 3`},
+			},
 		},
 		{
 			name:   "one family is silent",
@@ -216,6 +237,51 @@ func TestFamilyHint(t *testing.T) {
 			[]string{"is refused"},
 		},
 		{"ipv6 is silent", []check.Result{connected(v4), failed(v6, check.Timeout)}, []string{"2001:db8::1 is still an address of the host", "route", "firewalls"}, []string{"listens"}},
+		{
+			"ipv6 is ipv4 behind NAT64, and refused",
+			[]check.Result{connected(v4), translated(failed(viaNAT64, check.ConnectionRefused))},
+			[]string{"It connects over ipv4 and is refused over ipv6. 64:ff9b::c000:201 is 192.0.2.1 behind NAT64, so ipv6 says nothing about an IPv6 address of the service. See the translator, ", "address_families: [ipv4]"},
+			[]string{"listens", "[::]"},
+		},
+		{
+			"ipv6 is ipv4 behind NAT64, and silent",
+			[]check.Result{connected(v4), translated(failed(viaNAT64, check.Timeout))},
+			[]string{"It connects over ipv4 and not over ipv6. 64:ff9b::c000:201 is 192.0.2.1 behind NAT64", "the firewalls from there to 192.0.2.1."},
+			[]string{"still an address"},
+		},
+		{
+			"ipv6 is ipv4 behind NAT64, and ipv4 is refused",
+			[]check.Result{failed(v4, check.ConnectionRefused), translated(connected(viaNAT64))},
+			[]string{"It connects over ipv6 and is refused over ipv4. 64:ff9b::c000:201 is 192.0.2.1 behind NAT64", "192.0.2.1 is still an address of the host"},
+			[]string{"listens", "IPV6_V6ONLY", "address_families"},
+		},
+		{
+			"ipv6 is ipv4 behind NAT64 and an address of the service, and ipv4 is refused",
+			[]check.Result{failed(v4, check.ConnectionRefused), translated(connected(viaNAT64)), connected(v6)},
+			[]string{"[::] with IPV6_V6ONLY is ipv6 only"},
+			[]string{"NAT64"},
+		},
+		{
+			"ipv6 is ipv4 behind NAT64, and alone",
+			[]check.Result{translated(failed(viaNAT64, check.Timeout))},
+			[]string{"64:ff9b::c000:201 is 192.0.2.1 behind NAT64, so ipv6 says nothing about an IPv6 address of the service. See whether the service works at 192.0.2.1"},
+			[]string{"It connects"},
+		},
+		{
+			"ipv6 is ipv4 behind NAT64, and both fail",
+			[]check.Result{failed(v4, check.Timeout), translated(failed(viaNAT64, check.Timeout))},
+			[]string{"behind NAT64"},
+			[]string{"It connects"},
+		},
+		{"the same, and the line is about ipv4", []check.Result{translated(failed(viaNAT64, check.Timeout)), failed(v4, check.Timeout)}, nil, nil},
+		{"ipv6 is ipv4 behind NAT64, and both connect", []check.Result{connected(v4), translated(connected(viaNAT64))}, nil, nil},
+		{
+			"the name did not resolve, and ipv6 was ipv4 behind NAT64",
+			[]check.Result{connected(v4), translated(failed(viaNAT64, check.DNSTimeout))},
+			[]string{"over ipv6, in which its name was not resolved", "name servers"},
+			[]string{"NAT64"},
+		},
+		{"the same, and there is no ipv4", []check.Result{translated(failed(viaNAT64, check.DNSTimeout))}, nil, nil},
 		{"the name has no ipv6 address", []check.Result{connected(v4), nameless}, []string{"over ipv6, in which its name has no address", "DNS"}, []string{"listens", "firewall"}},
 		{"the name did not resolve", []check.Result{connected(v4), unresolved}, []string{"over ipv6, in which its name was not resolved", "name servers"}, []string{"listens", "firewall"}},
 	} {
@@ -278,16 +344,21 @@ func TestFamilyHintOfSeveral(t *testing.T) {
 // The fields of a line say which endpoint of which target it is about, as far as it is known.
 func TestLogFields(t *testing.T) {
 	for _, test := range []struct {
-		endpoint state.Endpoint
-		want     map[string]any
+		endpoint   state.Endpoint
+		translated check.Translated
+		want       map[string]any
 	}{
-		{state.Endpoint{}, map[string]any{}},
-		{state.Endpoint{Family: check.IPv6}, map[string]any{"network.type": "ipv6"}},
-		{state.Endpoint{Family: check.IPv4, Address: v4}, map[string]any{"network.type": "ipv4", "network.peer.address": "192.0.2.1"}},
+		{want: map[string]any{}},
+		{endpoint: state.Endpoint{Family: check.IPv6}, want: map[string]any{"network.type": "ipv6"}},
+		{endpoint: state.Endpoint{Family: check.IPv4, Address: v4}, want: map[string]any{"network.type": "ipv4", "network.peer.address": "192.0.2.1"}},
+		{
+			endpoint: state.Endpoint{Family: check.IPv6, Address: viaNAT64}, translated: check.Translated{192, 0, 2, 1},
+			want: map[string]any{"network.type": "ipv6", "network.peer.address": "64:ff9b::c000:201", "tcpcheck.nat64.address": "192.0.2.1"},
+		},
 	} {
 		core, logs := observer.New(zapcore.DebugLevel)
 		w := newWatched(zap.New(core), "web")
-		w.log.Write(&check.Report{Time: time.Unix(1, 0)}, []state.Change{{Kind: state.FamilyBack, Endpoint: test.endpoint}})
+		w.log.Write(&check.Report{Time: time.Unix(1, 0)}, []state.Change{{Kind: state.FamilyBack, Endpoint: test.endpoint, Translated: test.translated}})
 		test.want["tcpcheck.instance"], test.want["server.address"], test.want["server.port"] = "web", "web.example", int64(443)
 		assert.Equal(t, test.want, logs.All()[0].ContextMap())
 	}

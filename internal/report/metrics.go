@@ -16,7 +16,7 @@ type metric struct {
 	strategy   string
 	attributes []string
 	// shows says what of an identity an attribute tells.
-	shows    struct{ family, address, errorType, errorSource bool }
+	shows    struct{ family, address, translated, errorType, errorSource bool }
 	receiver string // its ID
 	// normalize is what becomes of the attribute instance.
 	normalize func(string) string
@@ -47,14 +47,14 @@ func metricsOf(c *metadata.MetricsConfig) []metric {
 			name: info.NetworkTCPCanConnect.Name, enabled: c.NetworkTCPCanConnect.Enabled, strategy: c.NetworkTCPCanConnect.AggregationStrategy,
 			attributes: names(c.NetworkTCPCanConnect.EnabledAttributes), integer: true, staleWhenGone: true, dials: true, emit: emitCanConnect, normalize: normalizeTag,
 			template: func(b *metadata.MetricsBuilder) {
-				b.RecordNetworkTCPCanConnectDataPoint(now, 0, "", "", 0, 0, "", "", "", 0, "")
+				b.RecordNetworkTCPCanConnectDataPoint(now, 0, "", "", 0, 0, "", "", "", 0, "", "")
 			},
 		},
 		{
 			name: info.NetworkTCPResponseTime.Name, enabled: c.NetworkTCPResponseTime.Enabled, strategy: c.NetworkTCPResponseTime.AggregationStrategy,
 			attributes: names(c.NetworkTCPResponseTime.EnabledAttributes), staleWhenGone: true, dials: true, emit: emitResponseTime, possible: collected,
 			template: func(b *metadata.MetricsBuilder) {
-				b.RecordNetworkTCPResponseTimeDataPoint(now, 0, "", "", 0, 0, "", "", "", "")
+				b.RecordNetworkTCPResponseTimeDataPoint(now, 0, "", "", 0, 0, "", "", "", "", "")
 			},
 		},
 		{
@@ -93,6 +93,7 @@ func metricsOf(c *metadata.MetricsConfig) []metric {
 		m.shows.family, m.shows.errorType = m.has("network.type"), m.has("error.type")
 		m.shows.errorSource = m.has("tcpcheck.error.source")
 		m.shows.address = m.has("network.peer.address") || m.has("address")
+		m.shows.translated = m.has("tcpcheck.nat64.address")
 	}
 	return slices.DeleteFunc(all, func(m metric) bool { return !m.enabled })
 }
@@ -111,10 +112,11 @@ func (m *metric) wanted(l *check.Labels) bool { return l.Metrics.Match(m.name) }
 
 // identity is what tells the values of a target apart that are of one metric.
 type identity struct {
-	family    check.Family
-	source    check.ErrorSource
-	address   string // empty if none is known
-	errorType check.ErrorType
+	family     check.Family
+	source     check.ErrorSource
+	translated check.Translated // of the address
+	address    string           // empty if none is known
+	errorType  check.ErrorType
 }
 
 // put puts the attributes of a point of a target onto it, without those that have no
@@ -159,6 +161,8 @@ func (m *metric) attribute(name string, t *check.Target, id identity) (text stri
 		text = m.receiver
 	case "tcpcheck.error.source":
 		text = id.source.String()
+	case "tcpcheck.nat64.address":
+		text = id.translated.String()
 	}
 	return text, number
 }
@@ -170,6 +174,9 @@ func (m *metric) visible(id identity) identity {
 	}
 	if !m.shows.address {
 		id.address = ""
+	}
+	if !m.shows.translated {
+		id.translated = check.Translated{}
 	}
 	if !m.shows.errorType {
 		id.errorType = ""

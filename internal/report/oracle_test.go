@@ -118,6 +118,9 @@ func randomReports(random *rand.Rand, targets []check.Target, unknown bool) []ch
 			for n := range random.IntN(3) { // no address is there twice
 				address := netip.AddrFrom4([4]byte{192, 0, 2, byte(first + n)})
 				result := check.Result{Family: family, Address: address, Status: check.Up, HandshakeTime: time.Duration(1+random.IntN(4)) * time.Second, SYNRetransmits: random.IntN(3) - 1}
+				if family == check.IPv6 && first+n > 1 {
+					result.Translated = check.Translated{198, 51, 100, byte(random.IntN(3))}
+				}
 				switch random.IntN(6) {
 				case 0:
 					result.Status, result.Err, result.ErrorType = check.Down, errors.New("failed"), check.ErrorTypes[random.IntN(len(check.ErrorTypes))]
@@ -194,10 +197,10 @@ func recordGenerated(builder *metadata.MetricsBuilder, t *check.Target, result *
 		if result.Status == check.Up {
 			value = 1
 		}
-		builder.RecordNetworkTCPCanConnectDataPoint(1, value, t.Labels.Name, t.Host, port, family, address, normalizeTag(t.Labels.Name), t.Host, port, address)
+		builder.RecordNetworkTCPCanConnectDataPoint(1, value, t.Labels.Name, t.Host, port, family, address, normalizeTag(t.Labels.Name), t.Host, port, address, result.Translated.String())
 	}
 	if t.Labels.CollectResponseTime && result.Status == check.Up {
-		builder.RecordNetworkTCPResponseTimeDataPoint(1, result.HandshakeTime.Seconds(), t.Labels.Name, t.Host, port, family, address, t.HostPort(), t.Labels.Name, address)
+		builder.RecordNetworkTCPResponseTimeDataPoint(1, result.HandshakeTime.Seconds(), t.Labels.Name, t.Host, port, family, address, t.HostPort(), t.Labels.Name, address, result.Translated.String())
 	}
 	if result.SYNRetransmits >= 0 {
 		builder.RecordTcpcheckSynRetransmitsDataPoint(1, int64(result.SYNRetransmits), t.Labels.Name, t.Host, port, family, address)
@@ -261,7 +264,7 @@ func TestEveryMetricIsReported(t *testing.T) {
 		attributes := described.Field(i).FieldByName("Attributes")
 		for k := range attributes.Len() {
 			attribute := attributes.Index(k).String()
-			text, number := m.attribute(attribute, &target, identity{check.IPv4, check.Peer, "192.0.2.1", check.Timeout})
+			text, number := m.attribute(attribute, &target, identity{check.IPv6, check.Peer, check.Translated{192, 0, 2, 1}, "64:ff9b::c000:201", check.Timeout})
 			assert.NotEqual(t, text == "", number == 0, "%s: %s has no value", name, attribute)
 		}
 	}

@@ -122,7 +122,7 @@ func (s *Series) countOne(of tallied) {
 
 // identity returns that of a result.
 func (s *Series) identity(r *check.Result) identity {
-	id := identity{family: r.Family}
+	id := identity{family: r.Family, translated: r.Translated}
 	if r.Address.IsValid() {
 		if s.address.address != r.Address {
 			s.address = addressText{r.Address, r.Address.String()}

@@ -89,6 +89,31 @@ func TestChecksAreCounted(t *testing.T) {
 	}, s.tallies)
 }
 
+// The IPv4 address behind a translator is an attribute of its series, up and down. A series that began before the
+// prefix of the network was known ends once it is, if the attribute is shown.
+func TestPointsBehindNAT64(t *testing.T) {
+	for shown, want := range map[bool][][]string{
+		false: {{"{} can_connect{} 1"}, {"{} can_connect{} 0"}, {"{} can_connect{} 1"}},
+		true: {
+			{"{} can_connect{} 1"},
+			{"{} can_connect{tcpcheck.nat64.address=192.0.2.1} 0", "{} can_connect{} ended"},
+			{"{} can_connect{tcpcheck.nat64.address=192.0.2.1} 1"},
+		},
+	} {
+		config := reporttest.DefaultMetrics()
+		config.Metrics.NetworkTCPCanConnect.EnabledAttributes = nil
+		if shown {
+			config.Metrics.NetworkTCPCanConnect.EnabledAttributes = []metadata.NetworkTCPCanConnectMetricAttributeKey{metadata.NetworkTCPCanConnectMetricAttributeKeyTcpcheckNat64Address}
+		}
+		config.Metrics.TcpcheckErrors.Enabled = false
+		points := pointsOfOne(t, config)
+		for i, result := range []check.Result{connected(viaNAT64), translated(failed(viaNAT64, check.Timeout)), translated(connected(viaNAT64))} {
+			result.SYNRetransmits = check.UnknownRetransmits
+			assert.Equal(t, want[i], points(check.Report{Results: []check.Result{result}}), "%v, check %d", shown, i)
+		}
+	}
+}
+
 // Of a metric that the user's patterns leave out, and of the response time where it is not
 // collected, there is no point.
 func TestUnwantedMetrics(t *testing.T) {

@@ -45,6 +45,8 @@ const (
 type Change struct {
 	Kind Kind
 	Endpoint
+	// Translated is the IPv4 address behind the translator that the endpoint's leads to.
+	Translated check.Translated
 	// Result is the one that says so. It is that of the report.
 	Result *check.Result
 	// Before is the reason for which the endpoint was down until now.

@@ -47,6 +47,8 @@ func (s *familySet) of(family check.Family) *bool {
 // endpoint is the state of an Endpoint since its last change.
 type endpoint struct {
 	Endpoint
+	translated check.Translated // as the last report that had it knew
+
 	seen  bool // in the report that is observed
 	up    bool
 	since time.Time // it came to be up, or down
@@ -104,9 +106,9 @@ func (t *Target) End() []Change {
 func (e *endpoint) end(changes []Change, kind Kind) []Change {
 	switch {
 	case !e.up:
-		return append(changes, Change{Kind: kind, Endpoint: e.Endpoint, Since: e.since})
+		return append(changes, Change{Kind: kind, Endpoint: e.Endpoint, Translated: e.translated, Since: e.since})
 	case e.flapping:
-		return append(changes, Change{Kind: kind, Endpoint: e.Endpoint})
+		return append(changes, Change{Kind: kind, Endpoint: e.Endpoint, Translated: e.translated})
 	}
 	return changes
 }
@@ -172,7 +174,7 @@ func (t *Target) find(e Endpoint) *endpoint {
 func (t *Target) observe(changes []Change, result *check.Result, now time.Time) []Change {
 	e := t.find(Endpoint{result.Family, result.Address})
 	if e != nil {
-		e.seen = true
+		e.seen, e.translated = true, result.Translated
 	}
 	if result.Status == check.Unchecked || result.Status == check.Unconfirmed {
 		return changes
@@ -180,11 +182,11 @@ func (t *Target) observe(changes []Change, result *check.Result, now time.Time) 
 	up := result.Status == check.Up
 	if e == nil {
 		first := endpoint{
-			Endpoint: Endpoint{result.Family, result.Address}, seen: true, up: up, since: now, errorType: result.ErrorType, window: now,
+			Endpoint: Endpoint{result.Family, result.Address}, translated: result.Translated, seen: true, up: up, since: now, errorType: result.ErrorType, window: now,
 		}
 		t.endpoints = append(t.endpoints, first)
 		if !up {
-			changes = append(changes, Change{Kind: WentDown, Endpoint: first.Endpoint, Result: result})
+			changes = append(changes, Change{Kind: WentDown, Endpoint: first.Endpoint, Translated: first.translated, Result: result})
 		}
 		return changes
 	}
@@ -196,7 +198,7 @@ func (t *Target) observe(changes []Change, result *check.Result, now time.Time) 
 	}
 	if e.flapping && now.Sub(e.since) >= FlapWindow {
 		e.flapping, e.changes = false, 0
-		changes = append(changes, Change{Kind: Settled, Endpoint: e.Endpoint, Result: result, Since: e.since})
+		changes = append(changes, Change{Kind: Settled, Endpoint: e.Endpoint, Translated: e.translated, Result: result, Since: e.since})
 	}
 	return changes
 }
@@ -208,7 +210,7 @@ func (e *endpoint) turn(changes []Change, result *check.Result, now time.Time) [
 	}
 	e.changes++
 	e.flapping = e.flapping || e.changes == FlapChanges
-	change := Change{Kind: WentDown, Endpoint: e.Endpoint, Result: result, Since: e.since}
+	change := Change{Kind: WentDown, Endpoint: e.Endpoint, Translated: e.translated, Result: result, Since: e.since}
 	e.up, e.since, e.errorType = !e.up, now, result.ErrorType
 	switch {
 	case e.flapping && e.changes > FlapChanges:
@@ -234,7 +236,7 @@ func (e *endpoint) observeReason(changes []Change, result *check.Result, now tim
 	case e.flapping || e.reasons > FlapChanges:
 		return changes
 	case e.reasons == FlapChanges:
-		return append(changes, Change{Kind: ReasonFlapping, Endpoint: e.Endpoint, Result: result, Before: before, Since: e.since, Until: e.reasonWindow.Add(FlapWindow)})
+		return append(changes, Change{Kind: ReasonFlapping, Endpoint: e.Endpoint, Translated: e.translated, Result: result, Before: before, Since: e.since, Until: e.reasonWindow.Add(FlapWindow)})
 	}
-	return append(changes, Change{Kind: ReasonChanged, Endpoint: e.Endpoint, Result: result, Before: before, Since: e.since})
+	return append(changes, Change{Kind: ReasonChanged, Endpoint: e.Endpoint, Translated: e.translated, Result: result, Before: before, Since: e.since})
 }

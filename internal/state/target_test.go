@@ -23,7 +23,7 @@ var (
 
 	up4, upOther, up6                = up(v4), up(other), up(v6)
 	refused4, refused6               = down(v4, check.ConnectionRefused), down(v6, check.ConnectionRefused)
-	silent4, silentOther             = down(v4, check.Timeout), down(other, check.Timeout)
+	silent4, silentOther, silent6    = down(v4, check.Timeout), down(other, check.Timeout), down(v6, check.Timeout)
 	unresolved                       = check.Result{Status: check.Down, Err: errFailed, ErrorType: check.DNSNotFound}
 	addressless                      = check.Result{Family: check.IPv6, Status: check.Down, Err: errFailed, ErrorType: check.NoAddress}
 	lookupFailed                     = check.Result{Family: check.IPv6, Status: check.Unresolved, Err: errFailed, ErrorType: check.DNSTimeout}
@@ -281,6 +281,28 @@ func TestFlapping(t *testing.T) {
 			observe(t, new(Target), append(turns(), test.then...))
 		})
 	}
+}
+
+// What is behind a translator is told of an address with each change, as it is known then, and is no change itself.
+func TestTranslated(t *testing.T) {
+	behind, otherBehind := check.Translated{192, 0, 2, 1}, check.Translated{192, 0, 2, 2}
+	of := func(result check.Result, behind check.Translated) check.Result {
+		result.Translated = behind
+		return result
+	}
+	refused, silent, connects, unknown := of(refused6, behind), of(silent6, behind), of(up6, otherBehind), of(unchecked6, otherBehind)
+	observe(t, new(Target), []observation{
+		{time: minute(0), results: []check.Result{refused6}, want: []Change{{Kind: WentDown, Endpoint: on6, Result: &refused6}}, down: []Endpoint{on6}},
+		{time: minute(1), results: []check.Result{refused}, down: []Endpoint{on6}},
+		{time: minute(2), results: []check.Result{silent}, want: []Change{{Kind: ReasonChanged, Endpoint: on6, Translated: behind, Result: &silent, Before: check.ConnectionRefused, Since: minute(0)}}, down: []Endpoint{on6}},
+		{time: minute(3), results: []check.Result{connects}, want: []Change{{Kind: CameUp, Endpoint: on6, Translated: otherBehind, Result: &connects, Since: minute(0)}}},
+		{time: minute(4), results: []check.Result{refused}, want: []Change{{Kind: WentDown, Endpoint: on6, Translated: behind, Result: &refused, Since: minute(3)}}, down: []Endpoint{on6}},
+		{time: minute(5), results: []check.Result{unknown}, down: []Endpoint{on6}},
+		{time: minute(6), results: []check.Result{up4}, want: []Change{{Kind: Gone, Endpoint: on6, Translated: otherBehind, Since: minute(4)}}},
+	})
+	observe(t, new(Target), []observation{
+		{time: minute(0), results: []check.Result{refused}, want: []Change{{Kind: WentDown, Endpoint: on6, Translated: behind, Result: &refused}}, down: []Endpoint{on6}},
+	})
 }
 
 // Five changes of the reason within ten minutes are told, the sixth says that they will
