@@ -42,7 +42,8 @@ type jsonTarget struct {
 type jsonResult struct {
 	Family         string   `json:"network_type,omitempty"`
 	Address        string   `json:"network_peer_address,omitempty"`
-	Result         string   `json:"result"` // up, down, unchecked or unresolved
+	NAT64          string   `json:"tcpcheck_nat64_address,omitempty"` // the IPv4 address behind the translator
+	Result         string   `json:"result"`                           // up, down, unchecked or unresolved
 	Seconds        *float64 `json:"response_time_seconds,omitempty"`
 	SYNRetransmits *int     `json:"syn_retransmits,omitempty"`
 	ErrorType      string   `json:"error_type,omitempty"`
@@ -75,7 +76,7 @@ func encodeJSON(to io.Writer, targets []jsonTarget) error {
 
 func jsonOf(r *check.Result) jsonResult {
 	c := cellsOf(r)
-	made := jsonResult{Family: c.family, Address: c.address, Result: c.result, ErrorType: string(r.ErrorType), Sender: c.sender}
+	made := jsonResult{Family: c.family, Address: c.address, NAT64: r.Translated.String(), Result: c.result, ErrorType: string(r.ErrorType), Sender: c.sender}
 	if r.Status == check.Up {
 		seconds := r.HandshakeTime.Seconds()
 		made.Seconds = &seconds

@@ -68,6 +68,37 @@ func TestOneFamily(t *testing.T) {
 	assert.Contains(t, got.out, "localhost:"+port+": It connects over ipv4 and is refused over ipv6")
 }
 
+// Of an address that leads to a translator, what is behind it is said once, in a note or in the hint.
+func TestBehindNAT64(t *testing.T) {
+	target := &check.Target{Host: "web.example", Port: 443}
+	native := check.Result{Family: check.IPv4, Address: netip.MustParseAddr("192.0.2.1"), Status: check.Up}
+	up := check.Result{Family: check.IPv6, Address: netip.MustParseAddr("64:ff9b::c000:201"), Translated: check.Translated{192, 0, 2, 1}, Status: check.Up}
+	refused := up
+	refused.Status, refused.Err, refused.ErrorType = check.Down, errors.New("refused"), check.ConnectionRefused
+	const behind = "64:ff9b::c000:201 is 192.0.2.1 behind NAT64, so ipv6 says nothing about an IPv6 address of the service."
+	for name, test := range map[string]struct {
+		results []check.Result
+		notes   string // a line for each
+	}{
+		"up":          {[]check.Result{native, up}, "web.example:443: " + behind + "\n"},
+		"no ipv4":     {[]check.Result{up}, "web.example:443: " + behind + "\n"},
+		"refused":     {[]check.Result{native, refused}, "web.example:443: It connects over ipv4 and is refused over ipv6. " + behind + " See the translator, "},
+		"not of ipv6": {[]check.Result{native}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			reports := []check.Report{{Target: target, Results: test.results}}
+			notes := notesOf(reports)
+			assert.True(t, strings.HasPrefix(notes, test.notes), notes)
+			assert.Equal(t, min(1, len(test.notes)), strings.Count(notes, "\n"), notes)
+			made := jsonTargets(reports, limits{})[0]
+			assert.Len(t, made.Notes, min(1, len(test.notes)))
+			for i, r := range test.results {
+				assert.Equal(t, r.Translated.String(), made.Results[i].NAT64)
+			}
+		})
+	}
+}
+
 func TestInterrupted(t *testing.T) {
 	ctx, end := context.WithCancel(context.Background())
 	end()

@@ -177,7 +177,13 @@ func sentences(r *check.Report) []string {
 	for _, excess := range r.Excesses {
 		said = append(said, fmt.Sprintf("%d of its %d %v addresses are checked.", excess.Checked, excess.Found, excess.Family))
 	}
-	if hint := report.Hint(r.Target, r.Results, nil); hint != "" {
+	hint := report.Hint(r.Target, r.Results, nil)
+	for i := range r.Results {
+		if behind := report.Behind(&r.Results[i]); behind != "" && !strings.Contains(hint, behind) { // which says it as well
+			said = append(said, behind)
+		}
+	}
+	if hint != "" {
 		said = append(said, hint)
 	}
 	return said
