@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -36,6 +37,7 @@ type Server struct {
 	closed  chan struct{}     // to end delays
 	mu      sync.Mutex
 	answers map[question]*Answer
+	prefix  netip.Prefix // of Synthesize
 }
 
 // question names what an Answer is for.
@@ -105,12 +107,48 @@ func (s *Server) Set(name string, z Zone) {
 	s.answers[question{name, dns.TypeAAAA}] = z.AAAA.of(dns.TypeAAAA)
 }
 
+// arpa has the IPv4 addresses that tell the prefix of a network (RFC 7050, section 8.2).
+const arpa = "ipv4only.arpa"
+
+var arpaAddresses = []netip.Addr{netip.AddrFrom4([4]byte{192, 0, 0, 170}), netip.AddrFrom4([4]byte{192, 0, 0, 171})}
+
+// Synthesize has the server be one with DNS64 (RFC 6147) from now on: a name that has IPv4 addresses and no IPv6 ones
+// is given an IPv6 one for each, of a prefix whose length is one of RFC 6052, section 2.2. It sets ipv4only.arpa.
+func (s *Server) Synthesize(prefix netip.Prefix) {
+	s.Set(arpa, Addresses(arpaAddresses...))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.prefix = prefix.Masked()
+}
+
+// synthesized returns the IPv6 address of a prefix that stands for an IPv4 one: its octets come behind the prefix, but
+// for octet 8, which is 0.
+func synthesized(prefix netip.Prefix, ipv4 netip.Addr) netip.Addr {
+	octets, at := prefix.Addr().As16(), prefix.Bits()/8
+	for _, octet := range ipv4.AsSlice() {
+		if at == 8 {
+			at++
+		}
+		octets[at] = octet
+		at++
+	}
+	return netip.AddrFrom16(octets)
+}
+
 // answerTo returns the answer to a query.
 func (s *Server) answerTo(name string, qtype uint16) Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	name = dns.CanonicalName(name)
 	if answer, ok := s.answers[question{name, qtype}]; ok {
+		if s.prefix.IsValid() && qtype == dns.TypeAAAA && answer.Code == NoError && !answer.Silent && len(answer.Addrs) == 0 {
+			made := s.answers[question{name, dns.TypeA}].next()
+			made.Addrs = slices.Clone(made.Addrs)
+			for i, ipv4 := range made.Addrs {
+				made.Addrs[i] = synthesized(s.prefix, ipv4)
+			}
+			return made
+		}
 		return answer.next()
 	}
 	if _, exists := s.answers[question{name, dns.TypeA}]; exists {

@@ -97,6 +97,42 @@ func lookup(ctx context.Context, s *Server, network string) ([]netip.Addr, error
 	return resolver.LookupNetIP(ctx, network, name)
 }
 
+// A name that has IPv4 addresses alone is given IPv6 ones of the prefix (RFC 6052, section 2.4).
+func TestSynthesize(t *testing.T) {
+	s := New(t, "127.0.0.1:0")
+	v4, v6 := netip.MustParseAddr("192.0.2.33"), netip.MustParseAddr("2001:db8::1")
+	for prefix, want := range map[string]string{
+		"2001:db8::/32":         "2001:db8:c000:221::",
+		"2001:db8:100::/40":     "2001:db8:1c0:2:21::",
+		"2001:db8:122::/48":     "2001:db8:122:c000:2:2100::",
+		"2001:db8:122:300::/56": "2001:db8:122:3c0:0:221::",
+		"2001:db8:122:344::/64": "2001:db8:122:344:c0:2:2100::",
+		"2001:db8:122:344::/96": "2001:db8:122:344::192.0.2.33",
+		"64:ff9b::/96":          "64:ff9b::192.0.2.33",
+	} {
+		s.Synthesize(netip.MustParsePrefix(prefix))
+		s.Set(name, Addresses(v4))
+		for range 2 {
+			got, err := lookup(t.Context(), s, "ip6")
+			require.NoError(t, err)
+			assert.Equal(t, []netip.Addr{netip.MustParseAddr(want)}, got, prefix)
+		}
+		got, err := lookup(t.Context(), s, "ip4")
+		require.NoError(t, err)
+		assert.Equal(t, []netip.Addr{v4}, got)
+	}
+	s.Set(name, Addresses(v4, v6))
+	got, err := lookup(t.Context(), s, "ip6")
+	require.NoError(t, err)
+	assert.Equal(t, []netip.Addr{v6}, got, "it has one of its own")
+	for code, zone := range map[Code]Zone{NoError: {}, NXDomain: Both(Answer{Code: NXDomain})} {
+		s.Set(name, zone)
+		assert.Equal(t, Answer{Code: code}, s.answerTo(name, dns.TypeAAAA))
+	}
+	s.Synthesize(netip.MustParsePrefix("64:ff9b::/96"))
+	assert.Equal(t, addrs("64:ff9b::c000:aa", 2), s.answerTo("ipv4only.arpa", dns.TypeAAAA).Addrs)
+}
+
 func TestRotate(t *testing.T) {
 	s := New(t, "127.0.0.1:0")
 	a := addrs("192.0.2.1", 3)
