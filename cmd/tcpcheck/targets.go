@@ -79,7 +79,10 @@ func (o *options) targets(c *cobra.Command, args []string) ([]*check.Target, sta
 // ofArguments are the flags that are for the targets of arguments, and the options that these are in a
 // configuration.
 var ofArguments = []struct{ flag, option string }{
-	{"family", "address_families"}, {"source-address", "source_address"}, {"interface", "interface"}, {"dscp", "dscp"},
+	{"family", "address_families"},
+	{"source-address", "source_address"},
+	{"interface", "interface"},
+	{"dscp", "dscp"},
 	{"resolver", "resolver"},
 }
 
