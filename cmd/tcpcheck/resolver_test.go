@@ -87,7 +87,7 @@ func TestResolver(t *testing.T) {
 
 	got = checkBy(server, "-c", "3", "-i", "1ms", web)
 	assert.Equal(t, 1, strings.Count(got.out, "resolved by"), got.out)
-	assert.Equal(t, 1, strings.Count(got.out, "the other family only"), got.out)
+	assert.LessOrEqual(t, strings.Count(got.out, "the other family only"), 1, "a machine without IPv6 does not say it: %s", got.out)
 }
 
 // Who resolved the names is said in a line for each of them.
