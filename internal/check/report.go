@@ -75,6 +75,14 @@ func (r *Result) Silent() bool {
 	return r.ErrorType == Timeout || r.ErrorType == DNSTimeout
 }
 
+// RootCause returns the innermost error of err, which names neither the address nor the port: what wraps it does.
+func RootCause(err error) error {
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		err = inner
+	}
+	return err
+}
+
 // failedAttempt is what the error of a failed connection attempt tells, where the system does.
 type failedAttempt interface {
 	error

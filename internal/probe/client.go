@@ -74,7 +74,7 @@ func (c *client) failure(name string, failures []error) error {
 			continue // it was not its turn
 		}
 		all.IsTimeout = all.IsTimeout && isTimeout(err)
-		text := cause(err).Error()
+		text := check.RootCause(err).Error()
 		if i > 0 {
 			text = "on " + c.servers[i].String() + ": " + text
 		}
@@ -82,14 +82,6 @@ func (c *client) failure(name string, failures []error) error {
 	}
 	all.Err = strings.Join(texts, "; ")
 	return all
-}
-
-// cause returns the innermost error of err, which has no addresses and no ports in it.
-func cause(err error) error {
-	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
-		err = inner
-	}
-	return err
 }
 
 var (

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -52,7 +51,7 @@ func (l *Log) Flush(report *check.Report, known *state.Target) {
 	for i := range addresses {
 		addresses[i] = l.at(down[i])
 	}
-	l.journal.log(l.event("", zapcore.WarnLevel, &state.Change{}, fmt.Sprintf("%d lines about %s were not logged: %d of its addresses are down", l.held, l.name(state.Endpoint{}, check.Translated{}), len(down)),
+	l.journal.log(l.event("", zapcore.WarnLevel, &state.Change{}, fmt.Sprintf("%d lines about %s were not logged: %d of its addresses are down", l.held, l.name(&state.Change{}), len(down)),
 		attribute.Int("lines", l.held), attribute.Int("down", len(down)), attribute.StringSlice("addresses_down", addresses)))
 	l.window, l.lines, l.held = report.Time, 0, 0
 }
@@ -75,7 +74,7 @@ func (l *Log) End(known *state.Target, now time.Time) {
 
 // write tells a change, which came with these results.
 func (l *Log) write(c *state.Change, results []check.Result) {
-	name := l.name(c.Endpoint, c.Translated)
+	name := l.name(c)
 	switch c.Kind {
 	case state.WentDown, state.ReasonChanged:
 		l.writeDown(name, c, results)
@@ -127,7 +126,7 @@ const (
 func (l *Log) writeDown(name string, c *state.Change, results []check.Result) {
 	why := c.Result.Reason()
 	if c.Result.ErrorType == check.Other {
-		why = rootCause(c.Result.Err).Error()
+		why = check.RootCause(c.Result.Err).Error()
 	}
 	if by := c.Result.SaidBy(); by != "" {
 		why += ", said by " + by
@@ -174,7 +173,7 @@ func (l *Log) tell(e *event) {
 		l.journal.log(e)
 	case l.held == 0:
 		l.journal.log(l.event("", zapcore.WarnLevel, &state.Change{},
-			"too many lines about "+l.name(state.Endpoint{}, check.Translated{})+": the next ones are counted until "+l.window.Add(state.FlapWindow).Format(time.TimeOnly)))
+			"too many lines about "+l.name(&state.Change{})+": the next ones are counted until "+l.window.Add(state.FlapWindow).Format(time.TimeOnly)))
 		fallthrough
 	default:
 		l.held++
@@ -183,14 +182,14 @@ func (l *Log) tell(e *event) {
 
 // name names an endpoint by what was dialled, as in `"web" ([::1]:443) over ipv6`, or
 // where no address is known, by the host; and what is behind a translator, if it leads to one.
-func (l *Log) name(e state.Endpoint, behind check.Translated) string {
-	at := l.at(e)
-	if ipv4 := behind.String(); ipv4 != "" {
+func (l *Log) name(about *state.Change) string {
+	at := l.at(about.Endpoint)
+	if ipv4 := about.Translated.String(); ipv4 != "" {
 		at += ", " + ipv4 + " behind NAT64"
 	}
 	name := fmt.Sprintf("%q (%s)", l.target.Labels.Name, at)
-	if e.Family != 0 {
-		name += " over " + e.Family.String()
+	if about.Family != 0 {
+		name += " over " + about.Family.String()
 	}
 	return name
 }
@@ -202,15 +201,4 @@ func (l *Log) at(e state.Endpoint) string {
 		return netip.AddrPortFrom(e.Address, l.target.Port).String()
 	}
 	return l.target.HostPort()
-}
-
-// rootCause returns the innermost error of err, which does not name the address.
-func rootCause(err error) error {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err
-		}
-		err = inner
-	}
 }

@@ -142,7 +142,7 @@ func (m *Machine) Observe(w *Watch, r *check.Report, stopped bool, late time.Dur
 			m.telemetry.ReceiverTcpcheckQuietChecksNoticed.Add(context.Background(), 1, m.receiver)
 		}
 		if result.Status == check.Unchecked {
-			now.unchecked = rootCause(result.Err).Error()
+			now.unchecked = check.RootCause(result.Err).Error()
 			lost = lost || result.Lack == check.LacksConnectionTracking
 			m.telemetry.ReceiverTcpcheckResultsUnchecked.Add(context.Background(), 1, m.receiver, otelmetric.WithAttributes(attribute.String("reason", string(result.Lack))))
 		}

@@ -106,11 +106,16 @@ func (t *Target) End() []Change {
 func (e *endpoint) end(changes []Change, kind Kind) []Change {
 	switch {
 	case !e.up:
-		return append(changes, Change{Kind: kind, Endpoint: e.Endpoint, Translated: e.translated, Since: e.since})
+		return append(changes, e.change(kind, nil, e.since))
 	case e.flapping:
-		return append(changes, Change{Kind: kind, Endpoint: e.Endpoint, Translated: e.translated})
+		return append(changes, e.change(kind, nil, time.Time{}))
 	}
 	return changes
+}
+
+// change returns one of the endpoint.
+func (e *endpoint) change(kind Kind, result *check.Result, since time.Time) Change {
+	return Change{Kind: kind, Endpoint: e.Endpoint, Translated: e.translated, Result: result, Since: since}
 }
 
 // Down returns the endpoints that are not up.
@@ -186,7 +191,7 @@ func (t *Target) observe(changes []Change, result *check.Result, now time.Time) 
 		}
 		t.endpoints = append(t.endpoints, first)
 		if !up {
-			changes = append(changes, Change{Kind: WentDown, Endpoint: first.Endpoint, Translated: first.translated, Result: result})
+			changes = append(changes, first.change(WentDown, result, time.Time{}))
 		}
 		return changes
 	}
@@ -198,7 +203,7 @@ func (t *Target) observe(changes []Change, result *check.Result, now time.Time) 
 	}
 	if e.flapping && now.Sub(e.since) >= FlapWindow {
 		e.flapping, e.changes = false, 0
-		changes = append(changes, Change{Kind: Settled, Endpoint: e.Endpoint, Translated: e.translated, Result: result, Since: e.since})
+		changes = append(changes, e.change(Settled, result, e.since))
 	}
 	return changes
 }
@@ -210,7 +215,7 @@ func (e *endpoint) turn(changes []Change, result *check.Result, now time.Time) [
 	}
 	e.changes++
 	e.flapping = e.flapping || e.changes == FlapChanges
-	change := Change{Kind: WentDown, Endpoint: e.Endpoint, Translated: e.translated, Result: result, Since: e.since}
+	change := e.change(WentDown, result, e.since)
 	e.up, e.since, e.errorType = !e.up, now, result.ErrorType
 	switch {
 	case e.flapping && e.changes > FlapChanges:
@@ -232,11 +237,13 @@ func (e *endpoint) observeReason(changes []Change, result *check.Result, now tim
 		e.reasonWindow, e.reasons = now, 0
 	}
 	e.reasons++
-	switch {
-	case e.flapping || e.reasons > FlapChanges:
+	if e.flapping || e.reasons > FlapChanges {
 		return changes
-	case e.reasons == FlapChanges:
-		return append(changes, Change{Kind: ReasonFlapping, Endpoint: e.Endpoint, Translated: e.translated, Result: result, Before: before, Since: e.since, Until: e.reasonWindow.Add(FlapWindow)})
 	}
-	return append(changes, Change{Kind: ReasonChanged, Endpoint: e.Endpoint, Translated: e.translated, Result: result, Before: before, Since: e.since})
+	change := e.change(ReasonChanged, result, e.since)
+	change.Before = before
+	if e.reasons == FlapChanges {
+		change.Kind, change.Until = ReasonFlapping, e.reasonWindow.Add(FlapWindow)
+	}
+	return append(changes, change)
 }
