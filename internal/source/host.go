@@ -83,7 +83,7 @@ func (v *instanceValidator) checkHost(option, host, written string) {
 		v.add(option, "%q is the unspecified address, at which no host is; for this machine write %s", written, loopbackOf[family])
 	case literal.IsMulticast():
 		v.add(option, "%q is a multicast address, to which TCP cannot connect", written)
-	case literal.Is6() && literal.IsLinkLocalUnicast() && literal.Zone() == "":
+	case lacksZone(literal):
 		v.add(option, "%q is a link-local address; write its zone as well, as in fe80::1%%eth0", written)
 	case len(asked) == 0 || slices.Equal(asked, []check.Family{family}):
 	case v.IPv4Only.or(false):
@@ -93,6 +93,11 @@ func (v *instanceValidator) checkHost(option, host, written string) {
 	default:
 		v.add(option, "%q is an %s address, but address_families asks for %s", written, family, family.Other())
 	}
+}
+
+// lacksZone reports whether an address is of a link, and does not say of which one (RFC 4007, section 6).
+func lacksZone(address netip.Addr) bool {
+	return address.Is6() && address.IsLinkLocalUnicast() && address.Zone() == ""
 }
 
 // loopbackOf is the address of this machine in each family.

@@ -10,12 +10,17 @@ import (
 	"example.com/tcpcheckreceiver/internal/check"
 )
 
-// maxDSCP is the largest code point (RFC 2474, section 3).
-const maxDSCP = 63
+const (
+	// maxDSCP is the largest code point (RFC 2474, section 3).
+	maxDSCP = 63
+	// maxInterfaceName is the length of the name of an interface (IFNAMSIZ in netdevice(7), without the
+	// byte that ends it).
+	maxInterfaceName = 15
+)
 
-// interfaceName is what Linux takes for the name of an interface: no more than 15 bytes, without a slash, a
-// colon and white space (dev_valid_name in the kernel's net/core/dev.c).
-var interfaceName = regexp.MustCompile(`^[^/:\s\pC]{1,15}$`)
+// interfaceName is what Linux takes for the name of an interface, of at most maxInterfaceName bytes: one
+// without a slash, a colon and white space (dev_valid_name in the kernel's net/core/dev.c).
+var interfaceName = regexp.MustCompile(`^[^/:\s\pC]+$`)
 
 // checkOutgoing finds what is wrong with how connections are to leave this machine.
 func (v *instanceValidator) checkOutgoing() { v.checkOutgoingOn(runtime.GOOS) }
@@ -26,7 +31,7 @@ func (v *instanceValidator) checkOutgoingOn(system string) {
 	case name == "":
 	case system != "linux":
 		v.add("interface", "%q is for Linux alone, and this is %s: its connections cannot be bound to an interface", name, system)
-	case len(name) > 15 || !interfaceName.MatchString(name) || name == "." || name == "..":
+	case len(name) > maxInterfaceName || !interfaceName.MatchString(name) || name == "." || name == "..":
 		v.add("interface", "%q is no name of an interface", name)
 	}
 	switch dscp := v.DSCP; {
@@ -39,10 +44,13 @@ func (v *instanceValidator) checkOutgoingOn(system string) {
 }
 
 func (v *instanceValidator) checkSources() {
-	if v.SourceAddress != nil && len(v.SourceAddress) == 0 {
+	switch {
+	case v.SourceAddress == nil: // as of most instances
+		return
+	case len(v.SourceAddress) == 0:
 		v.add("source_address", "[] has no address; leave the option out for those that the system chooses")
 	}
-	first := make(map[check.Family]string)
+	first, asked := make(map[check.Family]string), v.askedFamilies()
 	for i, text := range v.SourceAddress {
 		option := "source_address"
 		if len(v.SourceAddress) > 1 {
@@ -50,7 +58,7 @@ func (v *instanceValidator) checkSources() {
 		}
 		address, err := parseSource(text)
 		family := check.FamilyOf(address)
-		switch asked := v.askedFamilies(); {
+		switch {
 		case err != nil:
 			v.add(option, "%q is no IP address", text)
 		case hasControl(text):
@@ -59,7 +67,7 @@ func (v *instanceValidator) checkSources() {
 			v.add(option, "%q is the unspecified address; leave the option out for the one that the system chooses", text)
 		case address.IsMulticast():
 			v.add(option, "%q is a multicast address, from which TCP cannot connect", text)
-		case address.Is6() && address.IsLinkLocalUnicast() && address.Zone() == "":
+		case lacksZone(address):
 			v.add(option, "%q is a link-local address; write its zone as well, as in fe80::1%%eth0", text)
 		case first[family] != "":
 			v.add(option, "%q is the second %s address, after %q; there is one of each family at most", text, family, first[family])
@@ -69,7 +77,7 @@ func (v *instanceValidator) checkSources() {
 			first[family] = text
 		}
 	}
-	for _, family := range v.askedFamilies() {
+	for _, family := range asked {
 		if len(first) == 1 && first[family] == "" {
 			v.addTogether("source_address", []string{"address_families"}, "%q is an %s address, but address_families asks for %s as well; write an address of each", first[family.Other()], family.Other(), family)
 		}

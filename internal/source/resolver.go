@@ -74,7 +74,7 @@ func parseServer(text string) (server netip.AddrPort, wrong string) {
 		return server, "is the unspecified address, at which no name server is"
 	case address.Unmap().IsMulticast():
 		return server, "is a multicast address, and not that of a name server"
-	case address.Is6() && address.IsLinkLocalUnicast() && address.Zone() == "":
+	case lacksZone(address):
 		return server, "is a link-local address; write its zone as well, as in fe80::1%eth0"
 	}
 	return netip.AddrPortFrom(address.Unmap(), uint16(port)), ""
