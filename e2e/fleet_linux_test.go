@@ -48,6 +48,9 @@ const (
 	service4    = "192.0.2.80"
 	service6    = "2001:db8::80"
 	servicePort = "8080"
+
+	// serviceHosts are the hosts file of who knows it.
+	serviceHosts = "127.0.0.1 localhost\n" + service4 + " " + serviceName + "\n" + service6 + " " + serviceName + "\n"
 )
 
 // startFleet returns a fleet that runs the configurations which are shipped.
@@ -107,7 +110,7 @@ func (f *fleet) run(machine *harness.Machine, environment []string, example, ove
 	f.t.Helper()
 	file := filepath.Join(f.t.TempDir(), "overlay.yaml")
 	harness.Write(f.t, file, overlay)
-	command := withHosts(f.t, "127.0.0.1 localhost\n"+service4+" "+serviceName+"\n"+service6+" "+serviceName+"\n", binary(f.t), "--config", example, "--config", file)
+	command := withHosts(f.t, serviceHosts, binary(f.t), "--config", example, "--config", file)
 	command = machine.Command(command.Args...)
 	command.Env = append(os.Environ(), environment...)
 	return harness.Start(f.t, command, harness.CollectorReady)

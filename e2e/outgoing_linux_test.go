@@ -65,7 +65,7 @@ service:
   pipelines:
     metrics: {receivers: [tcpcheck], exporters: [prometheus]}
 `)
-	hosts := withHosts(t, "127.0.0.1 localhost\n"+service4+" "+serviceName+"\n"+service6+" "+serviceName+"\n", binary(t), "--config", file)
+	hosts := withHosts(t, serviceHosts, binary(t), "--config", file)
 	harness.Start(t, near.Command(hosts.Args...), harness.CollectorReady)
 	harness.AwaitPage(t, func() (harness.Page, error) { return near.ReadPage("127.0.0.1:9464") }, func(page harness.Page) bool {
 		values := page.Values("network_tcp_can_connect")

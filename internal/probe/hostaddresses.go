@@ -101,14 +101,20 @@ func ReadHostAddresses(before *HostAddresses) *HostAddresses {
 	}
 	var kinds []addressKind
 	for _, addr := range addresses {
-		if kind := kindOf(addr); !slices.Contains(kinds, kind) {
-			kinds = append(kinds, kind)
-		}
+		kinds = appendKind(kinds, kindOf(addr))
 	}
 	if before != nil && slices.Equal(before.kinds, kinds) {
 		return before
 	}
 	return &HostAddresses{kinds: kinds, source: sourceFor}
+}
+
+// appendKind appends a kind that is not there yet.
+func appendKind(kinds []addressKind, kind addressKind) []addressKind {
+	if slices.Contains(kinds, kind) {
+		return kinds
+	}
+	return append(kinds, kind)
 }
 
 // interfaceAddresses returns the addresses of this machine's interfaces.

@@ -21,17 +21,12 @@ type outgoingHost struct {
 // other interfaces. It returns the same pointer as long as that stays what it is.
 func (h *outgoingHost) of(machine *HostAddresses) *HostAddresses {
 	var kinds []addressKind
-	add := func(kind addressKind) {
-		if !slices.Contains(kinds, kind) {
-			kinds = append(kinds, kind)
-		}
-	}
 	for _, source := range h.Sources {
-		add(kindOf(source))
+		kinds = appendKind(kinds, kindOf(source))
 	}
 	others := func(kind addressKind) {
 		if !h.Source(kind.family).IsValid() {
-			add(kind)
+			kinds = appendKind(kinds, kind)
 		}
 	}
 	switch {

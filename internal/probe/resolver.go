@@ -209,16 +209,20 @@ func (r *resolver) lookUp(ctx context.Context, name string, family check.Family)
 	start := time.Now()
 	found, err := r.ask(ctx, &servers, name, family)
 	a := answer{family: family, time: time.Since(start)}
-	if err == nil || lookupErrorType(err) == check.DNSNotFound {
+	var errorType check.ErrorType
+	if err != nil {
+		errorType = lookupErrorType(err)
+	}
+	if err == nil || errorType == check.DNSNotFound {
 		a.server = servers.answered()
 	}
 	switch fault := servers.fault(); {
 	case err == nil:
 		a.set(name, found)
-	case fault != nil && lookupErrorType(err) != check.DNSNotFound:
+	case fault != nil && errorType != check.DNSNotFound:
 		a.err, a.lack = fmt.Errorf("lookup %s: %w", name, fault), lackOf(fault)
 	default:
-		a.err, a.errorType = err, lookupErrorType(err)
+		a.err, a.errorType = err, errorType
 	}
 	return a
 }

@@ -83,10 +83,10 @@ type Options struct {
 }
 
 // Walk walks the way to a target, in one flow. One hop is asked after the other, until the target
-// answers, or a router says that it does not send the SYN on, or the way is a loop, or MaxHops. Those that did not answer are asked again, in Rounds
-// rounds at most. An answer is awaited for 250 ms, or for twice the round trip where the target is known
-// to be so far that this is longer, up to 750 ms. The target sees no more than one SYN for each hop and
-// round; a connection that it accepts is reset.
+// answers, or a router says that it does not send the SYN on, or the way is a loop, or MaxHops. Those
+// that did not answer are asked again, in Rounds rounds at most. An answer is awaited for 250 ms, or
+// for twice the round trip where the target is known to be so far that this is longer, up to 750 ms.
+// The target sees no more than one SYN for each hop and round; a connection that it accepts is reset.
 func Walk(ctx context.Context, target netip.AddrPort, o Options) *Way {
 	w := &Way{Target: target}
 	f, err := newFlow(target, &o)
