@@ -147,7 +147,8 @@ func (r *Result) SaidBy() string {
 
 // LocalAddress returns the address and port from which this machine sent the SYN of an attempt that
 // failed: with those of the target, they are the flow, by which routers choose one of several ways
-// (RFC 2992). It is invalid if nothing was sent, or if this system does not tell: Linux does.
+// (RFC 2992). It is invalid if nothing was sent, if the target had refused already and its retries are
+// over, or if this system does not tell: Linux does.
 func (r *Result) LocalAddress() netip.AddrPort {
 	if failed := r.attempt(); failed != nil {
 		return failed.LocalAddress()

@@ -22,14 +22,14 @@ type Target struct {
 	Host string
 	// Port is the TCP port, from 1.
 	Port uint16
-	// Families are those that must connect. Empty means automatic: the families
-	// that the name resolves to and that this machine has an address for.
-	Families []Family
 	// MultipleIPs checks every address of a family, not only the first.
 	MultipleIPs bool
 	// Quiet checks leave no trace: the connection is reset before the server accepts it.
 	// Only Linux has them.
 	Quiet bool
+	// Families are those that must connect. Empty means automatic: the families
+	// that the name resolves to and that this machine has an address for.
+	Families []Family
 	// Servers are the name servers that are asked for the host, in this order, and nobody else:
 	// neither the hosts file nor the search list of this system counts then. They are IPv4 or
 	// IPv6 addresses, none IPv4-mapped. None are those of this system.

@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/netip"
 	"os"
 	"time"
@@ -18,7 +19,7 @@ func newDialers() newDialer {
 	lowest := lowestEphemeralPort("/proc")
 	return func(address netip.AddrPort, t *check.Target) dialer {
 		return &linuxDialer{
-			address: address, timeout: t.Timeout, quiet: t.Quiet, outgoing: t.Outgoing, mayBeSelf: address.Port() >= lowest, heed: true, tables: processTables,
+			address: address, timeout: t.Timeout, quiet: t.Quiet, outgoing: t.Outgoing, retries: t.Retry.Attempts, mayBeSelf: address.Port() >= lowest, heed: true, tables: processTables,
 		}
 	}
 }
@@ -29,8 +30,8 @@ func newDialers() newDialer {
 type linuxDialer struct {
 	address   netip.AddrPort
 	timeout   time.Duration
-	quiet     bool
 	outgoing  *check.Outgoing
+	quiet     bool
 	mayBeSelf bool // the kernel may choose the port as the local one
 	tables    *tables
 	sockaddr  unix.Sockaddr
@@ -38,13 +39,14 @@ type linuxDialer struct {
 	fd        int         // of the attempt that is pending
 	start     time.Time   // when the SYN of the last attempt was sent
 	before    *tableState // of the tables, when it was sent
-	refused   bool        // it was refused at once
-	heed      bool        // the ICMP errors of the next attempt from its SYN on
-	heeds     bool        // those of this attempt
 	// refusedBy is who refused when ICMP errors were heeded the last time, and assumed how often it has
 	// been taken to be the same one since then.
 	refusedBy *socket.ICMPError
 	assumed   uint8
+	refusals  uint8 // at once, in a row, as far as this can count
+	retries   uint8 // of a failure, until it is told
+	heed      bool  // the ICMP errors of the next attempt from its SYN on
+	heeds     bool  // those of this attempt
 }
 
 // lowestEphemeralPort returns the lower end of net.ipv4.ip_local_port_range (ip(7)) below a
@@ -97,7 +99,7 @@ func (d *linuxDialer) begin() (handshake, error) {
 		return shake, err
 	}
 	// A target that has answered at once is spared the system call the next time.
-	d.heed = err != nil && (!d.refused || d.assumed >= mostAssumed)
+	d.heed = err != nil && (d.refusals == 0 || d.assumed >= mostAssumed)
 	_ = unix.Close(fd)
 	return shake, err
 }
@@ -117,7 +119,11 @@ func (d *linuxDialer) refusal(fd int) error {
 		d.assumed++
 	}
 	err := newDialError(d.address, "connect", unix.ECONNREFUSED)
-	err.icmp, err.source, err.from = d.refusedBy, sourceOf(d.refusedBy), socket.LocalAddress(fd)
+	err.icmp, err.source = d.refusedBy, sourceOf(d.refusedBy)
+	if d.refusals <= d.retries {
+		// Later ones are not told, and are spared this system call.
+		err.from = socket.LocalAddress(fd)
+	}
 	return err
 }
 
@@ -144,17 +150,20 @@ const initialRTO = time.Second
 // tenth of what a refused check costs.
 func (d *linuxDialer) pollFirst(fd int) (shake handshake, err error) {
 	errno := unix.Errno(0)
-	if d.refused && time.Since(d.start) < initialRTO { // no SYN was sent again
+	if d.refusals > 0 && time.Since(d.start) < initialRTO { // no SYN was sent again
 		errno, err = d.socketError(fd)
 	}
 	if errno == unix.ECONNREFUSED {
-		return handshake{}, d.refusal(fd)
-	}
-	if err == nil {
+		err = d.refusal(fd)
+	} else if err == nil {
 		// Of another error, the state says whether it has ended the attempt.
 		shake, err = d.pollAfter(fd, errno)
 	}
-	d.refused = isRefused(err)
+	if isRefused(err) {
+		d.refusals = min(d.refusals, math.MaxUint8-1) + 1
+	} else {
+		d.refusals = 0
+	}
 	return shake, err
 }
 

@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"errors"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -271,9 +272,9 @@ func TestPollFails(t *testing.T) {
 		"its state": func() error { _, err := d.poll(-1); return err },
 		"its error": func() error { _, err := d.socketError(-1); return err },
 		"its error, of one that was refused": func() error {
-			d := &linuxDialer{start: time.Now(), refused: true}
+			d := &linuxDialer{start: time.Now(), refusals: 1}
 			_, err := d.pollFirst(-1)
-			assert.False(t, d.refused)
+			assert.Zero(t, d.refusals)
 			return err
 		},
 		"that it may be waited for": func() error {
@@ -580,6 +581,7 @@ func TestFailedAttempt(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := newLinuxDialer(t, test.address(t), 20*time.Millisecond)
+			d.retries = 2
 			for range 3 { // the later ones take shorter ways
 				_, err := connect(context.Background(), d)
 				result := check.Result{Err: err}
@@ -599,6 +601,25 @@ func TestFailedAttempt(t *testing.T) {
 	assert.Empty(t, up.Reason())
 	assert.Empty(t, up.SaidBy())
 	assert.False(t, up.LocalAddress().IsValid())
+}
+
+// A target that refuses again and again is spared the system call that asks for the flow, once it has
+// been told.
+func TestFlowOfRefusals(t *testing.T) {
+	d := newLinuxDialer(t, testnet.ClosedPort(t, "127.0.0.1"), time.Minute)
+	d.retries = 1
+	refuse := func() bool {
+		_, err := connect(context.Background(), d)
+		result := check.Result{Err: err}
+		return result.LocalAddress().IsValid()
+	}
+	for _, known := range []bool{true, true, false, false} {
+		assert.Equal(t, known, refuse())
+	}
+	d.refusals = math.MaxUint8
+	assert.False(t, refuse(), "it counts no further")
+	d.refusals = 0 // as after a connection
+	assert.True(t, refuse())
 }
 
 // The addresses of this machine are read again now and then.

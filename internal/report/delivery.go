@@ -139,7 +139,7 @@ func newest(points []point) []point {
 			continue
 		}
 		p.series.waiting = append(p.series.waiting, p.seriesKey)
-		if !p.ends || slices.Contains(p.series.given[p.metric], p.identity) {
+		if !p.ends || slices.Contains(p.series.given, p.seriesKey) {
 			kept = append(kept, *p)
 		}
 	}
@@ -294,16 +294,16 @@ func (d *Delivery) give(points []point) []point {
 	kept := points[:0]
 	for _, p := range points {
 		p.first = false
-		given := p.series.given[p.metric]
-		place := slices.Index(given, p.identity)
+		given := &p.series.given
+		place := slices.Index(*given, p.seriesKey)
 		switch {
 		case p.ends && place < 0:
 			continue
 		case p.ends:
-			p.series.given[p.metric] = slices.Delete(slices.Clone(given), place, place+1)
+			*given = slices.Delete(*given, place, place+1)
 		case place < 0:
 			p.first = true
-			p.series.given[p.metric] = append(slices.Clip(given), p.identity)
+			*given = slices.Concat(*given, []seriesKey{p.seriesKey}) // no longer than it has to be: there are few, and as many targets
 		}
 		kept = append(kept, p)
 	}
@@ -314,12 +314,12 @@ func (d *Delivery) give(points []point) []point {
 func take(points []point) {
 	for i := range slices.Backward(points) {
 		p := &points[i]
-		switch given := &p.series.given[p.metric]; {
+		switch given := &p.series.given; {
 		case p.ends:
-			*given = append(slices.Clip(*given), p.identity)
+			*given = append(*given, p.seriesKey)
 		case p.first:
-			place := slices.Index(*given, p.identity)
-			*given = slices.Delete(slices.Clone(*given), place, place+1)
+			place := slices.Index(*given, p.seriesKey)
+			*given = slices.Delete(*given, place, place+1)
 		}
 	}
 }

@@ -45,9 +45,9 @@ type Series struct {
 	start    pcommon.Timestamp // of what is counted
 	tallies  []tally
 	address  addressText
-	live     [][]identity // that had a value in the last report, by metric
-	given    [][]identity // whose last point was given to the consumer and is a value
-	waiting  []seriesKey  // for newest
+	live     []seriesKey // that had a value in the last report, in the order of the metrics
+	given    []seriesKey // whose last point was given to the consumer and is a value
+	waiting  []seriesKey // for newest
 }
 
 // seriesKey is what tells the series of a target apart.
@@ -79,10 +79,7 @@ type addressText struct {
 
 // NewSeries returns the Series of a target. Its sums count from start on.
 func (p *Points) NewSeries(t *check.Target, start time.Time) *Series {
-	return &Series{
-		target: t, template: p.templates.of(t), start: pcommon.NewTimestampFromTime(start),
-		live: make([][]identity, len(p.metrics)), given: make([][]identity, len(p.metrics)),
-	}
+	return &Series{target: t, template: p.templates.of(t), start: pcommon.NewTimestampFromTime(start)}
 }
 
 // Release forgets what only s needed. It is called once all series of s have ended, by whoever
@@ -152,7 +149,8 @@ type key struct {
 type writer struct {
 	metric *metric
 	values []value
-	points []point // made so far
+	live   []seriesKey // of the report
+	points []point     // made so far
 }
 
 // value is one value, or what several have become that nothing would tell apart.
@@ -176,6 +174,8 @@ func (w *writer) add(p *Points, s *Series, r *check.Report) (changed bool) {
 		return false
 	}
 	complete, now := r.Complete(), pcommon.NewTimestampFromTime(r.Time)
+	had := s.live
+	w.live = w.live[:0]
 	for i := range p.metrics {
 		if w.metric = &p.metrics[i]; !w.metric.wanted(&s.target.Labels) {
 			continue
@@ -192,12 +192,16 @@ func (w *writer) add(p *Points, s *Series, r *check.Report) (changed bool) {
 			w.points = append(w.points, point{key: key{s, seriesKey{i, v.identity}}, number: v.number, time: now})
 		}
 		if w.metric.staleWhenGone {
-			before := len(w.points)
-			live := w.endGone(key{s, seriesKey{metric: i}}, now, s.live[i], complete)
-			begins := slices.ContainsFunc(live, func(id identity) bool { return !slices.Contains(s.live[i], id) })
-			changed = changed || begins || len(w.points) > before
-			s.live[i] = live
+			n := 0
+			for n < len(had) && had[n].metric == i {
+				n++
+			}
+			changed = w.endGone(key{s, seriesKey{metric: i}}, now, had[:n], complete) || changed
+			had = had[n:]
 		}
+	}
+	if changed {
+		s.live = slices.Clone(w.live)
 	}
 	return changed
 }
@@ -231,47 +235,49 @@ func (w *writer) end(p *Points, s *Series, now pcommon.Timestamp) {
 		all.Lookups = append(all.Lookups, check.Lookup{Family: family})
 	}
 	for i := range p.metrics {
-		if w.metric = &p.metrics[i]; !w.metric.wanted(&s.target.Labels) {
+		if w.metric = &p.metrics[i]; w.metric.staleWhenGone || !w.metric.wanted(&s.target.Labels) {
 			continue
 		}
 		w.values = w.values[:0]
-		if !w.metric.staleWhenGone {
-			w.metric.emit(w, s, &all)
-		}
+		w.metric.emit(w, s, &all)
 		for _, v := range w.values {
-			s.live[i] = append(s.live[i], v.identity)
+			s.live = append(s.live, seriesKey{i, v.identity})
 		}
-		for _, id := range s.live[i] {
-			w.points = append(w.points, point{key: key{s, seriesKey{i, id}}, time: now, ends: true})
-		}
-		s.live[i] = nil
 	}
+	for _, ends := range s.live {
+		w.points = append(w.points, point{key: key{s, ends}, time: now, ends: true})
+	}
+	s.live = nil
 }
 
-// endGone ends the live series that have no value, and returns those that are live now. If
-// not all is known of the target, none ends.
-func (w *writer) endGone(k key, now pcommon.Timestamp, live []identity, complete bool) []identity {
-	same := func(v value, id identity) bool { return v.identity == id }
-	if slices.EqualFunc(w.values, live, same) {
-		return live
+// endGone ends the series of the metric that had a value and have none, and takes note of those that
+// are live now. If not all is known of the target, none ends. It reports whether a series ends or
+// begins.
+func (w *writer) endGone(k key, now pcommon.Timestamp, had []seriesKey, complete bool) (changed bool) {
+	if slices.EqualFunc(w.values, had, func(v value, h seriesKey) bool { return v.identity == h.identity }) {
+		w.live = append(w.live, had...)
+		return false
 	}
-	lives := make([]identity, 0, len(w.values))
 	for _, v := range w.values {
-		if !v.withheld || slices.Contains(live, v.identity) {
-			lives = append(lives, v.identity)
+		k.identity = v.identity
+		begins := !slices.Contains(had, k.seriesKey)
+		if begins && v.withheld {
+			continue
 		}
+		w.live = append(w.live, k.seriesKey)
+		changed = changed || begins
 	}
-	for _, id := range live {
+	for _, h := range had {
 		switch {
-		case slices.ContainsFunc(w.values, func(v value) bool { return v.identity == id }):
+		case slices.ContainsFunc(w.values, func(v value) bool { return v.identity == h.identity }):
 		case complete:
-			k.identity = id
-			w.points = append(w.points, point{key: k, time: now, ends: true})
+			w.points = append(w.points, point{key: key{k.series, h}, time: now, ends: true})
+			changed = true
 		default:
-			lives = append(lives, id)
+			w.live = append(w.live, h)
 		}
 	}
-	return lives
+	return changed
 }
 
 func emitCanConnect(w *writer, s *Series, r *check.Report) {

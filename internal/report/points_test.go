@@ -344,7 +344,7 @@ func TestEnd(t *testing.T) {
 		assert.Equal(t, "ended", value)
 		assert.Contains(t, values[i], series)
 	}
-	assert.Empty(t, s.live[0])
+	assert.Empty(t, s.live)
 
 	unwanted := points.NewSeries(&check.Target{Labels: check.Labels{Metrics: check.Patterns{Exclude: []*regexp.Regexp{regexp.MustCompile("")}}}}, time.Unix(6, 0))
 	d.End(unwanted, time.Unix(7, 0))

@@ -87,7 +87,7 @@ type loss struct {
 // Member is what Outages knows of a target.
 type Member struct {
 	target       *check.Target
-	place        int // in members
+	place        int32 // in members
 	worked, lost familySet
 }
 
@@ -95,7 +95,7 @@ type Member struct {
 func (o *Outages) Add(m *Member, t *check.Target) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	m.target, m.place = t, len(o.members)
+	m.target, m.place = t, int32(len(o.members)) //nolint:gosec // there is no machine for so many
 	o.members = append(o.members, m)
 	repeated := time.Duration(t.Retry.Attempts) * (t.Retry.Interval + t.Timeout)
 	o.period = max(o.period, t.Interval+t.Timeout+repeated)
