@@ -14,7 +14,7 @@ SOAKTIME ?= 10m
 RELOADS ?= 9
 
 .DEFAULT_GOAL = test
-.PHONY: help check run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog e2e-scaling e2e-contrib compat configs without-ipv6 lowest-go faults trace quiet accuracy soak soak-tracked bench profile
+.PHONY: help check run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog e2e-scaling e2e-contrib compat configs without-ipv6 lowest-go faults trace tls quiet accuracy soak soak-tracked bench profile
 .PHONY: benchmarks picture fuzz mutants distribution-datadog distribution-datadog-modules generate generated lint vet tidy clean
 
 help: ## list the targets
@@ -121,6 +121,11 @@ faults: ## the table of faults (root)
 # most of their time. Needs root.
 trace: ## the way to a port, in chains of network namespaces (root)
 	cd e2e && $(GO) test -race -count=1 -parallel 8 ./trace
+
+# What is told of what a server does where a client expects TLS. The tests wait for most of their
+# time. Needs openssl and nginx, which .ci/run installs.
+tls: ## the table of TLS situations
+	cd e2e && $(GO) test -race -count=1 -parallel 16 ./tls
 
 # What the servers that people check log of a plain check and of a quiet one. Needs root, and
 # these servers, which .ci/run installs.

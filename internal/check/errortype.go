@@ -26,10 +26,28 @@ const (
 	Other                      ErrorType = "_OTHER"        // anything else, by the name that OpenTelemetry gives it; the log has the words
 )
 
-// ErrorTypes are all reasons, in the order above.
+// The reasons for a handshake that failed, and for a certificate that is not verified.
+const (
+	TLSCertificateExpired        ErrorType = "tls_certificate_expired"         // of the leaf, or what it was issued by
+	TLSCertificateNotYetValid    ErrorType = "tls_certificate_not_yet_valid"   // by the clock of this machine
+	TLSNameMismatch              ErrorType = "tls_name_mismatch"               // the certificate is for other names (RFC 9525)
+	TLSUnknownAuthority          ErrorType = "tls_unknown_authority"           // no chain leads to a root that the client trusts
+	TLSCertificateInvalid        ErrorType = "tls_certificate_invalid"         // for another reason (RFC 5280, section 6)
+	TLSProtocolVersion           ErrorType = "tls_protocol_version"            // there is none in common
+	TLSClientCertificateRequired ErrorType = "tls_client_certificate_required" // and the client has none, or one that is refused
+	TLSAlert                     ErrorType = "tls_alert"                       // the server ended it by another alert (RFC 8446, section 6.2)
+	TLSTimeout                   ErrorType = "tls_timeout"                     // it was not completed within the timeout
+	TLSNotTLS                    ErrorType = "tls_not_tls"                     // the server speaks something else
+	TLSConnectionClosed          ErrorType = "tls_connection_closed"           // by the server, without an alert
+	TLSProtocolError             ErrorType = "tls_protocol_error"              // the server said what it may not
+)
+
+// ErrorTypes are all reasons, in the order above, the last one in the end.
 var ErrorTypes = []ErrorType{
 	ConnectionRefused, Timeout, ConnectionReset, HostUnreachable, NetworkUnreachable, PermissionDenied, AdministrativelyProhibited,
-	NoAddress, DNSNotFound, DNSTimeout, DNSFailure, Other,
+	NoAddress, DNSNotFound, DNSTimeout, DNSFailure,
+	TLSCertificateExpired, TLSCertificateNotYetValid, TLSNameMismatch, TLSUnknownAuthority, TLSCertificateInvalid, TLSProtocolVersion,
+	TLSClientCertificateRequired, TLSAlert, TLSTimeout, TLSNotTLS, TLSConnectionClosed, TLSProtocolError, Other,
 }
 
 // ErrorSource says who said that an address cannot be reached. The zero value: nobody did, as of a

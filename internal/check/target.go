@@ -49,6 +49,8 @@ type Target struct {
 	// MaxCacheDuration bounds UntilError, and is how long it may take until a
 	// family that the name had no address in is asked for again. It is positive.
 	MaxCacheDuration time.Duration
+	// TLS says how its certificates are checked; nil is not to.
+	TLS *TLS
 	// Retry says how often a check that fails is repeated before the target is down. The
 	// zero value is not to.
 	Retry Retry

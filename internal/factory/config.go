@@ -38,6 +38,11 @@ func createDefaultConfig() component.Config {
 	c.Metrics.TcpcheckDNSLookupDuration.AggregationStrategy = metadata.AggregationStrategyMax
 	c.Metrics.TcpcheckMachineOutage.AggregationStrategy = metadata.AggregationStrategyMax
 	c.Metrics.TcpcheckSynRetransmits.AggregationStrategy = metadata.AggregationStrategySum
+	c.Metrics.TcpcheckTLSCertificateTimeLeft.AggregationStrategy = metadata.AggregationStrategyMin
+	c.Metrics.TcpcheckTLSCertificateChainTimeLeft.AggregationStrategy = metadata.AggregationStrategyMin
+	c.Metrics.TcpcheckTLSCertificates.AggregationStrategy = metadata.AggregationStrategyMax
+	c.Metrics.TcpcheckTLSHandshakeDuration.AggregationStrategy = metadata.AggregationStrategyMax
+	c.Metrics.TcpcheckTLSVerified.AggregationStrategy = metadata.AggregationStrategyMin
 	c.Metrics.TcpcheckFamilyOmitted.AggregationStrategy = metadata.AggregationStrategySum
 	return c
 }

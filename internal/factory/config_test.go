@@ -299,6 +299,8 @@ func TestAllOptions(t *testing.T) {
 		{Host: "localhost", Port: 443, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 2 * time.Minute, Labels: check.Labels{Name: "only what is required", Service: "payments"}},
 		{Host: "localhost", Port: 8080, Timeout: 5 * time.Second, Interval: 30 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 2 * time.Minute, Labels: check.Labels{Name: "localhost:8080", Service: "payments"}},
 	}
+	require.NotNil(t, config.settings().Targets[0].TLS)
+	want[0].TLS = &check.TLS{Client: config.settings().Targets[0].TLS.Client, ServerName: "db.example.net", ALPN: []string{"postgresql"}, Interval: 10 * time.Minute}
 	for i := range want {
 		want[i].Addresses = &check.Addresses{
 			Allowed: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")},

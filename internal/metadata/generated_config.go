@@ -429,16 +429,279 @@ func (ms *TcpcheckSynRetransmitsMetricConfig) Validate() error {
 	return nil
 }
 
+// TcpcheckTLSCertificateTimeLeftMetricAttributeKey specifies the key of an attribute for the tcpcheck.tls.certificate.time_left metric.
+type TcpcheckTLSCertificateTimeLeftMetricAttributeKey string
+
+const (
+	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance   TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "tcpcheck.instance"
+	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress      TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "server.address"
+	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort         TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "server.port"
+	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType        TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "network.type"
+	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "network.peer.address"
+)
+
+// TcpcheckTLSCertificateTimeLeftMetricConfig provides config for the tcpcheck.tls.certificate.time_left metric.
+type TcpcheckTLSCertificateTimeLeftMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                             `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []TcpcheckTLSCertificateTimeLeftMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *TcpcheckTLSCertificateTimeLeftMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *TcpcheckTLSCertificateTimeLeftMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress:
+		default:
+			return fmt.Errorf("metric tcpcheck.tls.certificate.time_left doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey specifies the key of an attribute for the tcpcheck.tls.certificate_chain.time_left metric.
+type TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey string
+
+const (
+	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance   TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "tcpcheck.instance"
+	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress      TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "server.address"
+	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort         TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "server.port"
+	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType        TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "network.type"
+	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "network.peer.address"
+)
+
+// TcpcheckTLSCertificateChainTimeLeftMetricConfig provides config for the tcpcheck.tls.certificate_chain.time_left metric.
+type TcpcheckTLSCertificateChainTimeLeftMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                                  `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *TcpcheckTLSCertificateChainTimeLeftMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *TcpcheckTLSCertificateChainTimeLeftMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress:
+		default:
+			return fmt.Errorf("metric tcpcheck.tls.certificate_chain.time_left doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// TcpcheckTLSCertificatesMetricAttributeKey specifies the key of an attribute for the tcpcheck.tls.certificates metric.
+type TcpcheckTLSCertificatesMetricAttributeKey string
+
+const (
+	TcpcheckTLSCertificatesMetricAttributeKeyTcpcheckInstance TcpcheckTLSCertificatesMetricAttributeKey = "tcpcheck.instance"
+	TcpcheckTLSCertificatesMetricAttributeKeyServerAddress    TcpcheckTLSCertificatesMetricAttributeKey = "server.address"
+	TcpcheckTLSCertificatesMetricAttributeKeyServerPort       TcpcheckTLSCertificatesMetricAttributeKey = "server.port"
+)
+
+// TcpcheckTLSCertificatesMetricConfig provides config for the tcpcheck.tls.certificates metric.
+type TcpcheckTLSCertificatesMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                      `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []TcpcheckTLSCertificatesMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *TcpcheckTLSCertificatesMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *TcpcheckTLSCertificatesMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case TcpcheckTLSCertificatesMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificatesMetricAttributeKeyServerAddress, TcpcheckTLSCertificatesMetricAttributeKeyServerPort:
+		default:
+			return fmt.Errorf("metric tcpcheck.tls.certificates doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// TcpcheckTLSHandshakeDurationMetricAttributeKey specifies the key of an attribute for the tcpcheck.tls.handshake.duration metric.
+type TcpcheckTLSHandshakeDurationMetricAttributeKey string
+
+const (
+	TcpcheckTLSHandshakeDurationMetricAttributeKeyTcpcheckInstance   TcpcheckTLSHandshakeDurationMetricAttributeKey = "tcpcheck.instance"
+	TcpcheckTLSHandshakeDurationMetricAttributeKeyServerAddress      TcpcheckTLSHandshakeDurationMetricAttributeKey = "server.address"
+	TcpcheckTLSHandshakeDurationMetricAttributeKeyServerPort         TcpcheckTLSHandshakeDurationMetricAttributeKey = "server.port"
+	TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkType        TcpcheckTLSHandshakeDurationMetricAttributeKey = "network.type"
+	TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkPeerAddress TcpcheckTLSHandshakeDurationMetricAttributeKey = "network.peer.address"
+)
+
+// TcpcheckTLSHandshakeDurationMetricConfig provides config for the tcpcheck.tls.handshake.duration metric.
+type TcpcheckTLSHandshakeDurationMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                           `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []TcpcheckTLSHandshakeDurationMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *TcpcheckTLSHandshakeDurationMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *TcpcheckTLSHandshakeDurationMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case TcpcheckTLSHandshakeDurationMetricAttributeKeyTcpcheckInstance, TcpcheckTLSHandshakeDurationMetricAttributeKeyServerAddress, TcpcheckTLSHandshakeDurationMetricAttributeKeyServerPort, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkType, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkPeerAddress:
+		default:
+			return fmt.Errorf("metric tcpcheck.tls.handshake.duration doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// TcpcheckTLSVerifiedMetricAttributeKey specifies the key of an attribute for the tcpcheck.tls.verified metric.
+type TcpcheckTLSVerifiedMetricAttributeKey string
+
+const (
+	TcpcheckTLSVerifiedMetricAttributeKeyTcpcheckInstance   TcpcheckTLSVerifiedMetricAttributeKey = "tcpcheck.instance"
+	TcpcheckTLSVerifiedMetricAttributeKeyServerAddress      TcpcheckTLSVerifiedMetricAttributeKey = "server.address"
+	TcpcheckTLSVerifiedMetricAttributeKeyServerPort         TcpcheckTLSVerifiedMetricAttributeKey = "server.port"
+	TcpcheckTLSVerifiedMetricAttributeKeyNetworkType        TcpcheckTLSVerifiedMetricAttributeKey = "network.type"
+	TcpcheckTLSVerifiedMetricAttributeKeyNetworkPeerAddress TcpcheckTLSVerifiedMetricAttributeKey = "network.peer.address"
+)
+
+// TcpcheckTLSVerifiedMetricConfig provides config for the tcpcheck.tls.verified metric.
+type TcpcheckTLSVerifiedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                  `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []TcpcheckTLSVerifiedMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *TcpcheckTLSVerifiedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *TcpcheckTLSVerifiedMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case TcpcheckTLSVerifiedMetricAttributeKeyTcpcheckInstance, TcpcheckTLSVerifiedMetricAttributeKeyServerAddress, TcpcheckTLSVerifiedMetricAttributeKeyServerPort, TcpcheckTLSVerifiedMetricAttributeKeyNetworkType, TcpcheckTLSVerifiedMetricAttributeKeyNetworkPeerAddress:
+		default:
+			return fmt.Errorf("metric tcpcheck.tls.verified doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
 // MetricsConfig provides config for tcpcheck metrics.
 type MetricsConfig struct {
-	NetworkTCPCanConnect      NetworkTCPCanConnectMetricConfig      `mapstructure:"network.tcp.can_connect"`
-	NetworkTCPResponseTime    NetworkTCPResponseTimeMetricConfig    `mapstructure:"network.tcp.response_time"`
-	TcpcheckChecks            TcpcheckChecksMetricConfig            `mapstructure:"tcpcheck.checks"`
-	TcpcheckDNSLookupDuration TcpcheckDNSLookupDurationMetricConfig `mapstructure:"tcpcheck.dns.lookup.duration"`
-	TcpcheckErrors            TcpcheckErrorsMetricConfig            `mapstructure:"tcpcheck.errors"`
-	TcpcheckFamilyOmitted     TcpcheckFamilyOmittedMetricConfig     `mapstructure:"tcpcheck.family.omitted"`
-	TcpcheckMachineOutage     TcpcheckMachineOutageMetricConfig     `mapstructure:"tcpcheck.machine.outage"`
-	TcpcheckSynRetransmits    TcpcheckSynRetransmitsMetricConfig    `mapstructure:"tcpcheck.syn_retransmits"`
+	NetworkTCPCanConnect                NetworkTCPCanConnectMetricConfig                `mapstructure:"network.tcp.can_connect"`
+	NetworkTCPResponseTime              NetworkTCPResponseTimeMetricConfig              `mapstructure:"network.tcp.response_time"`
+	TcpcheckChecks                      TcpcheckChecksMetricConfig                      `mapstructure:"tcpcheck.checks"`
+	TcpcheckDNSLookupDuration           TcpcheckDNSLookupDurationMetricConfig           `mapstructure:"tcpcheck.dns.lookup.duration"`
+	TcpcheckErrors                      TcpcheckErrorsMetricConfig                      `mapstructure:"tcpcheck.errors"`
+	TcpcheckFamilyOmitted               TcpcheckFamilyOmittedMetricConfig               `mapstructure:"tcpcheck.family.omitted"`
+	TcpcheckMachineOutage               TcpcheckMachineOutageMetricConfig               `mapstructure:"tcpcheck.machine.outage"`
+	TcpcheckSynRetransmits              TcpcheckSynRetransmitsMetricConfig              `mapstructure:"tcpcheck.syn_retransmits"`
+	TcpcheckTLSCertificateTimeLeft      TcpcheckTLSCertificateTimeLeftMetricConfig      `mapstructure:"tcpcheck.tls.certificate.time_left"`
+	TcpcheckTLSCertificateChainTimeLeft TcpcheckTLSCertificateChainTimeLeftMetricConfig `mapstructure:"tcpcheck.tls.certificate_chain.time_left"`
+	TcpcheckTLSCertificates             TcpcheckTLSCertificatesMetricConfig             `mapstructure:"tcpcheck.tls.certificates"`
+	TcpcheckTLSHandshakeDuration        TcpcheckTLSHandshakeDurationMetricConfig        `mapstructure:"tcpcheck.tls.handshake.duration"`
+	TcpcheckTLSVerified                 TcpcheckTLSVerifiedMetricConfig                 `mapstructure:"tcpcheck.tls.verified"`
 }
 
 func DefaultMetricsConfig() MetricsConfig {
@@ -483,6 +746,31 @@ func DefaultMetricsConfig() MetricsConfig {
 			AggregationStrategy: AggregationStrategyAvg,
 			EnabledAttributes:   []TcpcheckSynRetransmitsMetricAttributeKey{TcpcheckSynRetransmitsMetricAttributeKeyTcpcheckInstance, TcpcheckSynRetransmitsMetricAttributeKeyServerAddress, TcpcheckSynRetransmitsMetricAttributeKeyServerPort, TcpcheckSynRetransmitsMetricAttributeKeyNetworkType, TcpcheckSynRetransmitsMetricAttributeKeyNetworkPeerAddress},
 		},
+		TcpcheckTLSCertificateTimeLeft: TcpcheckTLSCertificateTimeLeftMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []TcpcheckTLSCertificateTimeLeftMetricAttributeKey{TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress},
+		},
+		TcpcheckTLSCertificateChainTimeLeft: TcpcheckTLSCertificateChainTimeLeftMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey{TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress},
+		},
+		TcpcheckTLSCertificates: TcpcheckTLSCertificatesMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []TcpcheckTLSCertificatesMetricAttributeKey{TcpcheckTLSCertificatesMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificatesMetricAttributeKeyServerAddress, TcpcheckTLSCertificatesMetricAttributeKeyServerPort},
+		},
+		TcpcheckTLSHandshakeDuration: TcpcheckTLSHandshakeDurationMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []TcpcheckTLSHandshakeDurationMetricAttributeKey{TcpcheckTLSHandshakeDurationMetricAttributeKeyTcpcheckInstance, TcpcheckTLSHandshakeDurationMetricAttributeKeyServerAddress, TcpcheckTLSHandshakeDurationMetricAttributeKeyServerPort, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkType, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkPeerAddress},
+		},
+		TcpcheckTLSVerified: TcpcheckTLSVerifiedMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []TcpcheckTLSVerifiedMetricAttributeKey{TcpcheckTLSVerifiedMetricAttributeKeyTcpcheckInstance, TcpcheckTLSVerifiedMetricAttributeKeyServerAddress, TcpcheckTLSVerifiedMetricAttributeKeyServerPort, TcpcheckTLSVerifiedMetricAttributeKeyNetworkType, TcpcheckTLSVerifiedMetricAttributeKeyNetworkPeerAddress},
+		},
 	}
 }
 
@@ -513,6 +801,10 @@ type EventsConfig struct {
 	TcpcheckAddressRemoved       EventConfig `mapstructure:"tcpcheck.address.removed"`
 	TcpcheckAddressSettled       EventConfig `mapstructure:"tcpcheck.address.settled"`
 	TcpcheckAddressUp            EventConfig `mapstructure:"tcpcheck.address.up"`
+	TcpcheckCertificateChanged   EventConfig `mapstructure:"tcpcheck.certificate.changed"`
+	TcpcheckCertificateExpiring  EventConfig `mapstructure:"tcpcheck.certificate.expiring"`
+	TcpcheckCertificatesAgree    EventConfig `mapstructure:"tcpcheck.certificates.agree"`
+	TcpcheckCertificatesDiffer   EventConfig `mapstructure:"tcpcheck.certificates.differ"`
 	TcpcheckFamilyBack           EventConfig `mapstructure:"tcpcheck.family.back"`
 	TcpcheckFamilyLost           EventConfig `mapstructure:"tcpcheck.family.lost"`
 	TcpcheckMachineAble          EventConfig `mapstructure:"tcpcheck.machine.able"`
@@ -521,6 +813,8 @@ type EventsConfig struct {
 	TcpcheckOutageEnded          EventConfig `mapstructure:"tcpcheck.outage.ended"`
 	TcpcheckSourceFresh          EventConfig `mapstructure:"tcpcheck.source.fresh"`
 	TcpcheckSourceStale          EventConfig `mapstructure:"tcpcheck.source.stale"`
+	TcpcheckTLSFailed            EventConfig `mapstructure:"tcpcheck.tls.failed"`
+	TcpcheckTLSVerified          EventConfig `mapstructure:"tcpcheck.tls.verified"`
 }
 
 func DefaultEventsConfig() EventsConfig {
@@ -541,6 +835,18 @@ func DefaultEventsConfig() EventsConfig {
 			Enabled: true,
 		},
 		TcpcheckAddressUp: EventConfig{
+			Enabled: true,
+		},
+		TcpcheckCertificateChanged: EventConfig{
+			Enabled: true,
+		},
+		TcpcheckCertificateExpiring: EventConfig{
+			Enabled: true,
+		},
+		TcpcheckCertificatesAgree: EventConfig{
+			Enabled: true,
+		},
+		TcpcheckCertificatesDiffer: EventConfig{
 			Enabled: true,
 		},
 		TcpcheckFamilyBack: EventConfig{
@@ -565,6 +871,12 @@ func DefaultEventsConfig() EventsConfig {
 			Enabled: true,
 		},
 		TcpcheckSourceStale: EventConfig{
+			Enabled: true,
+		},
+		TcpcheckTLSFailed: EventConfig{
+			Enabled: true,
+		},
+		TcpcheckTLSVerified: EventConfig{
 			Enabled: true,
 		},
 	}

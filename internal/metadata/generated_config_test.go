@@ -66,6 +66,31 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []TcpcheckSynRetransmitsMetricAttributeKey{TcpcheckSynRetransmitsMetricAttributeKeyTcpcheckInstance, TcpcheckSynRetransmitsMetricAttributeKeyServerAddress, TcpcheckSynRetransmitsMetricAttributeKeyServerPort, TcpcheckSynRetransmitsMetricAttributeKeyNetworkType, TcpcheckSynRetransmitsMetricAttributeKeyNetworkPeerAddress},
 					},
+					TcpcheckTLSCertificateTimeLeft: TcpcheckTLSCertificateTimeLeftMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []TcpcheckTLSCertificateTimeLeftMetricAttributeKey{TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress},
+					},
+					TcpcheckTLSCertificateChainTimeLeft: TcpcheckTLSCertificateChainTimeLeftMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey{TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress},
+					},
+					TcpcheckTLSCertificates: TcpcheckTLSCertificatesMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []TcpcheckTLSCertificatesMetricAttributeKey{TcpcheckTLSCertificatesMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificatesMetricAttributeKeyServerAddress, TcpcheckTLSCertificatesMetricAttributeKeyServerPort},
+					},
+					TcpcheckTLSHandshakeDuration: TcpcheckTLSHandshakeDurationMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []TcpcheckTLSHandshakeDurationMetricAttributeKey{TcpcheckTLSHandshakeDurationMetricAttributeKeyTcpcheckInstance, TcpcheckTLSHandshakeDurationMetricAttributeKeyServerAddress, TcpcheckTLSHandshakeDurationMetricAttributeKeyServerPort, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkType, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkPeerAddress},
+					},
+					TcpcheckTLSVerified: TcpcheckTLSVerifiedMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []TcpcheckTLSVerifiedMetricAttributeKey{TcpcheckTLSVerifiedMetricAttributeKeyTcpcheckInstance, TcpcheckTLSVerifiedMetricAttributeKeyServerAddress, TcpcheckTLSVerifiedMetricAttributeKeyServerPort, TcpcheckTLSVerifiedMetricAttributeKeyNetworkType, TcpcheckTLSVerifiedMetricAttributeKeyNetworkPeerAddress},
+					},
 				},
 				ResourceAttributes: ResourceAttributesConfig{
 					DatadogHostName: ResourceAttributeConfig{Enabled: true},
@@ -117,6 +142,31 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []TcpcheckSynRetransmitsMetricAttributeKey{TcpcheckSynRetransmitsMetricAttributeKeyTcpcheckInstance, TcpcheckSynRetransmitsMetricAttributeKeyServerAddress, TcpcheckSynRetransmitsMetricAttributeKeyServerPort, TcpcheckSynRetransmitsMetricAttributeKeyNetworkType, TcpcheckSynRetransmitsMetricAttributeKeyNetworkPeerAddress},
 					},
+					TcpcheckTLSCertificateTimeLeft: TcpcheckTLSCertificateTimeLeftMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []TcpcheckTLSCertificateTimeLeftMetricAttributeKey{TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress},
+					},
+					TcpcheckTLSCertificateChainTimeLeft: TcpcheckTLSCertificateChainTimeLeftMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey{TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress},
+					},
+					TcpcheckTLSCertificates: TcpcheckTLSCertificatesMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []TcpcheckTLSCertificatesMetricAttributeKey{TcpcheckTLSCertificatesMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificatesMetricAttributeKeyServerAddress, TcpcheckTLSCertificatesMetricAttributeKeyServerPort},
+					},
+					TcpcheckTLSHandshakeDuration: TcpcheckTLSHandshakeDurationMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []TcpcheckTLSHandshakeDurationMetricAttributeKey{TcpcheckTLSHandshakeDurationMetricAttributeKeyTcpcheckInstance, TcpcheckTLSHandshakeDurationMetricAttributeKeyServerAddress, TcpcheckTLSHandshakeDurationMetricAttributeKeyServerPort, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkType, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkPeerAddress},
+					},
+					TcpcheckTLSVerified: TcpcheckTLSVerifiedMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []TcpcheckTLSVerifiedMetricAttributeKey{TcpcheckTLSVerifiedMetricAttributeKeyTcpcheckInstance, TcpcheckTLSVerifiedMetricAttributeKeyServerAddress, TcpcheckTLSVerifiedMetricAttributeKeyServerPort, TcpcheckTLSVerifiedMetricAttributeKeyNetworkType, TcpcheckTLSVerifiedMetricAttributeKeyNetworkPeerAddress},
+					},
 				},
 				ResourceAttributes: ResourceAttributesConfig{
 					DatadogHostName: ResourceAttributeConfig{Enabled: false},
@@ -128,7 +178,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(NetworkTCPCanConnectMetricConfig{}, NetworkTCPResponseTimeMetricConfig{}, TcpcheckChecksMetricConfig{}, TcpcheckDNSLookupDurationMetricConfig{}, TcpcheckErrorsMetricConfig{}, TcpcheckFamilyOmittedMetricConfig{}, TcpcheckMachineOutageMetricConfig{}, TcpcheckSynRetransmitsMetricConfig{}, ResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(NetworkTCPCanConnectMetricConfig{}, NetworkTCPResponseTimeMetricConfig{}, TcpcheckChecksMetricConfig{}, TcpcheckDNSLookupDurationMetricConfig{}, TcpcheckErrorsMetricConfig{}, TcpcheckFamilyOmittedMetricConfig{}, TcpcheckMachineOutageMetricConfig{}, TcpcheckSynRetransmitsMetricConfig{}, TcpcheckTLSCertificateTimeLeftMetricConfig{}, TcpcheckTLSCertificateChainTimeLeftMetricConfig{}, TcpcheckTLSCertificatesMetricConfig{}, TcpcheckTLSHandshakeDurationMetricConfig{}, TcpcheckTLSVerifiedMetricConfig{}, ResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -225,6 +275,66 @@ func TestTcpcheckSynRetransmitsMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.syn_retransmits doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]")
 
 	cfg = DefaultMetricsConfig().TcpcheckSynRetransmits
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestTcpcheckTLSCertificateTimeLeftMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().TcpcheckTLSCertificateTimeLeft
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []TcpcheckTLSCertificateTimeLeftMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.tls.certificate.time_left doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]")
+
+	cfg = DefaultMetricsConfig().TcpcheckTLSCertificateTimeLeft
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestTcpcheckTLSCertificateChainTimeLeftMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().TcpcheckTLSCertificateChainTimeLeft
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.tls.certificate_chain.time_left doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]")
+
+	cfg = DefaultMetricsConfig().TcpcheckTLSCertificateChainTimeLeft
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestTcpcheckTLSCertificatesMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().TcpcheckTLSCertificates
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []TcpcheckTLSCertificatesMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.tls.certificates doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port]")
+
+	cfg = DefaultMetricsConfig().TcpcheckTLSCertificates
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestTcpcheckTLSHandshakeDurationMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().TcpcheckTLSHandshakeDuration
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []TcpcheckTLSHandshakeDurationMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.tls.handshake.duration doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]")
+
+	cfg = DefaultMetricsConfig().TcpcheckTLSHandshakeDuration
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestTcpcheckTLSVerifiedMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().TcpcheckTLSVerified
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []TcpcheckTLSVerifiedMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.tls.verified doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]")
+
+	cfg = DefaultMetricsConfig().TcpcheckTLSVerified
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }

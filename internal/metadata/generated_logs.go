@@ -294,6 +294,172 @@ func newEventTcpcheckAddressUp(cfg EventConfig) eventTcpcheckAddressUp {
 	return e
 }
 
+type eventTcpcheckCertificateChanged struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventTcpcheckCertificateChanged) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string, tcpcheckTLSAddressesAttributeValue []any, tcpcheckTLSPreviousHashSha256AttributeValue string) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("tcpcheck.certificate.changed")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
+	dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
+	dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	dp.Attributes().PutStr("tls.server.subject", tlsServerSubjectAttributeValue)
+	dp.Attributes().PutStr("tls.server.issuer", tlsServerIssuerAttributeValue)
+	dp.Attributes().PutStr("tls.server.hash.sha256", tlsServerHashSha256AttributeValue)
+	dp.Attributes().PutStr("tls.server.not_after", tlsServerNotAfterAttributeValue)
+	dp.Attributes().PutEmptySlice("tcpcheck.tls.addresses").FromRaw(tcpcheckTLSAddressesAttributeValue)
+	dp.Attributes().PutStr("tcpcheck.tls.previous.hash.sha256", tcpcheckTLSPreviousHashSha256AttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventTcpcheckCertificateChanged) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventTcpcheckCertificateChanged(cfg EventConfig) eventTcpcheckCertificateChanged {
+	e := eventTcpcheckCertificateChanged{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventTcpcheckCertificateExpiring struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventTcpcheckCertificateExpiring) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string, tcpcheckTLSChainNotAfterAttributeValue string, tcpcheckTLSAddressesAttributeValue []any) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("tcpcheck.certificate.expiring")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
+	dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
+	dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	dp.Attributes().PutStr("tls.server.subject", tlsServerSubjectAttributeValue)
+	dp.Attributes().PutStr("tls.server.issuer", tlsServerIssuerAttributeValue)
+	dp.Attributes().PutStr("tls.server.hash.sha256", tlsServerHashSha256AttributeValue)
+	dp.Attributes().PutStr("tls.server.not_after", tlsServerNotAfterAttributeValue)
+	dp.Attributes().PutStr("tcpcheck.tls.chain.not_after", tcpcheckTLSChainNotAfterAttributeValue)
+	dp.Attributes().PutEmptySlice("tcpcheck.tls.addresses").FromRaw(tcpcheckTLSAddressesAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventTcpcheckCertificateExpiring) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventTcpcheckCertificateExpiring(cfg EventConfig) eventTcpcheckCertificateExpiring {
+	e := eventTcpcheckCertificateExpiring{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventTcpcheckCertificatesAgree struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventTcpcheckCertificatesAgree) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, tcpcheckTLSCertificatesAttributeValue []any) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("tcpcheck.certificates.agree")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
+	dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
+	dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	dp.Attributes().PutEmptySlice("tcpcheck.tls.certificates").FromRaw(tcpcheckTLSCertificatesAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventTcpcheckCertificatesAgree) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventTcpcheckCertificatesAgree(cfg EventConfig) eventTcpcheckCertificatesAgree {
+	e := eventTcpcheckCertificatesAgree{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventTcpcheckCertificatesDiffer struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventTcpcheckCertificatesDiffer) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, tcpcheckTLSCertificatesAttributeValue []any) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("tcpcheck.certificates.differ")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
+	dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
+	dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	dp.Attributes().PutEmptySlice("tcpcheck.tls.certificates").FromRaw(tcpcheckTLSCertificatesAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventTcpcheckCertificatesDiffer) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventTcpcheckCertificatesDiffer(cfg EventConfig) eventTcpcheckCertificatesDiffer {
+	e := eventTcpcheckCertificatesDiffer{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
 type eventTcpcheckFamilyBack struct {
 	data   plog.LogRecordSlice // data buffer for generated log records.
 	config EventConfig         // event config provided by user.
@@ -603,6 +769,99 @@ func newEventTcpcheckSourceStale(cfg EventConfig) eventTcpcheckSourceStale {
 	return e
 }
 
+type eventTcpcheckTLSFailed struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventTcpcheckTLSFailed) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, errorTypeAttributeValue string, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorPreviousTypeAttributeValue string, tcpcheckFailedSinceAttributeValue string, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("tcpcheck.tls.failed")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
+	dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
+	dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
+	dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
+	dp.Attributes().PutStr("error.type", errorTypeAttributeValue)
+	dp.Attributes().PutStr("tcpcheck.error.message", tcpcheckErrorMessageAttributeValue)
+	dp.Attributes().PutStr("tcpcheck.error.previous_type", tcpcheckErrorPreviousTypeAttributeValue)
+	dp.Attributes().PutStr("tcpcheck.failed_since", tcpcheckFailedSinceAttributeValue)
+	dp.Attributes().PutStr("tls.server.subject", tlsServerSubjectAttributeValue)
+	dp.Attributes().PutStr("tls.server.issuer", tlsServerIssuerAttributeValue)
+	dp.Attributes().PutStr("tls.server.hash.sha256", tlsServerHashSha256AttributeValue)
+	dp.Attributes().PutStr("tls.server.not_after", tlsServerNotAfterAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventTcpcheckTLSFailed) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventTcpcheckTLSFailed(cfg EventConfig) eventTcpcheckTLSFailed {
+	e := eventTcpcheckTLSFailed{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventTcpcheckTLSVerified struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventTcpcheckTLSVerified) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, tcpcheckFailedSinceAttributeValue string, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("tcpcheck.tls.verified")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
+	dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
+	dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
+	dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
+	dp.Attributes().PutStr("tcpcheck.failed_since", tcpcheckFailedSinceAttributeValue)
+	dp.Attributes().PutStr("tls.server.subject", tlsServerSubjectAttributeValue)
+	dp.Attributes().PutStr("tls.server.issuer", tlsServerIssuerAttributeValue)
+	dp.Attributes().PutStr("tls.server.hash.sha256", tlsServerHashSha256AttributeValue)
+	dp.Attributes().PutStr("tls.server.not_after", tlsServerNotAfterAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventTcpcheckTLSVerified) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventTcpcheckTLSVerified(cfg EventConfig) eventTcpcheckTLSVerified {
+	e := eventTcpcheckTLSVerified{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
 // LogsBuilder provides an interface for scrapers to report logs while taking care of all the transformations
 // required to produce log representation defined in metadata and user config.
 type LogsBuilder struct {
@@ -618,6 +877,10 @@ type LogsBuilder struct {
 	eventTcpcheckAddressRemoved       eventTcpcheckAddressRemoved
 	eventTcpcheckAddressSettled       eventTcpcheckAddressSettled
 	eventTcpcheckAddressUp            eventTcpcheckAddressUp
+	eventTcpcheckCertificateChanged   eventTcpcheckCertificateChanged
+	eventTcpcheckCertificateExpiring  eventTcpcheckCertificateExpiring
+	eventTcpcheckCertificatesAgree    eventTcpcheckCertificatesAgree
+	eventTcpcheckCertificatesDiffer   eventTcpcheckCertificatesDiffer
 	eventTcpcheckFamilyBack           eventTcpcheckFamilyBack
 	eventTcpcheckFamilyLost           eventTcpcheckFamilyLost
 	eventTcpcheckMachineAble          eventTcpcheckMachineAble
@@ -626,6 +889,8 @@ type LogsBuilder struct {
 	eventTcpcheckOutageEnded          eventTcpcheckOutageEnded
 	eventTcpcheckSourceFresh          eventTcpcheckSourceFresh
 	eventTcpcheckSourceStale          eventTcpcheckSourceStale
+	eventTcpcheckTLSFailed            eventTcpcheckTLSFailed
+	eventTcpcheckTLSVerified          eventTcpcheckTLSVerified
 }
 
 // LogBuilderOption applies changes to default logs builder.
@@ -645,6 +910,10 @@ func NewLogsBuilder(lbc LogsBuilderConfig, settings receiver.Settings) *LogsBuil
 		eventTcpcheckAddressRemoved:       newEventTcpcheckAddressRemoved(lbc.Events.TcpcheckAddressRemoved),
 		eventTcpcheckAddressSettled:       newEventTcpcheckAddressSettled(lbc.Events.TcpcheckAddressSettled),
 		eventTcpcheckAddressUp:            newEventTcpcheckAddressUp(lbc.Events.TcpcheckAddressUp),
+		eventTcpcheckCertificateChanged:   newEventTcpcheckCertificateChanged(lbc.Events.TcpcheckCertificateChanged),
+		eventTcpcheckCertificateExpiring:  newEventTcpcheckCertificateExpiring(lbc.Events.TcpcheckCertificateExpiring),
+		eventTcpcheckCertificatesAgree:    newEventTcpcheckCertificatesAgree(lbc.Events.TcpcheckCertificatesAgree),
+		eventTcpcheckCertificatesDiffer:   newEventTcpcheckCertificatesDiffer(lbc.Events.TcpcheckCertificatesDiffer),
 		eventTcpcheckFamilyBack:           newEventTcpcheckFamilyBack(lbc.Events.TcpcheckFamilyBack),
 		eventTcpcheckFamilyLost:           newEventTcpcheckFamilyLost(lbc.Events.TcpcheckFamilyLost),
 		eventTcpcheckMachineAble:          newEventTcpcheckMachineAble(lbc.Events.TcpcheckMachineAble),
@@ -653,6 +922,8 @@ func NewLogsBuilder(lbc LogsBuilderConfig, settings receiver.Settings) *LogsBuil
 		eventTcpcheckOutageEnded:          newEventTcpcheckOutageEnded(lbc.Events.TcpcheckOutageEnded),
 		eventTcpcheckSourceFresh:          newEventTcpcheckSourceFresh(lbc.Events.TcpcheckSourceFresh),
 		eventTcpcheckSourceStale:          newEventTcpcheckSourceStale(lbc.Events.TcpcheckSourceStale),
+		eventTcpcheckTLSFailed:            newEventTcpcheckTLSFailed(lbc.Events.TcpcheckTLSFailed),
+		eventTcpcheckTLSVerified:          newEventTcpcheckTLSVerified(lbc.Events.TcpcheckTLSVerified),
 		resourceAttributeIncludeFilter:    make(map[string]filter.Filter),
 		resourceAttributeExcludeFilter:    make(map[string]filter.Filter),
 	}
@@ -718,6 +989,10 @@ func (lb *LogsBuilder) EmitForResource(options ...ResourceLogsOption) {
 	lb.eventTcpcheckAddressRemoved.emit(ils.LogRecords())
 	lb.eventTcpcheckAddressSettled.emit(ils.LogRecords())
 	lb.eventTcpcheckAddressUp.emit(ils.LogRecords())
+	lb.eventTcpcheckCertificateChanged.emit(ils.LogRecords())
+	lb.eventTcpcheckCertificateExpiring.emit(ils.LogRecords())
+	lb.eventTcpcheckCertificatesAgree.emit(ils.LogRecords())
+	lb.eventTcpcheckCertificatesDiffer.emit(ils.LogRecords())
 	lb.eventTcpcheckFamilyBack.emit(ils.LogRecords())
 	lb.eventTcpcheckFamilyLost.emit(ils.LogRecords())
 	lb.eventTcpcheckMachineAble.emit(ils.LogRecords())
@@ -726,6 +1001,8 @@ func (lb *LogsBuilder) EmitForResource(options ...ResourceLogsOption) {
 	lb.eventTcpcheckOutageEnded.emit(ils.LogRecords())
 	lb.eventTcpcheckSourceFresh.emit(ils.LogRecords())
 	lb.eventTcpcheckSourceStale.emit(ils.LogRecords())
+	lb.eventTcpcheckTLSFailed.emit(ils.LogRecords())
+	lb.eventTcpcheckTLSVerified.emit(ils.LogRecords())
 
 	for _, op := range options {
 		op.apply(rl)
@@ -792,6 +1069,26 @@ func (lb *LogsBuilder) RecordTcpcheckAddressUpEvent(ctx context.Context, timesta
 	lb.eventTcpcheckAddressUp.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, tcpcheckNat64AddressAttributeValue, tcpcheckDownSinceAttributeValue, tcpcheckHintAttributeValue)
 }
 
+// RecordTcpcheckCertificateChangedEvent adds a log record of tcpcheck.certificate.changed event.
+func (lb *LogsBuilder) RecordTcpcheckCertificateChangedEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string, tcpcheckTLSAddressesAttributeValue []any, tcpcheckTLSPreviousHashSha256AttributeValue string) {
+	lb.eventTcpcheckCertificateChanged.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, tlsServerSubjectAttributeValue, tlsServerIssuerAttributeValue, tlsServerHashSha256AttributeValue, tlsServerNotAfterAttributeValue, tcpcheckTLSAddressesAttributeValue, tcpcheckTLSPreviousHashSha256AttributeValue)
+}
+
+// RecordTcpcheckCertificateExpiringEvent adds a log record of tcpcheck.certificate.expiring event.
+func (lb *LogsBuilder) RecordTcpcheckCertificateExpiringEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string, tcpcheckTLSChainNotAfterAttributeValue string, tcpcheckTLSAddressesAttributeValue []any) {
+	lb.eventTcpcheckCertificateExpiring.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, tlsServerSubjectAttributeValue, tlsServerIssuerAttributeValue, tlsServerHashSha256AttributeValue, tlsServerNotAfterAttributeValue, tcpcheckTLSChainNotAfterAttributeValue, tcpcheckTLSAddressesAttributeValue)
+}
+
+// RecordTcpcheckCertificatesAgreeEvent adds a log record of tcpcheck.certificates.agree event.
+func (lb *LogsBuilder) RecordTcpcheckCertificatesAgreeEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, tcpcheckTLSCertificatesAttributeValue []any) {
+	lb.eventTcpcheckCertificatesAgree.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, tcpcheckTLSCertificatesAttributeValue)
+}
+
+// RecordTcpcheckCertificatesDifferEvent adds a log record of tcpcheck.certificates.differ event.
+func (lb *LogsBuilder) RecordTcpcheckCertificatesDifferEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, tcpcheckTLSCertificatesAttributeValue []any) {
+	lb.eventTcpcheckCertificatesDiffer.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, tcpcheckTLSCertificatesAttributeValue)
+}
+
 // RecordTcpcheckFamilyBackEvent adds a log record of tcpcheck.family.back event.
 func (lb *LogsBuilder) RecordTcpcheckFamilyBackEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType) {
 	lb.eventTcpcheckFamilyBack.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String())
@@ -830,4 +1127,14 @@ func (lb *LogsBuilder) RecordTcpcheckSourceFreshEvent(ctx context.Context, times
 // RecordTcpcheckSourceStaleEvent adds a log record of tcpcheck.source.stale event.
 func (lb *LogsBuilder) RecordTcpcheckSourceStaleEvent(ctx context.Context, timestamp pcommon.Timestamp, sourceAttributeValue string, tcpcheckStaleSinceAttributeValue string, tcpcheckErrorMessageAttributeValue string) {
 	lb.eventTcpcheckSourceStale.recordEvent(ctx, timestamp, sourceAttributeValue, tcpcheckStaleSinceAttributeValue, tcpcheckErrorMessageAttributeValue)
+}
+
+// RecordTcpcheckTLSFailedEvent adds a log record of tcpcheck.tls.failed event.
+func (lb *LogsBuilder) RecordTcpcheckTLSFailedEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, errorTypeAttributeValue AttributeErrorType, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorPreviousTypeAttributeValue string, tcpcheckFailedSinceAttributeValue string, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string) {
+	lb.eventTcpcheckTLSFailed.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, errorTypeAttributeValue.String(), tcpcheckErrorMessageAttributeValue, tcpcheckErrorPreviousTypeAttributeValue, tcpcheckFailedSinceAttributeValue, tlsServerSubjectAttributeValue, tlsServerIssuerAttributeValue, tlsServerHashSha256AttributeValue, tlsServerNotAfterAttributeValue)
+}
+
+// RecordTcpcheckTLSVerifiedEvent adds a log record of tcpcheck.tls.verified event.
+func (lb *LogsBuilder) RecordTcpcheckTLSVerifiedEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, tcpcheckFailedSinceAttributeValue string, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string) {
+	lb.eventTcpcheckTLSVerified.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, tcpcheckFailedSinceAttributeValue, tlsServerSubjectAttributeValue, tlsServerIssuerAttributeValue, tlsServerHashSha256AttributeValue, tlsServerNotAfterAttributeValue)
 }

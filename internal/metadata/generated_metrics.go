@@ -66,6 +66,18 @@ const (
 	AttributeErrorTypeDNSNotFound
 	AttributeErrorTypeDNSTimeout
 	AttributeErrorTypeDNSFailure
+	AttributeErrorTypeTLSCertificateExpired
+	AttributeErrorTypeTLSCertificateNotYetValid
+	AttributeErrorTypeTLSNameMismatch
+	AttributeErrorTypeTLSUnknownAuthority
+	AttributeErrorTypeTLSCertificateInvalid
+	AttributeErrorTypeTLSProtocolVersion
+	AttributeErrorTypeTLSClientCertificateRequired
+	AttributeErrorTypeTLSAlert
+	AttributeErrorTypeTLSTimeout
+	AttributeErrorTypeTLSNotTLS
+	AttributeErrorTypeTLSConnectionClosed
+	AttributeErrorTypeTLSProtocolError
 	AttributeErrorTypeOTHER
 )
 
@@ -94,6 +106,30 @@ func (av AttributeErrorType) String() string {
 		return "dns_timeout"
 	case AttributeErrorTypeDNSFailure:
 		return "dns_failure"
+	case AttributeErrorTypeTLSCertificateExpired:
+		return "tls_certificate_expired"
+	case AttributeErrorTypeTLSCertificateNotYetValid:
+		return "tls_certificate_not_yet_valid"
+	case AttributeErrorTypeTLSNameMismatch:
+		return "tls_name_mismatch"
+	case AttributeErrorTypeTLSUnknownAuthority:
+		return "tls_unknown_authority"
+	case AttributeErrorTypeTLSCertificateInvalid:
+		return "tls_certificate_invalid"
+	case AttributeErrorTypeTLSProtocolVersion:
+		return "tls_protocol_version"
+	case AttributeErrorTypeTLSClientCertificateRequired:
+		return "tls_client_certificate_required"
+	case AttributeErrorTypeTLSAlert:
+		return "tls_alert"
+	case AttributeErrorTypeTLSTimeout:
+		return "tls_timeout"
+	case AttributeErrorTypeTLSNotTLS:
+		return "tls_not_tls"
+	case AttributeErrorTypeTLSConnectionClosed:
+		return "tls_connection_closed"
+	case AttributeErrorTypeTLSProtocolError:
+		return "tls_protocol_error"
 	case AttributeErrorTypeOTHER:
 		return "_OTHER"
 	}
@@ -102,18 +138,30 @@ func (av AttributeErrorType) String() string {
 
 // MapAttributeErrorType is a helper map of string to AttributeErrorType attribute value.
 var MapAttributeErrorType = map[string]AttributeErrorType{
-	"connection_refused":          AttributeErrorTypeConnectionRefused,
-	"timeout":                     AttributeErrorTypeTimeout,
-	"connection_reset":            AttributeErrorTypeConnectionReset,
-	"host_unreachable":            AttributeErrorTypeHostUnreachable,
-	"network_unreachable":         AttributeErrorTypeNetworkUnreachable,
-	"permission_denied":           AttributeErrorTypePermissionDenied,
-	"administratively_prohibited": AttributeErrorTypeAdministrativelyProhibited,
-	"no_address":                  AttributeErrorTypeNoAddress,
-	"dns_not_found":               AttributeErrorTypeDNSNotFound,
-	"dns_timeout":                 AttributeErrorTypeDNSTimeout,
-	"dns_failure":                 AttributeErrorTypeDNSFailure,
-	"_OTHER":                      AttributeErrorTypeOTHER,
+	"connection_refused":              AttributeErrorTypeConnectionRefused,
+	"timeout":                         AttributeErrorTypeTimeout,
+	"connection_reset":                AttributeErrorTypeConnectionReset,
+	"host_unreachable":                AttributeErrorTypeHostUnreachable,
+	"network_unreachable":             AttributeErrorTypeNetworkUnreachable,
+	"permission_denied":               AttributeErrorTypePermissionDenied,
+	"administratively_prohibited":     AttributeErrorTypeAdministrativelyProhibited,
+	"no_address":                      AttributeErrorTypeNoAddress,
+	"dns_not_found":                   AttributeErrorTypeDNSNotFound,
+	"dns_timeout":                     AttributeErrorTypeDNSTimeout,
+	"dns_failure":                     AttributeErrorTypeDNSFailure,
+	"tls_certificate_expired":         AttributeErrorTypeTLSCertificateExpired,
+	"tls_certificate_not_yet_valid":   AttributeErrorTypeTLSCertificateNotYetValid,
+	"tls_name_mismatch":               AttributeErrorTypeTLSNameMismatch,
+	"tls_unknown_authority":           AttributeErrorTypeTLSUnknownAuthority,
+	"tls_certificate_invalid":         AttributeErrorTypeTLSCertificateInvalid,
+	"tls_protocol_version":            AttributeErrorTypeTLSProtocolVersion,
+	"tls_client_certificate_required": AttributeErrorTypeTLSClientCertificateRequired,
+	"tls_alert":                       AttributeErrorTypeTLSAlert,
+	"tls_timeout":                     AttributeErrorTypeTLSTimeout,
+	"tls_not_tls":                     AttributeErrorTypeTLSNotTLS,
+	"tls_connection_closed":           AttributeErrorTypeTLSConnectionClosed,
+	"tls_protocol_error":              AttributeErrorTypeTLSProtocolError,
+	"_OTHER":                          AttributeErrorTypeOTHER,
 }
 
 // AttributeNetworkType specifies the value network.type attribute.
@@ -285,17 +333,42 @@ var MetricsInfo = metricsInfo{
 		Name:       "tcpcheck.syn_retransmits",
 		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address"},
 	},
+	TcpcheckTLSCertificateTimeLeft: metricInfo{
+		Name:       "tcpcheck.tls.certificate.time_left",
+		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address"},
+	},
+	TcpcheckTLSCertificateChainTimeLeft: metricInfo{
+		Name:       "tcpcheck.tls.certificate_chain.time_left",
+		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address"},
+	},
+	TcpcheckTLSCertificates: metricInfo{
+		Name:       "tcpcheck.tls.certificates",
+		Attributes: []string{"tcpcheck.instance", "server.address", "server.port"},
+	},
+	TcpcheckTLSHandshakeDuration: metricInfo{
+		Name:       "tcpcheck.tls.handshake.duration",
+		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address"},
+	},
+	TcpcheckTLSVerified: metricInfo{
+		Name:       "tcpcheck.tls.verified",
+		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address"},
+	},
 }
 
 type metricsInfo struct {
-	NetworkTCPCanConnect      metricInfo
-	NetworkTCPResponseTime    metricInfo
-	TcpcheckChecks            metricInfo
-	TcpcheckDNSLookupDuration metricInfo
-	TcpcheckErrors            metricInfo
-	TcpcheckFamilyOmitted     metricInfo
-	TcpcheckMachineOutage     metricInfo
-	TcpcheckSynRetransmits    metricInfo
+	NetworkTCPCanConnect                metricInfo
+	NetworkTCPResponseTime              metricInfo
+	TcpcheckChecks                      metricInfo
+	TcpcheckDNSLookupDuration           metricInfo
+	TcpcheckErrors                      metricInfo
+	TcpcheckFamilyOmitted               metricInfo
+	TcpcheckMachineOutage               metricInfo
+	TcpcheckSynRetransmits              metricInfo
+	TcpcheckTLSCertificateTimeLeft      metricInfo
+	TcpcheckTLSCertificateChainTimeLeft metricInfo
+	TcpcheckTLSCertificates             metricInfo
+	TcpcheckTLSHandshakeDuration        metricInfo
+	TcpcheckTLSVerified                 metricInfo
 }
 
 type metricInfo struct {
@@ -1127,24 +1200,528 @@ func newMetricTcpcheckSynRetransmits(cfg TcpcheckSynRetransmitsMetricConfig) met
 	return m
 }
 
+type metricTcpcheckTLSCertificateTimeLeft struct {
+	data          pmetric.Metric                             // data buffer for generated metric.
+	config        TcpcheckTLSCertificateTimeLeftMetricConfig // metric config provided by user.
+	capacity      int                                        // max observed number of data points added to the metric.
+	aggDataPoints []float64                                  // slice containing number of aggregated datapoints at each index
+}
+
+// init fills tcpcheck.tls.certificate.time_left metric with initial data.
+func (m *metricTcpcheckTLSCertificateTimeLeft) init() {
+	m.data.SetName("tcpcheck.tls.certificate.time_left")
+	m.data.SetDescription("How long the certificate that the server shows lasts; negative once it has ended. One point per address, also where it is not verified.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricTcpcheckTLSCertificateTimeLeft) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance) {
+		dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress) {
+		dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort) {
+		dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType) {
+		dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress) {
+		dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetDoubleValue(dpi.DoubleValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.DoubleValue() > val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.DoubleValue() < val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetDoubleValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricTcpcheckTLSCertificateTimeLeft) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricTcpcheckTLSCertificateTimeLeft) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetDoubleValue(m.data.Gauge().DataPoints().At(i).DoubleValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricTcpcheckTLSCertificateTimeLeft(cfg TcpcheckTLSCertificateTimeLeftMetricConfig) metricTcpcheckTLSCertificateTimeLeft {
+	m := metricTcpcheckTLSCertificateTimeLeft{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricTcpcheckTLSCertificateChainTimeLeft struct {
+	data          pmetric.Metric                                  // data buffer for generated metric.
+	config        TcpcheckTLSCertificateChainTimeLeftMetricConfig // metric config provided by user.
+	capacity      int                                             // max observed number of data points added to the metric.
+	aggDataPoints []float64                                       // slice containing number of aggregated datapoints at each index
+}
+
+// init fills tcpcheck.tls.certificate_chain.time_left metric with initial data.
+func (m *metricTcpcheckTLSCertificateChainTimeLeft) init() {
+	m.data.SetName("tcpcheck.tls.certificate_chain.time_left")
+	m.data.SetDescription("How long the first certificate of the chain to end lasts; negative once it has ended. One point per address, also where it is not verified.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricTcpcheckTLSCertificateChainTimeLeft) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance) {
+		dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress) {
+		dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort) {
+		dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType) {
+		dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress) {
+		dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetDoubleValue(dpi.DoubleValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.DoubleValue() > val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.DoubleValue() < val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetDoubleValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricTcpcheckTLSCertificateChainTimeLeft) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricTcpcheckTLSCertificateChainTimeLeft) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetDoubleValue(m.data.Gauge().DataPoints().At(i).DoubleValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricTcpcheckTLSCertificateChainTimeLeft(cfg TcpcheckTLSCertificateChainTimeLeftMetricConfig) metricTcpcheckTLSCertificateChainTimeLeft {
+	m := metricTcpcheckTLSCertificateChainTimeLeft{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricTcpcheckTLSCertificates struct {
+	data          pmetric.Metric                      // data buffer for generated metric.
+	config        TcpcheckTLSCertificatesMetricConfig // metric config provided by user.
+	capacity      int                                 // max observed number of data points added to the metric.
+	aggDataPoints []int64                             // slice containing number of aggregated datapoints at each index
+}
+
+// init fills tcpcheck.tls.certificates metric with initial data.
+func (m *metricTcpcheckTLSCertificates) init() {
+	m.data.SetName("tcpcheck.tls.certificates")
+	m.data.SetDescription("How many different certificates the addresses of the instance show.")
+	m.data.SetUnit("{certificate}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricTcpcheckTLSCertificates) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificatesMetricAttributeKeyTcpcheckInstance) {
+		dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificatesMetricAttributeKeyServerAddress) {
+		dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificatesMetricAttributeKeyServerPort) {
+		dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricTcpcheckTLSCertificates) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricTcpcheckTLSCertificates) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetIntValue(m.data.Gauge().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricTcpcheckTLSCertificates(cfg TcpcheckTLSCertificatesMetricConfig) metricTcpcheckTLSCertificates {
+	m := metricTcpcheckTLSCertificates{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricTcpcheckTLSHandshakeDuration struct {
+	data          pmetric.Metric                           // data buffer for generated metric.
+	config        TcpcheckTLSHandshakeDurationMetricConfig // metric config provided by user.
+	capacity      int                                      // max observed number of data points added to the metric.
+	aggDataPoints []float64                                // slice containing number of aggregated datapoints at each index
+}
+
+// init fills tcpcheck.tls.handshake.duration metric with initial data.
+func (m *metricTcpcheckTLSHandshakeDuration) init() {
+	m.data.SetName("tcpcheck.tls.handshake.duration")
+	m.data.SetDescription("Time of the TLS handshake. One point per address that completed it, whether its certificate is verified or not.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricTcpcheckTLSHandshakeDuration) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSHandshakeDurationMetricAttributeKeyTcpcheckInstance) {
+		dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSHandshakeDurationMetricAttributeKeyServerAddress) {
+		dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSHandshakeDurationMetricAttributeKeyServerPort) {
+		dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkType) {
+		dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkPeerAddress) {
+		dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetDoubleValue(dpi.DoubleValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.DoubleValue() > val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.DoubleValue() < val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetDoubleValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricTcpcheckTLSHandshakeDuration) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricTcpcheckTLSHandshakeDuration) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetDoubleValue(m.data.Gauge().DataPoints().At(i).DoubleValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricTcpcheckTLSHandshakeDuration(cfg TcpcheckTLSHandshakeDurationMetricConfig) metricTcpcheckTLSHandshakeDuration {
+	m := metricTcpcheckTLSHandshakeDuration{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricTcpcheckTLSVerified struct {
+	data          pmetric.Metric                  // data buffer for generated metric.
+	config        TcpcheckTLSVerifiedMetricConfig // metric config provided by user.
+	capacity      int                             // max observed number of data points added to the metric.
+	aggDataPoints []int64                         // slice containing number of aggregated datapoints at each index
+}
+
+// init fills tcpcheck.tls.verified metric with initial data.
+func (m *metricTcpcheckTLSVerified) init() {
+	m.data.SetName("tcpcheck.tls.verified")
+	m.data.SetDescription("1 if the TLS handshake was completed and the certificate is verified, 0 if not. One point per address that a TCP connection was made to, for instances with `tls`.")
+	m.data.SetUnit("{certificate}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricTcpcheckTLSVerified) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSVerifiedMetricAttributeKeyTcpcheckInstance) {
+		dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSVerifiedMetricAttributeKeyServerAddress) {
+		dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSVerifiedMetricAttributeKeyServerPort) {
+		dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSVerifiedMetricAttributeKeyNetworkType) {
+		dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSVerifiedMetricAttributeKeyNetworkPeerAddress) {
+		dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricTcpcheckTLSVerified) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricTcpcheckTLSVerified) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetIntValue(m.data.Gauge().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricTcpcheckTLSVerified(cfg TcpcheckTLSVerifiedMetricConfig) metricTcpcheckTLSVerified {
+	m := metricTcpcheckTLSVerified{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 // MetricsBuilder provides an interface for scrapers to report metrics while taking care of all the transformations
 // required to produce metric representation defined in metadata and user config.
 type MetricsBuilder struct {
-	config                          MetricsBuilderConfig // config of the metrics builder.
-	startTime                       pcommon.Timestamp    // start time that will be applied to all recorded data points.
-	metricsCapacity                 int                  // maximum observed number of metrics per resource.
-	metricsBuffer                   pmetric.Metrics      // accumulates metrics data before emitting.
-	buildInfo                       component.BuildInfo  // contains version information.
-	resourceAttributeIncludeFilter  map[string]filter.Filter
-	resourceAttributeExcludeFilter  map[string]filter.Filter
-	metricNetworkTCPCanConnect      metricNetworkTCPCanConnect
-	metricNetworkTCPResponseTime    metricNetworkTCPResponseTime
-	metricTcpcheckChecks            metricTcpcheckChecks
-	metricTcpcheckDNSLookupDuration metricTcpcheckDNSLookupDuration
-	metricTcpcheckErrors            metricTcpcheckErrors
-	metricTcpcheckFamilyOmitted     metricTcpcheckFamilyOmitted
-	metricTcpcheckMachineOutage     metricTcpcheckMachineOutage
-	metricTcpcheckSynRetransmits    metricTcpcheckSynRetransmits
+	config                                    MetricsBuilderConfig // config of the metrics builder.
+	startTime                                 pcommon.Timestamp    // start time that will be applied to all recorded data points.
+	metricsCapacity                           int                  // maximum observed number of metrics per resource.
+	metricsBuffer                             pmetric.Metrics      // accumulates metrics data before emitting.
+	buildInfo                                 component.BuildInfo  // contains version information.
+	resourceAttributeIncludeFilter            map[string]filter.Filter
+	resourceAttributeExcludeFilter            map[string]filter.Filter
+	metricNetworkTCPCanConnect                metricNetworkTCPCanConnect
+	metricNetworkTCPResponseTime              metricNetworkTCPResponseTime
+	metricTcpcheckChecks                      metricTcpcheckChecks
+	metricTcpcheckDNSLookupDuration           metricTcpcheckDNSLookupDuration
+	metricTcpcheckErrors                      metricTcpcheckErrors
+	metricTcpcheckFamilyOmitted               metricTcpcheckFamilyOmitted
+	metricTcpcheckMachineOutage               metricTcpcheckMachineOutage
+	metricTcpcheckSynRetransmits              metricTcpcheckSynRetransmits
+	metricTcpcheckTLSCertificateTimeLeft      metricTcpcheckTLSCertificateTimeLeft
+	metricTcpcheckTLSCertificateChainTimeLeft metricTcpcheckTLSCertificateChainTimeLeft
+	metricTcpcheckTLSCertificates             metricTcpcheckTLSCertificates
+	metricTcpcheckTLSHandshakeDuration        metricTcpcheckTLSHandshakeDuration
+	metricTcpcheckTLSVerified                 metricTcpcheckTLSVerified
 }
 
 // MetricBuilderOption applies changes to default metrics builder.
@@ -1166,20 +1743,25 @@ func WithStartTime(startTime pcommon.Timestamp) MetricBuilderOption {
 }
 func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, options ...MetricBuilderOption) *MetricsBuilder {
 	mb := &MetricsBuilder{
-		config:                          mbc,
-		startTime:                       pcommon.NewTimestampFromTime(time.Now()),
-		metricsBuffer:                   pmetric.NewMetrics(),
-		buildInfo:                       settings.BuildInfo,
-		metricNetworkTCPCanConnect:      newMetricNetworkTCPCanConnect(mbc.Metrics.NetworkTCPCanConnect),
-		metricNetworkTCPResponseTime:    newMetricNetworkTCPResponseTime(mbc.Metrics.NetworkTCPResponseTime),
-		metricTcpcheckChecks:            newMetricTcpcheckChecks(mbc.Metrics.TcpcheckChecks),
-		metricTcpcheckDNSLookupDuration: newMetricTcpcheckDNSLookupDuration(mbc.Metrics.TcpcheckDNSLookupDuration),
-		metricTcpcheckErrors:            newMetricTcpcheckErrors(mbc.Metrics.TcpcheckErrors),
-		metricTcpcheckFamilyOmitted:     newMetricTcpcheckFamilyOmitted(mbc.Metrics.TcpcheckFamilyOmitted),
-		metricTcpcheckMachineOutage:     newMetricTcpcheckMachineOutage(mbc.Metrics.TcpcheckMachineOutage),
-		metricTcpcheckSynRetransmits:    newMetricTcpcheckSynRetransmits(mbc.Metrics.TcpcheckSynRetransmits),
-		resourceAttributeIncludeFilter:  make(map[string]filter.Filter),
-		resourceAttributeExcludeFilter:  make(map[string]filter.Filter),
+		config:                                    mbc,
+		startTime:                                 pcommon.NewTimestampFromTime(time.Now()),
+		metricsBuffer:                             pmetric.NewMetrics(),
+		buildInfo:                                 settings.BuildInfo,
+		metricNetworkTCPCanConnect:                newMetricNetworkTCPCanConnect(mbc.Metrics.NetworkTCPCanConnect),
+		metricNetworkTCPResponseTime:              newMetricNetworkTCPResponseTime(mbc.Metrics.NetworkTCPResponseTime),
+		metricTcpcheckChecks:                      newMetricTcpcheckChecks(mbc.Metrics.TcpcheckChecks),
+		metricTcpcheckDNSLookupDuration:           newMetricTcpcheckDNSLookupDuration(mbc.Metrics.TcpcheckDNSLookupDuration),
+		metricTcpcheckErrors:                      newMetricTcpcheckErrors(mbc.Metrics.TcpcheckErrors),
+		metricTcpcheckFamilyOmitted:               newMetricTcpcheckFamilyOmitted(mbc.Metrics.TcpcheckFamilyOmitted),
+		metricTcpcheckMachineOutage:               newMetricTcpcheckMachineOutage(mbc.Metrics.TcpcheckMachineOutage),
+		metricTcpcheckSynRetransmits:              newMetricTcpcheckSynRetransmits(mbc.Metrics.TcpcheckSynRetransmits),
+		metricTcpcheckTLSCertificateTimeLeft:      newMetricTcpcheckTLSCertificateTimeLeft(mbc.Metrics.TcpcheckTLSCertificateTimeLeft),
+		metricTcpcheckTLSCertificateChainTimeLeft: newMetricTcpcheckTLSCertificateChainTimeLeft(mbc.Metrics.TcpcheckTLSCertificateChainTimeLeft),
+		metricTcpcheckTLSCertificates:             newMetricTcpcheckTLSCertificates(mbc.Metrics.TcpcheckTLSCertificates),
+		metricTcpcheckTLSHandshakeDuration:        newMetricTcpcheckTLSHandshakeDuration(mbc.Metrics.TcpcheckTLSHandshakeDuration),
+		metricTcpcheckTLSVerified:                 newMetricTcpcheckTLSVerified(mbc.Metrics.TcpcheckTLSVerified),
+		resourceAttributeIncludeFilter:            make(map[string]filter.Filter),
+		resourceAttributeExcludeFilter:            make(map[string]filter.Filter),
 	}
 	if mbc.ResourceAttributes.DatadogHostName.MetricsInclude != nil {
 		mb.resourceAttributeIncludeFilter["datadog.host.name"] = filter.CreateFilter(mbc.ResourceAttributes.DatadogHostName.MetricsInclude)
@@ -1271,6 +1853,11 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricTcpcheckFamilyOmitted.emit(ils.Metrics())
 	mb.metricTcpcheckMachineOutage.emit(ils.Metrics())
 	mb.metricTcpcheckSynRetransmits.emit(ils.Metrics())
+	mb.metricTcpcheckTLSCertificateTimeLeft.emit(ils.Metrics())
+	mb.metricTcpcheckTLSCertificateChainTimeLeft.emit(ils.Metrics())
+	mb.metricTcpcheckTLSCertificates.emit(ils.Metrics())
+	mb.metricTcpcheckTLSHandshakeDuration.emit(ils.Metrics())
+	mb.metricTcpcheckTLSVerified.emit(ils.Metrics())
 
 	for _, op := range options {
 		op.apply(rm)
@@ -1340,6 +1927,31 @@ func (mb *MetricsBuilder) RecordTcpcheckMachineOutageDataPoint(ts pcommon.Timest
 // RecordTcpcheckSynRetransmitsDataPoint adds a data point to tcpcheck.syn_retransmits metric.
 func (mb *MetricsBuilder) RecordTcpcheckSynRetransmitsDataPoint(ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string) {
 	mb.metricTcpcheckSynRetransmits.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue)
+}
+
+// RecordTcpcheckTLSCertificateTimeLeftDataPoint adds a data point to tcpcheck.tls.certificate.time_left metric.
+func (mb *MetricsBuilder) RecordTcpcheckTLSCertificateTimeLeftDataPoint(ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string) {
+	mb.metricTcpcheckTLSCertificateTimeLeft.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue)
+}
+
+// RecordTcpcheckTLSCertificateChainTimeLeftDataPoint adds a data point to tcpcheck.tls.certificate_chain.time_left metric.
+func (mb *MetricsBuilder) RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string) {
+	mb.metricTcpcheckTLSCertificateChainTimeLeft.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue)
+}
+
+// RecordTcpcheckTLSCertificatesDataPoint adds a data point to tcpcheck.tls.certificates metric.
+func (mb *MetricsBuilder) RecordTcpcheckTLSCertificatesDataPoint(ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64) {
+	mb.metricTcpcheckTLSCertificates.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue)
+}
+
+// RecordTcpcheckTLSHandshakeDurationDataPoint adds a data point to tcpcheck.tls.handshake.duration metric.
+func (mb *MetricsBuilder) RecordTcpcheckTLSHandshakeDurationDataPoint(ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string) {
+	mb.metricTcpcheckTLSHandshakeDuration.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue)
+}
+
+// RecordTcpcheckTLSVerifiedDataPoint adds a data point to tcpcheck.tls.verified metric.
+func (mb *MetricsBuilder) RecordTcpcheckTLSVerifiedDataPoint(ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string) {
+	mb.metricTcpcheckTLSVerified.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue)
 }
 
 // Reset resets metrics builder to its initial state. It should be used when external metrics source is restarted,

@@ -75,6 +75,11 @@ func TestMetricsBuilder(t *testing.T) {
 			aggMap["tcpcheck.family.omitted"] = mb.metricTcpcheckFamilyOmitted.config.AggregationStrategy
 			aggMap["tcpcheck.machine.outage"] = mb.metricTcpcheckMachineOutage.config.AggregationStrategy
 			aggMap["tcpcheck.syn_retransmits"] = mb.metricTcpcheckSynRetransmits.config.AggregationStrategy
+			aggMap["tcpcheck.tls.certificate.time_left"] = mb.metricTcpcheckTLSCertificateTimeLeft.config.AggregationStrategy
+			aggMap["tcpcheck.tls.certificate_chain.time_left"] = mb.metricTcpcheckTLSCertificateChainTimeLeft.config.AggregationStrategy
+			aggMap["tcpcheck.tls.certificates"] = mb.metricTcpcheckTLSCertificates.config.AggregationStrategy
+			aggMap["tcpcheck.tls.handshake.duration"] = mb.metricTcpcheckTLSHandshakeDuration.config.AggregationStrategy
+			aggMap["tcpcheck.tls.verified"] = mb.metricTcpcheckTLSVerified.config.AggregationStrategy
 
 			expectedWarnings := 0
 			if tt.metricsSet != testDataSetReag {
@@ -131,6 +136,36 @@ func TestMetricsBuilder(t *testing.T) {
 			if tt.name == "reaggregate_set" {
 				mb.RecordTcpcheckSynRetransmitsDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2")
 			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordTcpcheckTLSCertificateTimeLeftDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordTcpcheckTLSCertificateTimeLeftDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordTcpcheckTLSCertificatesDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11)
+			if tt.name == "reaggregate_set" {
+				mb.RecordTcpcheckTLSCertificatesDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12)
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordTcpcheckTLSHandshakeDurationDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordTcpcheckTLSHandshakeDurationDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordTcpcheckTLSVerifiedDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordTcpcheckTLSVerifiedDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2")
+			}
 
 			rb := mb.NewResourceBuilder()
 			rb.SetDatadogHostName("datadog.host.name-val")
@@ -146,6 +181,11 @@ func TestMetricsBuilder(t *testing.T) {
 				assert.Empty(t, mb.metricTcpcheckFamilyOmitted.aggDataPoints)
 				assert.Empty(t, mb.metricTcpcheckMachineOutage.aggDataPoints)
 				assert.Empty(t, mb.metricTcpcheckSynRetransmits.aggDataPoints)
+				assert.Empty(t, mb.metricTcpcheckTLSCertificateTimeLeft.aggDataPoints)
+				assert.Empty(t, mb.metricTcpcheckTLSCertificateChainTimeLeft.aggDataPoints)
+				assert.Empty(t, mb.metricTcpcheckTLSCertificates.aggDataPoints)
+				assert.Empty(t, mb.metricTcpcheckTLSHandshakeDuration.aggDataPoints)
+				assert.Empty(t, mb.metricTcpcheckTLSVerified.aggDataPoints)
 			}
 
 			if tt.expectEmpty {
@@ -631,6 +671,296 @@ func TestMetricsBuilder(t *testing.T) {
 						assert.Equal(t, ts, dp.Timestamp())
 						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 						switch aggMap["tcpcheck.syn_retransmits"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.address")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.port")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("network.type")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("network.peer.address")
+						assert.False(t, ok)
+					}
+				case "tcpcheck.tls.certificate.time_left":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["tcpcheck.tls.certificate.time_left"], "Found a duplicate in the metrics slice: tcpcheck.tls.certificate.time_left")
+						validatedMetrics["tcpcheck.tls.certificate.time_left"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "How long the certificate that the server shows lasts; negative once it has ended. One point per address, also where it is not verified.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						tcpcheckInstanceAttrVal, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.True(t, ok)
+						assert.Equal(t, "tcpcheck.instance-val", tcpcheckInstanceAttrVal.Str())
+						serverAddressAttrVal, ok := dp.Attributes().Get("server.address")
+						assert.True(t, ok)
+						assert.Equal(t, "server.address-val", serverAddressAttrVal.Str())
+						serverPortAttrVal, ok := dp.Attributes().Get("server.port")
+						assert.True(t, ok)
+						assert.EqualValues(t, 11, serverPortAttrVal.Int())
+						networkTypeAttrVal, ok := dp.Attributes().Get("network.type")
+						assert.True(t, ok)
+						assert.Equal(t, "ipv4", networkTypeAttrVal.Str())
+						networkPeerAddressAttrVal, ok := dp.Attributes().Get("network.peer.address")
+						assert.True(t, ok)
+						assert.Equal(t, "network.peer.address-val", networkPeerAddressAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["tcpcheck.tls.certificate.time_left"], "Found a duplicate in the metrics slice: tcpcheck.tls.certificate.time_left")
+						validatedMetrics["tcpcheck.tls.certificate.time_left"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "How long the certificate that the server shows lasts; negative once it has ended. One point per address, also where it is not verified.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						switch aggMap["tcpcheck.tls.certificate.time_left"] {
+						case "sum":
+							assert.InDelta(t, float64(4), dp.DoubleValue(), 0.01)
+						case "avg":
+							assert.InDelta(t, float64(2), dp.DoubleValue(), 0.01)
+						case "min":
+							assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						case "max":
+							assert.InDelta(t, float64(3), dp.DoubleValue(), 0.01)
+						}
+						_, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.address")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.port")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("network.type")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("network.peer.address")
+						assert.False(t, ok)
+					}
+				case "tcpcheck.tls.certificate_chain.time_left":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["tcpcheck.tls.certificate_chain.time_left"], "Found a duplicate in the metrics slice: tcpcheck.tls.certificate_chain.time_left")
+						validatedMetrics["tcpcheck.tls.certificate_chain.time_left"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "How long the first certificate of the chain to end lasts; negative once it has ended. One point per address, also where it is not verified.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						tcpcheckInstanceAttrVal, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.True(t, ok)
+						assert.Equal(t, "tcpcheck.instance-val", tcpcheckInstanceAttrVal.Str())
+						serverAddressAttrVal, ok := dp.Attributes().Get("server.address")
+						assert.True(t, ok)
+						assert.Equal(t, "server.address-val", serverAddressAttrVal.Str())
+						serverPortAttrVal, ok := dp.Attributes().Get("server.port")
+						assert.True(t, ok)
+						assert.EqualValues(t, 11, serverPortAttrVal.Int())
+						networkTypeAttrVal, ok := dp.Attributes().Get("network.type")
+						assert.True(t, ok)
+						assert.Equal(t, "ipv4", networkTypeAttrVal.Str())
+						networkPeerAddressAttrVal, ok := dp.Attributes().Get("network.peer.address")
+						assert.True(t, ok)
+						assert.Equal(t, "network.peer.address-val", networkPeerAddressAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["tcpcheck.tls.certificate_chain.time_left"], "Found a duplicate in the metrics slice: tcpcheck.tls.certificate_chain.time_left")
+						validatedMetrics["tcpcheck.tls.certificate_chain.time_left"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "How long the first certificate of the chain to end lasts; negative once it has ended. One point per address, also where it is not verified.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						switch aggMap["tcpcheck.tls.certificate_chain.time_left"] {
+						case "sum":
+							assert.InDelta(t, float64(4), dp.DoubleValue(), 0.01)
+						case "avg":
+							assert.InDelta(t, float64(2), dp.DoubleValue(), 0.01)
+						case "min":
+							assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						case "max":
+							assert.InDelta(t, float64(3), dp.DoubleValue(), 0.01)
+						}
+						_, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.address")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.port")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("network.type")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("network.peer.address")
+						assert.False(t, ok)
+					}
+				case "tcpcheck.tls.certificates":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["tcpcheck.tls.certificates"], "Found a duplicate in the metrics slice: tcpcheck.tls.certificates")
+						validatedMetrics["tcpcheck.tls.certificates"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "How many different certificates the addresses of the instance show.", mi.Description())
+						assert.Equal(t, "{certificate}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						tcpcheckInstanceAttrVal, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.True(t, ok)
+						assert.Equal(t, "tcpcheck.instance-val", tcpcheckInstanceAttrVal.Str())
+						serverAddressAttrVal, ok := dp.Attributes().Get("server.address")
+						assert.True(t, ok)
+						assert.Equal(t, "server.address-val", serverAddressAttrVal.Str())
+						serverPortAttrVal, ok := dp.Attributes().Get("server.port")
+						assert.True(t, ok)
+						assert.EqualValues(t, 11, serverPortAttrVal.Int())
+					} else {
+						assert.False(t, validatedMetrics["tcpcheck.tls.certificates"], "Found a duplicate in the metrics slice: tcpcheck.tls.certificates")
+						validatedMetrics["tcpcheck.tls.certificates"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "How many different certificates the addresses of the instance show.", mi.Description())
+						assert.Equal(t, "{certificate}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["tcpcheck.tls.certificates"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.address")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.port")
+						assert.False(t, ok)
+					}
+				case "tcpcheck.tls.handshake.duration":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["tcpcheck.tls.handshake.duration"], "Found a duplicate in the metrics slice: tcpcheck.tls.handshake.duration")
+						validatedMetrics["tcpcheck.tls.handshake.duration"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "Time of the TLS handshake. One point per address that completed it, whether its certificate is verified or not.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						tcpcheckInstanceAttrVal, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.True(t, ok)
+						assert.Equal(t, "tcpcheck.instance-val", tcpcheckInstanceAttrVal.Str())
+						serverAddressAttrVal, ok := dp.Attributes().Get("server.address")
+						assert.True(t, ok)
+						assert.Equal(t, "server.address-val", serverAddressAttrVal.Str())
+						serverPortAttrVal, ok := dp.Attributes().Get("server.port")
+						assert.True(t, ok)
+						assert.EqualValues(t, 11, serverPortAttrVal.Int())
+						networkTypeAttrVal, ok := dp.Attributes().Get("network.type")
+						assert.True(t, ok)
+						assert.Equal(t, "ipv4", networkTypeAttrVal.Str())
+						networkPeerAddressAttrVal, ok := dp.Attributes().Get("network.peer.address")
+						assert.True(t, ok)
+						assert.Equal(t, "network.peer.address-val", networkPeerAddressAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["tcpcheck.tls.handshake.duration"], "Found a duplicate in the metrics slice: tcpcheck.tls.handshake.duration")
+						validatedMetrics["tcpcheck.tls.handshake.duration"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "Time of the TLS handshake. One point per address that completed it, whether its certificate is verified or not.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						switch aggMap["tcpcheck.tls.handshake.duration"] {
+						case "sum":
+							assert.InDelta(t, float64(4), dp.DoubleValue(), 0.01)
+						case "avg":
+							assert.InDelta(t, float64(2), dp.DoubleValue(), 0.01)
+						case "min":
+							assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						case "max":
+							assert.InDelta(t, float64(3), dp.DoubleValue(), 0.01)
+						}
+						_, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.address")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.port")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("network.type")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("network.peer.address")
+						assert.False(t, ok)
+					}
+				case "tcpcheck.tls.verified":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["tcpcheck.tls.verified"], "Found a duplicate in the metrics slice: tcpcheck.tls.verified")
+						validatedMetrics["tcpcheck.tls.verified"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "1 if the TLS handshake was completed and the certificate is verified, 0 if not. One point per address that a TCP connection was made to, for instances with `tls`.", mi.Description())
+						assert.Equal(t, "{certificate}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						tcpcheckInstanceAttrVal, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.True(t, ok)
+						assert.Equal(t, "tcpcheck.instance-val", tcpcheckInstanceAttrVal.Str())
+						serverAddressAttrVal, ok := dp.Attributes().Get("server.address")
+						assert.True(t, ok)
+						assert.Equal(t, "server.address-val", serverAddressAttrVal.Str())
+						serverPortAttrVal, ok := dp.Attributes().Get("server.port")
+						assert.True(t, ok)
+						assert.EqualValues(t, 11, serverPortAttrVal.Int())
+						networkTypeAttrVal, ok := dp.Attributes().Get("network.type")
+						assert.True(t, ok)
+						assert.Equal(t, "ipv4", networkTypeAttrVal.Str())
+						networkPeerAddressAttrVal, ok := dp.Attributes().Get("network.peer.address")
+						assert.True(t, ok)
+						assert.Equal(t, "network.peer.address-val", networkPeerAddressAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["tcpcheck.tls.verified"], "Found a duplicate in the metrics slice: tcpcheck.tls.verified")
+						validatedMetrics["tcpcheck.tls.verified"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "1 if the TLS handshake was completed and the certificate is verified, 0 if not. One point per address that a TCP connection was made to, for instances with `tls`.", mi.Description())
+						assert.Equal(t, "{certificate}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["tcpcheck.tls.verified"] {
 						case "sum":
 							assert.Equal(t, int64(4), dp.IntValue())
 						case "avg":

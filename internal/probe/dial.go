@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	"example.com/tcpcheckreceiver/internal/check"
@@ -47,11 +48,11 @@ type handshake struct {
 type netDialer struct {
 	address netip.AddrPort
 	timeout time.Duration
-	source  netip.Addr // invalid: the system chooses
+	leaves  *check.Outgoing
 }
 
 func newNetDialer(address netip.AddrPort, target *check.Target) dialer {
-	return netDialer{address: address, timeout: target.Timeout, source: target.Outgoing.Source(check.FamilyOf(address.Addr()))}
+	return netDialer{address: address, timeout: target.Timeout, leaves: target.Outgoing}
 }
 
 // begin leaves it all to await: net.Dialer has no halves.
@@ -63,20 +64,42 @@ func (d netDialer) await(ctx context.Context) (handshake, error) {
 	if _, err := socket.ZoneIndex(d.address.Addr()); err != nil {
 		return shake, err
 	}
-	dialer := net.Dialer{Timeout: d.timeout, KeepAlive: -1}
-	if d.source.IsValid() {
-		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(d.source, 0))
-	}
 	start := time.Now()
-	conn, err := dialer.DialContext(ctx, "tcp", d.address.String())
+	conn, err := open(ctx, d.address, d.timeout, d.leaves)
 	if err != nil {
-		if call := (*os.SyscallError)(nil); errors.As(err, &call) && call.Syscall == "bind" {
-			err = newDialError(d.address, "bind", check.LacksSourceError{Address: d.source})
-		}
 		return shake, cmp.Or(ctx.Err(), err)
 	}
 	shake.time = time.Since(start)
 	// The connection was made, whatever closing says.
 	_ = conn.Close()
 	return shake, nil
+}
+
+// open returns a connection to an address that leaves this machine as o says, by package net.
+func open(ctx context.Context, address netip.AddrPort, timeout time.Duration, o *check.Outgoing) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: timeout, KeepAlive: -1}
+	family := check.FamilyOf(address.Addr())
+	source := o.Source(family)
+	if source.IsValid() {
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
+	}
+	if o != nil {
+		dialer.Control = controlOf(family, &check.Outgoing{Interface: o.Interface, DSCP: o.DSCP})
+	}
+	conn, err := dialer.DialContext(ctx, "tcp", address.String())
+	if call := (*os.SyscallError)(nil); errors.As(err, &call) && call.Syscall == "bind" {
+		return nil, newDialError(address, call.Syscall, check.LacksSourceError{Address: source})
+	}
+	return conn, err
+}
+
+// controlOf returns the Control of a net.Dialer whose sockets leave this machine as o says.
+func controlOf(family check.Family, o *check.Outgoing) func(network, address string, raw syscall.RawConn) error {
+	return func(_, _ string, raw syscall.RawConn) error {
+		var failed error
+		if err := raw.Control(func(fd uintptr) { failed = socket.Bind(fd, family, o) }); err != nil {
+			return err
+		}
+		return failed
+	}
 }

@@ -4,10 +4,8 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"syscall"
 
 	"example.com/tcpcheckreceiver/internal/check"
-	"example.com/tcpcheckreceiver/internal/socket"
 )
 
 // outgoingHost is what is known of this machine for a target whose connections do not leave it as its
@@ -66,11 +64,5 @@ func (h *outgoingHost) sourceFor(addr netip.Addr) (netip.Addr, bool) {
 	if source := h.Source(family); source.IsValid() {
 		return source, true
 	}
-	return sourceBy(&net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
-		var failed error
-		if err := raw.Control(func(fd uintptr) { failed = socket.Bind(fd, family, h.Outgoing) }); err != nil {
-			return err
-		}
-		return failed
-	}}, addr)
+	return sourceBy(&net.Dialer{Control: controlOf(family, h.Outgoing)}, addr)
 }

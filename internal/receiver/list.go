@@ -27,6 +27,11 @@ func (r *Receiver) add(targets []*target) {
 	for _, t := range targets {
 		r.machine.Add(&t.watch, t.Target)
 		t.entry = r.schedule.Add(t, t.phaseKey(), t.Interval)
+		if t.Target.TLS != nil {
+			t.mu.Lock() // its checks have begun
+			r.secure(t)
+			t.mu.Unlock()
+		}
 	}
 }
 
@@ -120,11 +125,12 @@ func (r *Receiver) replace(t *target, by *check.Target, now time.Time) {
 	t.Target = by
 	t.log.Follow(by)
 	r.machine.Follow(&t.watch, by)
-	if !reflect.DeepEqual(was.Labels, by.Labels) {
+	if !reflect.DeepEqual(was.Labels, by.Labels) || (was.TLS == nil) != (by.TLS == nil) { // which have other series
 		r.end(t)
 		t.series = r.points.NewSeries(by, now)
 	}
 	if !checkedAlike(*was, *by) {
+		r.secure(t)
 		t.probe = r.system.Probe(by)
 		if t.giveUp != nil {
 			t.giveUp()
@@ -146,6 +152,7 @@ func (r *Receiver) remove(t *target) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.gone = true
+	r.unsecure(t)
 	if t.giveUp != nil {
 		t.giveUp()
 	}

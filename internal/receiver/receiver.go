@@ -70,11 +70,13 @@ type Receiver struct {
 	delivery  *report.Delivery // nil without a pipeline of metrics
 	events    *report.Events   // nil without a pipeline of logs
 	schedule  *schedule.Schedule[*target]
-	system    *probe.System
-	addresses hostAddresses
-	targets   []*target // on the schedule; nil if the list does not change
-	sources   sources
-	status    status
+	// handshakes is the schedule of the checks of certificates.
+	handshakes *schedule.Schedule[*target]
+	system     *probe.System
+	addresses  hostAddresses
+	targets    []*target // on the schedule; nil if the list does not change
+	sources    sources
+	status     status
 	// leadership counts if there is an elector.
 	leadership leadership
 
@@ -105,6 +107,7 @@ func New(set collector.Settings, settings Settings) (*Receiver, error) {
 	r.schedule = schedule.New(schedule.Settings{
 		Clock: schedule.SystemClock(), Seed: settings.seed(set.ID), Slots: settings.slots(), Workers: runtime.GOMAXPROCS(0),
 	}, r.check)
+	r.handshakes = r.newHandshakes()
 	r.running, r.cancel = context.WithCancel(context.Background())
 	r.consuming, r.giveUp = context.WithCancel(context.Background())
 	return r, nil
@@ -194,6 +197,7 @@ func (r *Receiver) runChecks() {
 	itself := r.points.NewSeries(r.machine.Target(), time.Now())
 	running.Go(func() { r.review(itself) })
 	running.Go(func() { r.schedule.Run(r.running) })
+	running.Go(func() { r.handshakes.Run(r.running) })
 	if r.settings.Elector != "" {
 		r.follow(r.settings.List)
 		if r.settings.Watch != nil {

@@ -28,6 +28,7 @@ type target struct {
 	last   time.Time          // the time of the last report
 	giveUp context.CancelFunc // ends the check that is under way; nil if nothing may have to
 	gone   bool               // it was removed
+	tls    *secured           // nil if its certificates are not checked
 }
 
 // phaseKey is what the target's phase comes from.
@@ -62,11 +63,12 @@ func (r *Receiver) check(ctx context.Context, t *target, late time.Duration, han
 	t.last = found.Time.Round(0)
 	t.log.Flush(&found, &t.known)
 	told := t.known.Confirm(found)
+	news := t.tls.tell(&told)
 	changes := t.known.Observe(&told)
 	t.log.Write(&told, changes)
 	r.machine.Observe(&t.watch, &told, slices.ContainsFunc(changes, stoppedAnswering), late)
 	if r.delivery != nil {
-		r.delivery.Add(t.series, &told, slices.ContainsFunc(changes, isNews))
+		r.delivery.Add(t.series, &told, news || slices.ContainsFunc(changes, isNews))
 	}
 	outcome := schedule.Outcome{Silent: isSilent(&found, time.Since(began)), Dials: len(found.Results), Urgent: t.known.Doubtful()}
 	if outcome.Urgent {

@@ -31,6 +31,10 @@ const (
 	addressRemoved       = "tcpcheck.address.removed"
 	addressSettled       = "tcpcheck.address.settled"
 	addressUp            = "tcpcheck.address.up"
+	certificateChanged   = "tcpcheck.certificate.changed"
+	certificateExpiring  = "tcpcheck.certificate.expiring"
+	certificatesAgree    = "tcpcheck.certificates.agree"
+	certificatesDiffer   = "tcpcheck.certificates.differ"
 	familyBack           = "tcpcheck.family.back"
 	familyLost           = "tcpcheck.family.lost"
 	machineAble          = "tcpcheck.machine.able"
@@ -39,6 +43,8 @@ const (
 	outageEnded          = "tcpcheck.outage.ended"
 	sourceFresh          = "tcpcheck.source.fresh"
 	sourceStale          = "tcpcheck.source.stale"
+	tlsFailed            = "tcpcheck.tls.failed"
+	tlsVerified          = "tcpcheck.tls.verified"
 )
 
 // timeOf returns an attribute that is a time, or is left out if there is none.

@@ -303,6 +303,16 @@ func TestEveryEvent(t *testing.T) {
 			changes = append(changes, change)
 		}
 		log.Write(&check.Report{Time: began, Results: results}, changes)
+		shown := check.Certificate{Subject: "CN=web", Issuer: "CN=root", NotAfter: began.Add(time.Hour), ChainNotAfter: began.Add(time.Hour)}
+		failed := check.TLSResult{Family: check.IPv4, Address: v4, Status: check.Down, Err: errors.New("it failed"), ErrorType: check.TLSNameMismatch, Certificate: &shown}
+		var certificates []state.CertificateChange
+		for kind := state.NotVerified; kind <= state.Agreeing; kind++ {
+			certificates = append(certificates, state.CertificateChange{
+				Kind: kind, Endpoint: map[bool]state.Endpoint{true: endpoint}[kind <= state.Verified], Result: &failed, Before: check.TLSTimeout, Since: began, Certificate: &shown, Former: &shown, Addresses: []netip.Addr{v4},
+				Within: 24 * time.Hour, Shown: []state.Shown{{Certificate: &shown, Addresses: []netip.Addr{v4}}},
+			})
+		}
+		log.WriteTLS(&check.TLSReport{Time: began}, certificates)
 		journal.SourceStale(&check.Source{Name: "a.yaml", Err: errors.New("bad"), Stale: began})
 		journal.SourceFresh(&check.Source{Name: "a.yaml", Stale: began})
 		machine := NewMachine(receivertest.NewNopSettings(metadata.Type), journal, nil, noConntrack, func(error) {})
@@ -329,7 +339,8 @@ func TestEveryEvent(t *testing.T) {
 			if _, ok := told[name]; !ok {
 				told[name] = nil
 			}
-			ofTarget := strings.HasPrefix(name, "tcpcheck.address.") || strings.HasPrefix(name, "tcpcheck.family.")
+			ofTarget := strings.HasPrefix(name, "tcpcheck.address.") || strings.HasPrefix(name, "tcpcheck.family.") ||
+				strings.HasPrefix(name, "tcpcheck.certificate") || strings.HasPrefix(name, "tcpcheck.tls.")
 			assert.Equal(t, ofTarget, resource.Len() == 2, name)
 			if ofTarget {
 				assert.Equal(t, map[string]any{"service.name": "shop", "datadog.host.name": ""}, resource.AsRaw())

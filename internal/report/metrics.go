@@ -26,6 +26,8 @@ type metric struct {
 	staleWhenGone bool
 	// dials says that the values are of the addresses that are dialled.
 	dials bool
+	// tls says that the values are of certificates. Those metrics come last.
+	tls bool
 	// machine says that the values are of the machine, and not of a target.
 	machine bool
 	// possible reports whether a target can have a value; nil means that each can.
@@ -87,6 +89,42 @@ func metricsOf(c *metadata.MetricsConfig) []metric {
 			attributes: names(c.TcpcheckSynRetransmits.EnabledAttributes), integer: true, staleWhenGone: true, dials: true, emit: emitSYNRetransmits,
 			template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckSynRetransmitsDataPoint(now, 0, "", "", 0, 0, "") },
 		},
+		{
+			name: info.TcpcheckTLSCertificateTimeLeft.Name, enabled: c.TcpcheckTLSCertificateTimeLeft.Enabled, strategy: c.TcpcheckTLSCertificateTimeLeft.AggregationStrategy,
+			attributes: names(c.TcpcheckTLSCertificateTimeLeft.EnabledAttributes), staleWhenGone: true, dials: true, tls: true, emit: emitTimeLeft,
+			template: func(b *metadata.MetricsBuilder) {
+				b.RecordTcpcheckTLSCertificateTimeLeftDataPoint(now, 0, "", "", 0, 0, "")
+			},
+		},
+		{
+			name: info.TcpcheckTLSCertificateChainTimeLeft.Name, enabled: c.TcpcheckTLSCertificateChainTimeLeft.Enabled, strategy: c.TcpcheckTLSCertificateChainTimeLeft.AggregationStrategy,
+			attributes: names(c.TcpcheckTLSCertificateChainTimeLeft.EnabledAttributes), staleWhenGone: true, dials: true, tls: true, emit: emitChainTimeLeft,
+			template: func(b *metadata.MetricsBuilder) {
+				b.RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(now, 0, "", "", 0, 0, "")
+			},
+		},
+		{
+			name: info.TcpcheckTLSCertificates.Name, enabled: c.TcpcheckTLSCertificates.Enabled, strategy: c.TcpcheckTLSCertificates.AggregationStrategy,
+			attributes: names(c.TcpcheckTLSCertificates.EnabledAttributes), integer: true, staleWhenGone: true, tls: true, emit: emitCertificates,
+			template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckTLSCertificatesDataPoint(now, 0, "", "", 0) },
+		},
+		{
+			name: info.TcpcheckTLSHandshakeDuration.Name, enabled: c.TcpcheckTLSHandshakeDuration.Enabled, strategy: c.TcpcheckTLSHandshakeDuration.AggregationStrategy,
+			attributes: names(c.TcpcheckTLSHandshakeDuration.EnabledAttributes), staleWhenGone: true, dials: true, tls: true, emit: emitHandshakeDuration,
+			template: func(b *metadata.MetricsBuilder) {
+				b.RecordTcpcheckTLSHandshakeDurationDataPoint(now, 0, "", "", 0, 0, "")
+			},
+		},
+		{
+			name: info.TcpcheckTLSVerified.Name, enabled: c.TcpcheckTLSVerified.Enabled, strategy: c.TcpcheckTLSVerified.AggregationStrategy,
+			attributes: names(c.TcpcheckTLSVerified.EnabledAttributes), integer: true, staleWhenGone: true, dials: true, tls: true, emit: emitVerified,
+			template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckTLSVerifiedDataPoint(now, 0, "", "", 0, 0, "") },
+		},
+	}
+	for i := range all { // a target without TLS has none of these, so that it cannot clash with another one
+		if all[i].tls {
+			all[i].possible = func(t *check.Target) bool { return t.TLS != nil }
+		}
 	}
 	for i := range all {
 		m := &all[i]

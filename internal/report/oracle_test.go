@@ -94,6 +94,9 @@ func randomTargets(random *rand.Rand) []check.Target {
 	for i := range targets {
 		targets[i] = check.Target{Host: fmt.Sprintf("host%d", random.IntN(3)), Port: uint16(80 + random.IntN(2))}
 		l := &targets[i].Labels
+		if random.IntN(2) == 0 {
+			targets[i].TLS = &check.TLS{}
+		}
 		// With its tag, no target is labelled as another one.
 		l.Name, l.Tags = []string{"a-b", "a b", "c"}[random.IntN(3)], []check.Tag{{Key: "number", Value: fmt.Sprint(i)}}
 		l.Service, l.EmptyHostname, l.CollectResponseTime = []string{"", "s"}[random.IntN(2)], random.IntN(4) == 0, random.IntN(2) == 0
@@ -107,6 +110,9 @@ func randomReports(random *rand.Rand, targets []check.Target, unknown bool) []ch
 	reports := make([]check.Report, len(targets))
 	for i := range reports {
 		reports[i].Target, reports[i].Time = &targets[i], time.Unix(0, 1)
+		if targets[i].TLS != nil {
+			reports[i].TLS = randomHandshakes(random, unknown)
+		}
 		if unknown {
 			if random.IntN(2) == 0 {
 				continue
@@ -144,6 +150,34 @@ func randomReports(random *rand.Rand, targets []check.Target, unknown bool) []ch
 	return reports
 }
 
+// randomHandshakes returns a report on certificates, or nil. If unknown, there is one, with a local fault.
+func randomHandshakes(random *rand.Rand, unknown bool) *check.TLSReport {
+	r := &check.TLSReport{}
+	if unknown {
+		r.Results = []check.TLSResult{{Family: check.IPv4, Address: netip.AddrFrom4([4]byte{192, 0, 2, 99}), Status: check.Unchecked, Err: errors.New("failed"), Lack: check.LacksOther}}
+	} else if random.IntN(8) == 0 {
+		return nil
+	}
+	first := random.IntN(3)
+	for n := range random.IntN(4) {
+		result := check.TLSResult{Family: check.IPv4, Address: netip.AddrFrom4([4]byte{192, 0, 2, byte(first + n)}), Status: check.Up}
+		switch random.IntN(5) {
+		case 0:
+			result.Status, result.Err = check.Unchecked, errors.New("refused")
+		case 1:
+			result.Status, result.Err, result.ErrorType = check.Down, errors.New("failed"), check.TLSTimeout
+		case 2:
+			result.Status, result.Err, result.ErrorType = check.Down, errors.New("failed"), check.TLSNameMismatch
+			fallthrough
+		default:
+			ends := time.Unix(int64(random.IntN(10)-5), 1)
+			result.HandshakeTime, result.Certificate = time.Second, &check.Certificate{SHA256: [32]byte{byte(random.IntN(3))}, NotAfter: ends.Add(time.Minute), ChainNotAfter: ends}
+		}
+		r.Results = append(r.Results, result)
+	}
+	return r
+}
+
 // generated records each report by the generated builder, which knows nothing of tags;
 // series have what was counted.
 func generated(config metadata.MetricsBuilderConfig, reports []check.Report, series []*Series) pmetric.Metrics {
@@ -155,6 +189,7 @@ func generated(config metadata.MetricsBuilderConfig, reports []check.Report, ser
 		for k := range reports[i].Results {
 			recordGenerated(builder, t, &reports[i].Results[k])
 		}
+		recordHandshakes(builder, t, reports[i].TLS)
 		for _, lookup := range reports[i].Lookups {
 			builder.RecordTcpcheckDNSLookupDurationDataPoint(1, lookup.Time.Seconds(), name, t.Host, port, networkType(lookup.Family))
 		}
@@ -204,6 +239,32 @@ func recordGenerated(builder *metadata.MetricsBuilder, t *check.Target, result *
 	}
 	if result.SYNRetransmits >= 0 {
 		builder.RecordTcpcheckSynRetransmitsDataPoint(1, int64(result.SYNRetransmits), t.Labels.Name, t.Host, port, family, address)
+	}
+}
+
+func recordHandshakes(builder *metadata.MetricsBuilder, t *check.Target, r *check.TLSReport) {
+	if r == nil {
+		return
+	}
+	name, port, different := t.Labels.Name, int64(t.Port), make(map[byte]bool)
+	for _, result := range r.Results {
+		family, address := networkType(result.Family), result.Address.String()
+		if result.Status != check.Unchecked {
+			verified := int64(0)
+			if result.Status == check.Up {
+				verified = 1
+			}
+			builder.RecordTcpcheckTLSVerifiedDataPoint(1, verified, name, t.Host, port, family, address)
+		}
+		if c := result.Certificate; c != nil {
+			different[c.SHA256[0]] = true
+			builder.RecordTcpcheckTLSHandshakeDurationDataPoint(1, 1, name, t.Host, port, family, address)
+			builder.RecordTcpcheckTLSCertificateTimeLeftDataPoint(1, float64(c.NotAfter.Unix()), name, t.Host, port, family, address)
+			builder.RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(1, float64(c.ChainNotAfter.Unix()), name, t.Host, port, family, address)
+		}
+	}
+	if len(different) > 0 {
+		builder.RecordTcpcheckTLSCertificatesDataPoint(1, int64(len(different)), name, t.Host, port)
 	}
 }
 

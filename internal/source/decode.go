@@ -221,7 +221,7 @@ func schemaOf(t reflect.Type) *schema {
 		}
 		option := field{is: f.Tag.Get("is"), each: f.Tag.Get("each")}
 		inner := f.Type
-		if inner.Kind() == reflect.Slice {
+		if inner.Kind() == reflect.Slice || inner.Kind() == reflect.Pointer {
 			inner = inner.Elem()
 		}
 		switch {

@@ -41,13 +41,14 @@ type judge struct {
 	attributes map[string]string // of all metrics, by the label that Prometheus makes of them
 	labels     labelsOfKeys
 	addresses  *check.Addresses
-	list       *outer // nil for that of the configuration
+	tls        map[*TLS]*loadedTLS // of those that were judged: many instances have one in common
+	list       *outer              // nil for that of the configuration
 }
 
 // judge returns a judge of a list.
 func (o *Options) judge(attributes map[string]string, list *outer) *judge {
 	discovered := list != nil && list.discovered
-	return &judge{Options: o, attributes: attributes, labels: make(labelsOfKeys), addresses: o.addresses(discovered), list: list}
+	return &judge{Options: o, attributes: attributes, labels: make(labelsOfKeys), addresses: o.addresses(discovered), tls: make(map[*TLS]*loadedTLS), list: list}
 }
 
 // instances returns the entries of instances, and adds what is wrong with them.
@@ -67,10 +68,12 @@ func (j *judge) instance(i *Instance, number int, problems *Problems) *Entry {
 	place := e.Place()
 	v := instanceValidator{Instance: i, problems: problems, place: place, service: j.serviceOf(i), attributes: j.attributes, labels: j.labels}
 	v.interval, v.timeout = j.timing(i)
+	loaded := j.loadTLS(i.TLS)
 	v.validate()
+	v.checkTLS(loaded, i.Quiet.or(bool(j.Quiet)))
 	if len(problems.texts) == 0 || i.isIdentified(problems, place) {
 		e.Target = j.target(i)
-		e.Target.Addresses = j.addresses
+		e.Target.Addresses, e.Target.TLS = j.addresses, loaded.target
 	}
 	j.note(e, i, place)
 	return e
@@ -100,6 +103,9 @@ func (j *judge) note(e *Entry, i *Instance, place string) {
 	}
 	if isAddress(e.key.Host) && i.has("resolver") {
 		e.notes = append(e.notes, note{i.placeOf(place, "resolver"), "resolver", "it has no effect: the host is an address"})
+	}
+	if i.TLS != nil && i.TLS.ClientConfig.ReloadInterval != 0 {
+		e.notes = append(e.notes, note{i.placeOf(place, "tls") + ".reload_interval", "tls.reload_interval", "it has no effect: the files are read again for each handshake"})
 	}
 	for _, a := range attributesOf(i.Tags) {
 		if a.text != "" {

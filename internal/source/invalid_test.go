@@ -556,6 +556,76 @@ instances[3] "d" .host: "::ffff:0.0.0.0" is the unspecified address, at which no
 			want: `instances[0] "a" .host: "127.0.0.1" is an ipv4 address, but source_address is an ipv6 one`,
 		},
 		{
+			name: "tls is a bool",
+			yaml: "instances: [{name: a, host: h, port: 1, tls: true}]",
+			want: `instances[0] "a" .tls: true is not a mapping of options`,
+		},
+		{
+			name: "unknown option of tls",
+			yaml: "instances: [{name: a, host: h, port: 1, tls: {verify: true}}]",
+			want: `instances[0] "a" .tls.verify: unknown option; tls has interval, server_name, alpn, ca_file, ca_pem, include_system_ca_certs_pool, cert_file, cert_pem, key_file, key_pem, min_version, max_version, cipher_suites, include_insecure_cipher_suites, reload_interval, curve_preferences, tpm, insecure, insecure_skip_verify, server_name_override`,
+		},
+		{
+			name: "tls.interval is too short",
+			yaml: "instances: [{name: a, host: h, port: 1, tls: {interval: 0.5}}]",
+			want: `instances[0] "a" .tls.interval: 500ms is shorter than 1s`,
+		},
+		{
+			name: "tls.server_name is a URL",
+			yaml: "instances: [{name: a, host: h, port: 1, tls: {server_name: 'https://x'}}]",
+			want: `instances[0] "a" .tls.server_name: "https://x" has a scheme; write the host alone`,
+		},
+		{
+			name: "two server names",
+			yaml: "instances: [{name: a, host: h, port: 1, tls: {server_name: a.example, server_name_override: b.example}}]",
+			want: `instances[0] "a" .tls.server_name_override: "b.example" is written as server_name already, as "a.example"; write one of them`,
+		},
+		{
+			name: "tls.alpn is empty",
+			yaml: "instances: [{name: a, host: h, port: 1, tls: {alpn: ['']}}]",
+			want: `instances[0] "a" .tls.alpn[0]: there is none`,
+		},
+		{
+			name: "tls.alpn twice",
+			yaml: "instances: [{name: a, host: h, port: 1, tls: {alpn: [h2, h2]}}]",
+			want: `instances[0] "a" .tls.alpn[1]: "h2" is there twice`,
+		},
+		{
+			name: "tls.min_version is none",
+			yaml: "instances: [{name: a, host: h, port: 1, tls: {min_version: '1.9'}}]",
+			want: `instances[0] "a" .tls: invalid TLS min_version: unsupported TLS version: "1.9"`,
+		},
+		{
+			name: "tls.max_version is below",
+			yaml: "instances: [{name: a, host: h, port: 1, tls: {min_version: '1.3', max_version: '1.2'}}]",
+			want: `instances[0] "a" .tls: invalid TLS configuration: min_version cannot be greater than max_version`,
+		},
+		{
+			name: "tls.cipher_suites has none",
+			yaml: "instances: [{name: a, host: h, port: 1, tls: {cipher_suites: [x]}}]",
+			want: `instances[0] "a" .tls: failed to load TLS config: invalid TLS cipher suite: "x"`,
+		},
+		{
+			name: "key without a certificate",
+			yaml: "instances: [{name: a, host: h, port: 1, tls: {key_file: x}}]",
+			want: `instances[0] "a" .tls: TLS configuration must include both certificate and key (CertFile/CertPem and KeyFile/KeyPem)`,
+		},
+		{
+			name: "tls.ca_file is not there",
+			yaml: "instances: [{name: a, host: h, port: 1, tls: {ca_file: /nowhere/ca.pem}}]",
+			want: `instances[0] "a" .tls: failed to load TLS config: failed to load CA CertPool File: failed to load cert /nowhere/ca.pem: open /nowhere/ca.pem: no such file or directory`,
+		},
+		{
+			name: "tls.ca_pem is none",
+			yaml: "instances: [{name: a, host: h, port: 1, tls: {ca_pem: hello}}]",
+			want: `instances[0] "a" .tls: failed to load TLS config: failed to load CA CertPool PEM: failed to parse cert`,
+		},
+		{
+			name: "tls.insecure is a word",
+			yaml: "instances: [{name: a, host: h, port: 1, tls: {insecure: yes please}}]",
+			want: `instances[0] "a" .tls.insecure: "yes please" is not a bool`,
+		},
+		{
 			name: "unknown family",
 			yaml: "instances: [{name: a, host: h, port: 1, address_families: [ipv5]}]",
 			want: `instances[0] "a" .address_families[0]: "ipv5" is no address family; they are ipv4 and ipv6`,

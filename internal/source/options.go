@@ -180,6 +180,8 @@ type Instance struct {
 	// Quiet resets the connection before the server accepts it, so that the check leaves no
 	// trace there. Only Linux can.
 	Quiet *Bool `mapstructure:"quiet"`
+	// TLS has the certificates of every address checked as well.
+	TLS *TLS `mapstructure:"tls" is:"a mapping of options"`
 	// Retry has a failed check repeated before the target is said to be down.
 	Retry Retry `mapstructure:"retry" is:"a mapping of attempts and interval"`
 	// RecheckInterval is the time between two checks while an address is down: 1s or more,

@@ -186,6 +186,7 @@ func (v *instanceValidator) validateDefaults() {
 	}
 	v.checkPort()
 	v.checkValues()
+	v.checkTLS(v.TLS.load(), v.Quiet.or(false))
 }
 
 // checkValues checks the options that say what is wrong with them by themselves.

@@ -1,0 +1,110 @@
+package receiver
+
+import (
+	"context"
+	"time"
+
+	"example.com/tcpcheckreceiver/internal/check"
+	"example.com/tcpcheckreceiver/internal/probe"
+	"example.com/tcpcheckreceiver/internal/schedule"
+	"example.com/tcpcheckreceiver/internal/state"
+)
+
+// secured is what lasts of a target from one check of its certificates to the next. The target's lock is held
+// while it is used.
+type secured struct {
+	entry  *schedule.Entry[*target]
+	probe  *probe.TLS
+	known  state.Certificates
+	last   *check.TLSReport   // nil before the first one
+	news   bool               // it has not been told, and says something else than the one before
+	giveUp context.CancelFunc // ends the check that is under way
+}
+
+// tell puts what is known of certificates into a report, and reports whether it is news. A nil one knows
+// nothing.
+func (s *secured) tell(r *check.Report) (news bool) {
+	if s == nil {
+		return false
+	}
+	news, s.news = s.news, false
+	r.TLS = s.last
+	return news
+}
+
+// mostHandshakes is how many addresses are asked for their certificates at the same time.
+const mostHandshakes = 256
+
+// newHandshakes returns the schedule of the checks of certificates: it is one of its own, so that a server
+// that is slow to show its certificate delays no check of a connection.
+func (r *Receiver) newHandshakes() *schedule.Schedule[*target] {
+	return schedule.New(schedule.Settings{
+		Clock: schedule.SystemClock(), Seed: r.settings.seed(r.set.ID), Slots: min(mostHandshakes, max(1, r.settings.slots()/4)), Workers: 1,
+	}, r.checkTLS)
+}
+
+// secure has the certificates of a target, whose lock the caller holds, checked as it asks for now, if it does.
+// What was known of them stays.
+func (r *Receiver) secure(t *target) {
+	was := t.tls
+	r.unsecure(t)
+	if t.Target.TLS == nil {
+		return
+	}
+	t.tls = &secured{probe: r.system.TLS(t.Target)}
+	if was != nil {
+		t.tls.known, t.tls.last = was.known, was.last
+	}
+	t.tls.entry = r.handshakes.Add(t, t.phaseKey(), t.Target.TLS.Interval)
+}
+
+// unsecure has the certificates of a target, whose lock the caller holds, checked no longer.
+func (r *Receiver) unsecure(t *target) {
+	if t.tls == nil {
+		return
+	}
+	r.handshakes.Remove(t.tls.entry)
+	if t.tls.giveUp != nil {
+		t.tls.giveUp()
+	}
+	t.tls = nil
+}
+
+// checkTLS checks the certificates of a target once, and tells what is new of them. The values come with the
+// next report, which does not wait for its turn if there is something new.
+func (r *Receiver) checkTLS(ctx context.Context, t *target, _ time.Duration, handOff func()) schedule.Outcome {
+	handOff()
+	t.mu.Lock()
+	s := t.tls
+	if s == nil {
+		t.mu.Unlock()
+		return schedule.Outcome{}
+	}
+	ctx, s.giveUp = context.WithCancel(ctx)
+	defer s.giveUp()
+	t.mu.Unlock()
+	found := s.probe.Check(ctx, time.Now, r.addresses.get)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.gone || t.tls != s || ctx.Err() != nil {
+		return schedule.Outcome{}
+	}
+	changes := s.known.Observe(&found)
+	t.log.WriteTLS(&found, changes)
+	s.last = &found
+	if len(changes) > 0 {
+		s.news = true
+		r.schedule.CheckNow(t.entry)
+	}
+	return schedule.Outcome{Dials: len(found.Results), Silent: isSlow(&found)}
+}
+
+// isSlow reports whether a handshake was not completed until the timeout.
+func isSlow(r *check.TLSReport) bool {
+	for i := range r.Results {
+		if r.Results[i].ErrorType == check.TLSTimeout {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,109 @@
+package report
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"example.com/tcpcheckreceiver/internal/check"
+	"example.com/tcpcheckreceiver/internal/state"
+)
+
+// WriteTLS tells the changes that a check of the target's certificates brought.
+func (l *Log) WriteTLS(report *check.TLSReport, changes []state.CertificateChange) {
+	l.now = report.Time
+	for i := range changes {
+		l.writeCertificate(&changes[i])
+	}
+}
+
+func (l *Log) writeCertificate(c *state.CertificateChange) {
+	about := &state.Change{Endpoint: c.Endpoint}
+	name := l.name(about)
+	shown := func(addresses []netip.Addr) string { return ", shown by " + strings.Join(texts(addresses), ", ") }
+	switch c.Kind {
+	case state.NotVerified, state.NotVerifiedOtherwise:
+		why, since := c.Result.Reason(), time.Time{}
+		if c.Kind == state.NotVerifiedOtherwise {
+			why, since = why+", no longer "+strings.TrimPrefix(c.Before.Words(), "tls "), c.Since
+		}
+		l.warn(tlsFailed, about, "TLS of "+name+" fails: "+why, append(certificate(c.Result.Certificate),
+			attribute.String("error.type", string(c.Result.ErrorType)), attribute.String("tcpcheck.error.message", c.Result.Err.Error()),
+			attribute.String(previousType, string(c.Before)), timeOf(failedSince, since))...)
+	case state.Verified:
+		l.info(tlsVerified, about, "the certificate of "+name+" is verified again", append(certificate(c.Result.Certificate), timeOf(failedSince, c.Since))...)
+	case state.Expiring:
+		what, ends := "the certificate of ", c.Certificate.NotAfter
+		if c.Certificate.ChainNotAfter.Before(ends) {
+			what, ends = "the chain of the certificate of ", c.Certificate.ChainNotAfter
+		}
+		l.warn(certificateExpiring, about, what+name+" ends within "+days(c.Within)+", at "+ends.UTC().Format(time.DateTime)+" UTC"+shown(c.Addresses),
+			append(certificate(c.Certificate), timeOf("tcpcheck.tls.chain.not_after", c.Certificate.ChainNotAfter), attribute.StringSlice(tlsAddresses, texts(c.Addresses)))...)
+	case state.Renewed:
+		l.info(certificateChanged, about, "there is another certificate of "+name+", until "+c.Certificate.NotAfter.UTC().Format(time.DateTime)+" UTC"+shown(c.Addresses),
+			append(certificate(c.Certificate), attribute.StringSlice(tlsAddresses, texts(c.Addresses)), attribute.String("tcpcheck.tls.previous.hash.sha256", hash(c.Former)))...)
+	case state.Differing:
+		all := make([]string, len(c.Shown))
+		for i, s := range c.Shown {
+			all[i] = "until " + s.Certificate.NotAfter.UTC().Format(time.DateTime) + " UTC" + shown(s.Addresses)
+		}
+		l.warn(certificatesDiffer, about, fmt.Sprintf("the addresses of %s show %d different certificates: %s", name, len(c.Shown), strings.Join(all, "; ")),
+			attribute.StringSlice(tlsCertificates, certificates(c.Shown)))
+	case state.Agreeing:
+		l.info(certificatesAgree, about, "the addresses of "+name+" show one certificate again", attribute.StringSlice(tlsCertificates, certificates(c.Shown)))
+	case state.Unchanged:
+	}
+}
+
+// The attributes that several events about certificates have.
+const (
+	failedSince     = "tcpcheck.failed_since"
+	tlsAddresses    = "tcpcheck.tls.addresses"
+	tlsCertificates = "tcpcheck.tls.certificates"
+)
+
+// certificate returns the attributes of a certificate, or none if there is none.
+func certificate(c *check.Certificate) []attribute.KeyValue {
+	if c == nil {
+		return nil
+	}
+	return []attribute.KeyValue{
+		attribute.String("tls.server.subject", c.Subject), attribute.String("tls.server.issuer", c.Issuer),
+		attribute.String("tls.server.hash.sha256", hash(c)), timeOf("tls.server.not_after", c.NotAfter),
+	}
+}
+
+// hash returns the hash of a certificate as text.
+func hash(c *check.Certificate) string { return hex.EncodeToString(c.SHA256[:]) }
+
+// certificates returns the hashes of certificates, each with the addresses that show it.
+func certificates(shown []state.Shown) []string {
+	all := make([]string, len(shown))
+	for i, s := range shown {
+		all[i] = hash(s.Certificate) + " " + strings.Join(texts(s.Addresses), " ")
+	}
+	slices.Sort(all)
+	return all
+}
+
+// texts returns addresses as texts.
+func texts(addresses []netip.Addr) []string {
+	all := make([]string, len(addresses))
+	for i, address := range addresses {
+		all[i] = address.String()
+	}
+	return all
+}
+
+// days returns a duration of whole days in words.
+func days(d time.Duration) string {
+	if n := int(d.Hours() / 24); n != 1 {
+		return fmt.Sprintf("%d days", n)
+	}
+	return "a day"
+}
