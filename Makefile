@@ -150,7 +150,7 @@ soak-tracked: ## ten minutes with a full table of tracked connections (root)
 # What a check costs, beside the bare system calls and net.Dialer. Needs root.
 bench: $(COLLECTOR) $(DATADOG) ## what a check costs, beside the bare system calls and net.Dialer (root)
 	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) COLLECTOR_DATADOG=$(addprefix $(CURDIR)/,$(DATADOG)) $(GO) test -count=1 -v -timeout 0 ./bench \
-		-targets 10000,100000 -waits -million 3m
+		-targets 10000,100000 -waits -tls -million 3m
 
 # Where the receiver's time goes, with 10,000 targets that are up. Needs root.
 profile: ## where the receiver's time goes (root)

@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	os.Exit(harness.InNamespace("", func() int {
 		switch {
 		case *serve != "":
-			log.Fatal(peers.Serve(*serve))
+			log.Fatal(peers.Serve(*serve, ""))
 		case *delayed != 0:
 			log.Fatal(peers.ServeHosts(peers.Behaviour{Delay: *delayed}))
 		}

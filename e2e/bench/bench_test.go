@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	os.Exit(harness.InNamespace("", func() int {
 		if *serve != "" {
-			log.Fatal(peers.Serve(*serve))
+			log.Fatal(peers.Serve(*serve, *certificate))
 		}
 		return m.Run()
 	}))
@@ -62,7 +62,7 @@ func newBench(t *testing.T, server string) *bench {
 
 // All that docs/performance.md tells.
 func TestBench(t *testing.T) {
-	if *sizes == "" && !*waits && !*listed && *million == 0 {
+	if *sizes == "" && !*waits && !*listed && !*secured && *million == 0 {
 		t.Skip("takes minutes; run it by make bench")
 	}
 	b := newBench(t, "0.0.0.0:20000")
@@ -86,6 +86,9 @@ func TestBench(t *testing.T) {
 	}
 	if *waits || *listed {
 		b.measureLists(100_000)
+	}
+	if *secured {
+		b.measureTLS(10_000)
 	}
 	if *million > 0 {
 		for state := range strings.SplitSeq(*states, ",") {

@@ -35,6 +35,8 @@ type options struct {
 	interval, timeout time.Duration // 15 s and 10 s if they are 0
 	record            bool          // the results
 	quiet             bool
+	tls               *check.TLS
+	consume           func(pmetric.Metrics) // nil: what is not recorded is dropped
 }
 
 // running is a receiver that runs in this process, without a configuration: decoding that
@@ -49,6 +51,7 @@ type running struct {
 
 	mu      sync.Mutex
 	record  bool
+	taker   func(pmetric.Metrics)
 	results map[string][]result // of each target, if they are recorded
 }
 
@@ -61,7 +64,7 @@ type result struct {
 
 // run starts a receiver of targets.
 func (b *bench) run(targets []netip.AddrPort, o options) *running {
-	r := &running{bench: b, telemetry: componenttest.NewTelemetry(), targets: len(targets), before: heap(), record: o.record, results: make(map[string][]result)}
+	r := &running{bench: b, telemetry: componenttest.NewTelemetry(), targets: len(targets), before: heap(), record: o.record, taker: o.consume, results: make(map[string][]result)}
 	config := tcpcheckreceiver.NewFactory().CreateDefaultConfig().(*tcpcheckreceiver.Config)
 	settings := receiver.Settings{
 		FlushInterval: 5 * time.Second, PhaseSeed: "bench",
@@ -70,7 +73,7 @@ func (b *bench) run(targets []netip.AddrPort, o options) *running {
 	for i, target := range targets {
 		settings.Targets = append(settings.Targets, &check.Target{
 			Host: target.Addr().String(), Port: target.Port(), Interval: orElse(o.interval, interval), Timeout: orElse(o.timeout, 10*time.Second),
-			CacheDuration: check.UntilError, MaxCacheDuration: 5 * time.Minute, Quiet: o.quiet, Labels: check.Labels{Name: fmt.Sprint("target ", i)},
+			CacheDuration: check.UntilError, MaxCacheDuration: 5 * time.Minute, Quiet: o.quiet, TLS: o.tls, Labels: check.Labels{Name: fmt.Sprint("target ", i)},
 		})
 	}
 	next, err := consumer.NewMetrics(r.consume)
@@ -107,6 +110,9 @@ func heap() uint64 {
 }
 
 func (r *running) consume(_ context.Context, metrics pmetric.Metrics) error {
+	if r.taker != nil {
+		r.taker(metrics)
+	}
 	if !r.record {
 		return nil
 	}
@@ -178,11 +184,14 @@ func (r *running) startProfile() (end func()) {
 }
 
 // measure measures what the checks of a round cost.
-func (r *running) measure() cost {
+func (r *running) measure() cost { return r.measureFor(*window) }
+
+// measureFor measures what the checks cost in a time.
+func (r *running) measureFor(d time.Duration) cost {
 	defer r.startProfile()()
 	before := r.lateness().Count
 	return measureCost(func() int {
-		pause(*window)
+		pause(d)
 		return int(r.lateness().Count - before)
 	})
 }

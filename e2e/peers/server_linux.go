@@ -5,8 +5,10 @@ package peers
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -89,8 +91,23 @@ func Targets(n int, port uint16) []netip.AddrPort {
 // Serve accepts and closes connections to an IPv4 address until the process is
 // ended. It prints the address and port that it really has. The queue of those that wait
 // to be accepted is as long as the system allows; as root, Serve has it allow more, in
-// the network namespace of the process.
-func Serve(address string) error {
+// the network namespace of the process. Where a file is named that has a certificate and its key, Serve makes a
+// TLS handshake with each connection, and closes it when the client does.
+func Serve(address, certificate string) error {
+	handle := func(conn net.Conn) { _ = conn.Close() }
+	if certificate != "" {
+		shown, err := tls.LoadX509KeyPair(certificate, certificate)
+		if err != nil {
+			return err
+		}
+		config := &tls.Config{Certificates: []tls.Certificate{shown}, MinVersion: tls.VersionTLS12}
+		handle = func(conn net.Conn) {
+			go func() {
+				_, _ = io.Copy(io.Discard, tls.Server(conn, config))
+				_ = conn.Close()
+			}()
+		}
+	}
 	_ = os.WriteFile("/proc/sys/net/core/somaxconn", []byte("65535"), 0o600)
 	listener, err := net.Listen("tcp4", address)
 	if err != nil {
@@ -103,7 +120,7 @@ func Serve(address string) error {
 			return err
 		}
 		if err == nil {
-			_ = conn.Close()
+			handle(conn)
 		}
 	}
 }

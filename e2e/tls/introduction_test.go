@@ -30,7 +30,8 @@ receivers:
 
 A handshake is made each ~interval~ of ~tls~, 5 minutes by default. The values are those of the last one, and come with each
 check of the connection that follows; each error is counted once. ~time_left~ counts down in between. The handshake may take
-as long as the connection may: the ~timeout~, and no longer than the interval of the checks.
+as long as the connection may: the ~timeout~, and no longer than the interval of the checks. With many instances the first
+ones are made at 200 a second: each takes a millisecond of a processor.
 
 All addresses of a host name are asked, whatever ~multiple_ips~ says: a certificate is easily renewed on some of them and
 forgotten on others.
@@ -40,7 +41,8 @@ several, the one that lasts longest. Where there is none, or with ~insecure_skip
 
 The connection has its own value: ~network.tcp.can_connect~ is 1 if the port accepts, however the handshake ends. Where the
 port does not accept, there is no value of TLS. Nor is there one where this machine was unable to make the handshake, such
-as for want of a file: that is no 0.
+as for want of a file: that is no 0. The log says so, and ~otelcol_receiver_tcpcheck_results_unchecked~ counts it, by the
+~reason~ ~certificates~ where it is a file or the root certificates.
 
 ## The table of TLS situations
 
@@ -50,6 +52,6 @@ no server should do, those that the test has for it.
 
 "verified" is ~tcpcheck.tls.verified~ of each address. "time left" is ~tcpcheck.tls.certificate.time_left~, here in days, with that of the
 chain behind it where it differs. ~can_connect~ is 1 in all rows but the one that refuses. ADDRESS is the address of the server,
-PORT its port, NAME a host name, DATE a date, N a number. A row with several lines goes on in each of them. "-" stands for a
+PORT its port, NAME a host name, FOLDER a folder, DATE a date, N a number. A row with several lines goes on in each of them. "-" stands for a
 point, an error or a log line that there is not.
 `

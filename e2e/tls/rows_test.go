@@ -297,9 +297,11 @@ var ownRows = grouped("No handshake",
 			log: []string{`cannot connect to "x" (ADDRESS:PORT) over ipv4: connection refused`},
 		}.after("it refuses", func(w *world) { w.refuse() })),
 	situation("a ~ca_file~ of the instance", openssl(good()), shown("60 d"),
-		step{found: found{"-", "-", "-", "-"}, connects: "1"}.
+		several("-", "-", "-", "this machine is unable to check some instances, which says nothing about them: failed to load TLS config: "+
+			"failed to load CA CertPool File: failed to load cert FOLDER/ca.pem: open FOLDER/ca.pem: no such file or directory").
 			after("it is removed", func(w *world) { require.NoError(w.t, os.Remove(filepath.Join(w.folder, "ca.pem"))) }),
-		shown("60 d").after("it is there again", func(w *world) { w.file("ca.pem", w.root.PEM()) })),
+		shown("60 d", "this machine is able to check all of its instances again").
+			after("it is there again", func(w *world) { w.file("ca.pem", w.root.PEM()) })),
 )
 
 func several(verified, left, certificates string, log ...string) step {

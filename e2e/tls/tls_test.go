@@ -102,6 +102,7 @@ instances:
 		c.await(step)
 		messages = append(messages, step.log...)
 	}
+	c.awaitLogs(len(messages))
 	require.NoError(w.t, c.shutdown())
 	logged := []string{}
 	for _, entry := range c.logs.All() {
@@ -119,7 +120,7 @@ var (
 func (w *world) general(message string) string {
 	message = strings.NewReplacer(
 		fmt.Sprintf(":%d)", w.address.Port()), ":PORT)", w.own.String(), "ADDRESS", "127.0.0.1", "ADDRESS", "[::1]", "[ADDRESS]",
-		w.name, "NAME", fmt.Sprintf("127.2.%d.", w.own.As4()[2]), "127.0.0.",
+		w.name, "NAME", w.folder, "FOLDER", fmt.Sprintf("127.2.%d.", w.own.As4()[2]), "127.0.0.",
 	).Replace(message)
 	return length.ReplaceAllString(date.ReplaceAllString(message, "DATE"), "length N")
 }
@@ -175,6 +176,17 @@ func (r *running) await(s step) {
 		case <-deadline:
 			require.Equal(r.t, s.found, last, "%s\n%v", s.then, r.logs.All())
 			require.Fail(r.t, "can_connect is not as wanted")
+		}
+	}
+}
+
+// awaitLogs returns once there are so many messages, or in vain. What ails this machine is said within a second.
+func (r *running) awaitLogs(n int) {
+	for deadline := time.After(patience); r.logs.Len() < n; {
+		select {
+		case <-r.payloads:
+		case <-deadline:
+			return
 		}
 	}
 }

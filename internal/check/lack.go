@@ -12,5 +12,6 @@ const (
 	LacksConnectionTracking Lack = "connection_tracking"
 	LacksSourceAddress      Lack = "source_address" // the one from which it is to connect
 	LacksInterface          Lack = "interface"      // the one over which it is to connect
+	LacksCertificates       Lack = "certificates"   // the roots or the certificate that a TLS client is to have
 	LacksOther              Lack = "other"
 )

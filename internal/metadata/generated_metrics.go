@@ -202,6 +202,7 @@ const (
 	AttributeReasonConnectionTracking
 	AttributeReasonSourceAddress
 	AttributeReasonInterface
+	AttributeReasonCertificates
 	AttributeReasonOther
 )
 
@@ -222,6 +223,8 @@ func (av AttributeReason) String() string {
 		return "source_address"
 	case AttributeReasonInterface:
 		return "interface"
+	case AttributeReasonCertificates:
+		return "certificates"
 	case AttributeReasonOther:
 		return "other"
 	}
@@ -237,6 +240,7 @@ var MapAttributeReason = map[string]AttributeReason{
 	"connection_tracking": AttributeReasonConnectionTracking,
 	"source_address":      AttributeReasonSourceAddress,
 	"interface":           AttributeReasonInterface,
+	"certificates":        AttributeReasonCertificates,
 	"other":               AttributeReasonOther,
 }
 

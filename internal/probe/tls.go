@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -38,14 +37,14 @@ func (p *TLS) Check(ctx context.Context, now func() time.Time, host func() *Host
 	report := check.TLSReport{Target: p.target}
 	addresses := p.names.addresses(ctx, host)
 	results := make([]check.TLSResult, len(addresses))
-	config, err := p.target.TLS.Client.Load()
+	config, unable := p.target.TLS.Client.Load()
 	var running errgroup.Group
 	running.SetLimit(mostHandshakes)
 	for i, address := range addresses {
 		r := &results[i]
 		r.Family, r.Address = check.FamilyOf(address), address
-		if err != nil {
-			r.Status, r.Err, r.Lack = check.Unchecked, err, check.LacksOther
+		if unable != nil {
+			r.Status, r.Err, r.Lack = check.Unchecked, lackingError(unable.Error()), check.LacksCertificates
 			continue
 		}
 		running.Go(func() error {
@@ -163,7 +162,7 @@ func (s *session) shake(ctx context.Context, protocols []string) {
 	case err == nil:
 		s.Status = check.Up
 	case errorType == "":
-		s.Err, s.Lack = err, check.LacksOther
+		s.Err, s.Lack = lackingError(err.Error()), check.LacksCertificates
 	default:
 		s.Status, s.Err, s.ErrorType = check.Down, err, errorType
 	}
@@ -250,5 +249,11 @@ func certificateOf(state *tls.ConnectionState, chain []*x509.Certificate) *check
 	}
 }
 
+// lackingError is why a client does not have the certificates that it is to have. It says which, and has no
+// cause that would not.
+type lackingError string
+
+func (e lackingError) Error() string { return string(e) }
+
 // errNoRoots is why nothing could be verified.
-var errNoRoots = errors.New("this machine has no root certificates; name a ca_file, or install them (ca-certificates)")
+const errNoRoots lackingError = "this machine has no root certificates; name a ca_file, or install them (ca-certificates)"

@@ -228,7 +228,7 @@ func TestHandshakeUnchecked(t *testing.T) {
 		lack    check.Lack
 		says    string
 	}{
-		{"a file is gone", up, tlsClient{err: errors.New("ca.pem: no such file")}, "", check.LacksOther, "ca.pem: no such file"},
+		{"a file is gone", up, tlsClient{err: errors.New("ca.pem: no such file")}, "", check.LacksCertificates, "ca.pem: no such file"},
 		{"refused", closed, tlsClient{config: &tls.Config{}}, "", "", "refused"},                                     //nolint:gosec // it is not used
 		{"no such source address", up, tlsClient{config: &tls.Config{}}, "192.0.2.99", check.LacksSourceAddress, ""}, //nolint:gosec // it is not used
 	} {

@@ -32,14 +32,19 @@ func (s *secured) tell(r *check.Report) (news bool) {
 	return news
 }
 
-// mostHandshakes is how many addresses are asked for their certificates at the same time.
-const mostHandshakes = 256
+const (
+	// mostHandshakes is how many addresses are asked for their certificates at the same time.
+	mostHandshakes = 256
+	// firstHandshakes is how many targets are asked for the first time in a second: each takes a
+	// millisecond of a processor, which the checks of connections need as well.
+	firstHandshakes = 200
+)
 
 // newHandshakes returns the schedule of the checks of certificates: it is one of its own, so that a server
 // that is slow to show its certificate delays no check of a connection.
 func (r *Receiver) newHandshakes() *schedule.Schedule[*target] {
 	return schedule.New(schedule.Settings{
-		Clock: schedule.SystemClock(), Seed: r.settings.seed(r.set.ID), Slots: min(mostHandshakes, max(1, r.settings.slots()/4)), Workers: 1,
+		Clock: schedule.SystemClock(), Seed: r.settings.seed(r.set.ID), Slots: min(mostHandshakes, max(1, r.settings.slots()/4)), Workers: 1, FirstRate: firstHandshakes,
 	}, r.checkTLS)
 }
 
@@ -55,7 +60,7 @@ func (r *Receiver) secure(t *target) {
 	if was != nil {
 		t.tls.known, t.tls.last = was.known, was.last
 	}
-	t.tls.entry = r.handshakes.Add(t, t.phaseKey(), t.Target.TLS.Interval)
+	t.tls.entry = r.handshakes.Add(t, t.phaseKey()+"\x00tls", t.Target.TLS.Interval) // not when the connection is checked
 }
 
 // unsecure has the certificates of a target, whose lock the caller holds, checked no longer.
@@ -89,6 +94,7 @@ func (r *Receiver) checkTLS(ctx context.Context, t *target, _ time.Duration, han
 	if t.gone || t.tls != s || ctx.Err() != nil {
 		return schedule.Outcome{}
 	}
+	r.machine.ObserveTLS(&found)
 	changes := s.known.Observe(&found)
 	t.log.WriteTLS(&found, changes)
 	s.last = &found

@@ -144,8 +144,11 @@ func (m *Machine) Observe(w *Watch, r *check.Report, stopped bool, late time.Dur
 		if result.Status == check.Unchecked {
 			now.unchecked = check.RootCause(result.Err).Error()
 			lost = lost || result.Lack == check.LacksConnectionTracking
-			m.telemetry.ReceiverTcpcheckResultsUnchecked.Add(context.Background(), 1, m.receiver, otelmetric.WithAttributes(attribute.String("reason", string(result.Lack))))
+			m.countUnchecked(result.Lack)
 		}
+	}
+	if now.unchecked == "" {
+		now.unchecked = unableToShake(r.TLS)
 	}
 	if !r.Done() || now == w.ailing && now.unchecked == "" && !stopped && late < lateAfter {
 		return
@@ -165,6 +168,33 @@ func (m *Machine) Observe(w *Watch, r *check.Report, stopped bool, late time.Dur
 			m.stopped = m.stopped[1:]
 		}
 	}
+}
+
+func (m *Machine) countUnchecked(lack check.Lack) {
+	m.telemetry.ReceiverTcpcheckResultsUnchecked.Add(context.Background(), 1, m.receiver, otelmetric.WithAttributes(attribute.String("reason", string(lack))))
+}
+
+// ObserveTLS counts the handshakes that this machine was unable to make. Why it was, the reports say that
+// come after.
+func (m *Machine) ObserveTLS(r *check.TLSReport) {
+	for i := range r.Results {
+		if lack := r.Results[i].Lack; lack != "" {
+			m.countUnchecked(lack)
+		}
+	}
+}
+
+// unableToShake returns why this machine was unable to make a handshake; empty if it was not.
+func unableToShake(r *check.TLSReport) string {
+	if r == nil {
+		return ""
+	}
+	for i := range r.Results {
+		if result := &r.Results[i]; result.Lack != "" {
+			return check.RootCause(result.Err).Error()
+		}
+	}
+	return ""
 }
 
 func count(yes bool) int {

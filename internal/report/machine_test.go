@@ -2,6 +2,7 @@ package report
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -265,6 +266,35 @@ func TestUnchecked(t *testing.T) {
 	m.Observe(&watches[0], descriptors, false, 0)
 	m.Observe(&watches[0], up, false, 0)
 	assert.Equal(t, []string{lack(syscall.EMFILE)}, m.review())
+}
+
+// Handshakes that this machine is unable to make are said as well, as long as the reports have them, and are
+// counted once.
+func TestUnableToShake(t *testing.T) {
+	m := newMachine(t, noConntrack, 1)
+	var watch Watch
+	unable := check.TLSResult{Status: check.Unchecked, Err: errors.New("ca.pem is gone"), Lack: check.LacksCertificates}
+	shaken := &check.TLSReport{Results: []check.TLSResult{{Status: check.Up}, unable}}
+	m.ObserveTLS(shaken)
+	for n, step := range []struct {
+		tls  *check.TLSReport
+		want []string
+	}{
+		{nil, nil},
+		{shaken, []string{cannotCheck + ": ca.pem is gone"}},
+		{shaken, nil},
+		{&check.TLSReport{Results: []check.TLSResult{{Status: check.Up}}}, []string{"this machine is able to check all of its instances again"}},
+	} {
+		m.Observe(&watch, &check.Report{Results: []check.Result{connected(v4)}, TLS: step.tls}, false, 0)
+		assert.Equal(t, step.want, m.review(), "step %d", n)
+	}
+	counted, err := m.meter.GetMetric("otelcol_receiver_tcpcheck_results_unchecked")
+	require.NoError(t, err)
+	points := counted.Data.(metricdata.Sum[int64]).DataPoints
+	require.Len(t, points, 1)
+	reason, _ := points[0].Attributes.Value("reason")
+	assert.Equal(t, string(check.LacksCertificates), reason.AsString())
+	assert.EqualValues(t, 1, points[0].Value)
 }
 
 // Checks that begin late are said when that begins, and when none has for a while.

@@ -158,22 +158,26 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// Targets are checked for the first time at 10,000 a second, and a second time at least
+// Targets are checked for the first time at 10,000 a second or another rate, and a second time at least
 // half an interval after that.
 func TestFirstChecks(t *testing.T) {
 	for _, test := range []struct {
 		targets  int
 		interval time.Duration
+		rate     float64
 		most     time.Duration
 	}{
-		{1, 15 * time.Second, Tick},
-		{3, time.Hour, Tick},
-		{10_000, 15 * time.Second, time.Second + 2*Tick},
-		{30_000, time.Second, time.Second + 4*Tick},
-		{300, 50 * time.Millisecond, 50*time.Millisecond + 2*Tick},
+		{1, 15 * time.Second, defaultFirstRate, Tick},
+		{3, time.Hour, defaultFirstRate, Tick},
+		{10_000, 15 * time.Second, defaultFirstRate, time.Second + 2*Tick},
+		{30_000, time.Second, defaultFirstRate, time.Second + 4*Tick},
+		{300, 50 * time.Millisecond, defaultFirstRate, 50*time.Millisecond + 2*Tick},
+		{1000, 5 * time.Minute, 50, 20*time.Second + 2*Tick},
+		{1000, 5 * time.Second, 50, 5*time.Second + 2*Tick}, // the steady rate is higher
 	} {
 		t.Run(fmt.Sprint(test.targets, " every ", test.interval), func(t *testing.T) {
 			m := newModel(t, 1000)
+			m.schedule.firstRate = test.rate
 			begin := m.now
 			var targets []*modelTarget
 			for n := range test.targets {
@@ -189,6 +193,7 @@ func TestFirstChecks(t *testing.T) {
 				soonest = min(soonest, target.starts[1]-target.starts[0])
 			}
 			assert.LessOrEqual(t, last, test.most)
+			assert.GreaterOrEqual(t, last, test.most*3/4-2*Tick)
 			assert.GreaterOrEqual(t, soonest, test.interval/2-2*Tick)
 			assert.Zero(t, m.schedule.Stats().LeftOut)
 		})

@@ -3,6 +3,7 @@
 package schedule
 
 import (
+	"cmp"
 	"container/heap"
 	"context"
 	"math"
@@ -17,9 +18,8 @@ import (
 const Tick = 25 * time.Millisecond
 
 const (
-	// firstRate is how many targets are checked for the first time in a second, where
-	// the steady rate is not higher.
-	firstRate = 10_000
+	// defaultFirstRate is FirstRate where that is 0.
+	defaultFirstRate = 10_000
 	// haste is how many times the steady rate checks are started, where more are due at
 	// once: after a time in which this machine did nothing, say. With what pace saves up, no
 	// second has more than twice the steady rate.
@@ -62,6 +62,9 @@ type Settings struct {
 	// Workers is how many goroutines start checks at the same time at most, where one does not
 	// keep up; from 1.
 	Workers int
+	// FirstRate is how many targets are checked for the first time in a second, where the steady rate is
+	// not higher. 0 is 10,000.
+	FirstRate int
 }
 
 // Outcome is what a Schedule has to know of a check that is done.
@@ -93,10 +96,11 @@ type Stats struct {
 // Schedule has each of its targets checked once in its interval. It may be changed at any
 // time, from any goroutine.
 type Schedule[T any] struct {
-	clock Clock
-	seed  string
-	check Checker[T]
-	slots slots
+	clock     Clock
+	seed      string
+	check     Checker[T]
+	slots     slots
+	firstRate float64 // Settings.FirstRate
 
 	workers sync.WaitGroup
 	wake    chan struct{} // what is due may have changed
@@ -126,7 +130,7 @@ const (
 // New returns a Schedule without targets.
 func New[T any](settings Settings, check Checker[T]) *Schedule[T] {
 	return &Schedule[T]{
-		clock: settings.Clock, seed: settings.Seed, check: check,
+		clock: settings.Clock, seed: settings.Seed, check: check, firstRate: float64(cmp.Or(settings.FirstRate, defaultFirstRate)),
 		slots: slots{all: int32(min(max(1, settings.Slots), math.MaxInt32))}, most: max(1, settings.Workers), wake: make(chan struct{}, 1),
 	}
 }
@@ -143,7 +147,7 @@ func (s *Schedule[T]) Add(target T, key string, interval time.Duration) *Entry[T
 	now := s.clock.Now()
 	s.firsts = max(s.firsts, now)
 	s.push(e, min(s.firsts, s.nextPhase(e, now)))
-	s.firsts += time.Duration(float64(time.Second) / max(firstRate, s.rate))
+	s.firsts += time.Duration(float64(time.Second) / max(s.firstRate, s.rate))
 	return e
 }
 
@@ -368,7 +372,7 @@ func (s *Schedule[T]) nextDue(now time.Duration) time.Duration {
 func (s *Schedule[T]) mostRate() float64 {
 	rate := max(burst, haste*s.rate)
 	if s.fresh > 0 {
-		rate += max(firstRate, s.rate)
+		rate += max(s.firstRate, s.rate)
 	}
 	return rate
 }
