@@ -65,6 +65,11 @@ func TestBadUse(t *testing.T) {
 		{"--resolver 10.0.0.1,10.0.0.2 --resolver 10.0.0.3,10.0.0.4 h:1", `--resolver: "10.0.0.4" is one too many: 3 are the most, since they share the timeout`},
 		{"--resolver= " + up, "--resolver: [] has no name server; leave resolver out for those of this system"},
 		{"--resolver 10.0.0.53 --config one.yaml", "--resolver: it is for the targets of arguments; write resolver in the configuration"},
+		{"--server-name x --ca-file y " + up, "--server-name: it is for --tls; write both\n--ca-file: it is for --tls; write both"},
+		{"--tls --server-name a/b " + up, `--server-name: "a/b" has a path; write the host alone`},
+		{"--tls --ca-file nowhere.pem " + up, "--tls: failed to load TLS config: failed to load CA CertPool File: failed to load cert nowhere.pem: open nowhere.pem: no such file or directory"},
+		{"--tls --ca-file y --config one.yaml", "--tls: it is for the targets of arguments; write tls in the configuration\n" +
+			"--ca-file: it is for the targets of arguments; write tls.ca_file in the configuration"},
 		{"--timeout 0s " + up, "--timeout: 0s is not more than 0"},
 		{"--timeout -1s " + up, "--timeout: -1s is not more than 0"},
 		{"--timeout soon " + up, `invalid argument "soon" for "--timeout" flag: time: invalid duration "soon"`},

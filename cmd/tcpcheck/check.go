@@ -15,6 +15,7 @@ import (
 type checker struct {
 	system *probe.System
 	probes []*probe.Probe // of each
+	tls    []*probe.TLS   // of each; nil if its certificates are not checked
 	errs   io.Writer      // which shows the progress if it is a terminal
 }
 
@@ -24,7 +25,11 @@ const prefixPatience = time.Second
 func newChecker(targets []*check.Target, errs io.Writer) *checker {
 	c := &checker{system: probe.NewSystem(prefixPatience), errs: errs}
 	for _, target := range targets {
-		c.probes = append(c.probes, c.system.Probe(target))
+		var handshakes *probe.TLS
+		if target.TLS != nil {
+			handshakes = c.system.TLS(target)
+		}
+		c.probes, c.tls = append(c.probes, c.system.Probe(target)), append(c.tls, handshakes)
 	}
 	return c
 }
@@ -41,7 +46,17 @@ func (c *checker) check(ctx context.Context) []check.Report {
 	var running sync.WaitGroup
 	for i, p := range c.probes {
 		running.Go(func() {
+			var shaking sync.WaitGroup
+			var handshakes *check.TLSReport
+			if c.tls[i] != nil {
+				shaking.Go(func() {
+					found := c.tls[i].Check(ctx, time.Now, host)
+					handshakes = &found
+				})
+			}
 			reports[i] = p.Check(ctx, time.Now, host, func() {})
+			shaking.Wait()
+			reports[i].TLS = handshakes
 			progress.add(&reports[i])
 		})
 	}
@@ -56,7 +71,7 @@ func (c *checker) repeat(ctx context.Context, count int, interval time.Duration,
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for n := 1; ; n++ {
-		done := slices.DeleteFunc(c.check(ctx), func(r check.Report) bool { return !r.Done() })
+		done := slices.DeleteFunc(c.check(ctx), func(r check.Report) bool { return !r.Done() || ctx.Err() != nil && lacksHandshakes(&r) })
 		if err := tell(done); err != nil || n == count {
 			return err
 		}

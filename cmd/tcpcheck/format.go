@@ -43,12 +43,14 @@ type jsonResult struct {
 	Family         string   `json:"network_type,omitempty"`
 	Address        string   `json:"network_peer_address,omitempty"`
 	NAT64          string   `json:"tcpcheck_nat64_address,omitempty"` // the IPv4 address behind the translator
-	Result         string   `json:"result"`                           // up, down, unchecked or unresolved
+	Result         string   `json:"result,omitempty"`                 // up, down, unchecked or unresolved; not there if it was asked for its certificate alone
 	Seconds        *float64 `json:"response_time_seconds,omitempty"`
 	SYNRetransmits *int     `json:"syn_retransmits,omitempty"`
 	ErrorType      string   `json:"error_type,omitempty"`
 	Error          string   `json:"error,omitempty"`
 	Sender         string   `json:"sender,omitempty"`
+
+	TLS *jsonHandshake `json:"tls,omitempty"`
 }
 
 // writeJSON writes a list of targets, each with its results.
@@ -61,8 +63,8 @@ func jsonTargets(reports []check.Report, limits limits) []jsonTarget {
 	for i := range reports {
 		r := &reports[i]
 		targets[i] = jsonTarget{Address: r.Target.Host, Port: r.Target.Port, Status: limits.status(r).String(), Results: []jsonResult{}, Notes: sentences(r), Servers: nameServers(r)}
-		for _, result := range r.Results {
-			targets[i].Results = append(targets[i].Results, jsonOf(&result))
+		for _, f := range findings(r) {
+			targets[i].Results = append(targets[i].Results, jsonOfFinding(f, r))
 		}
 	}
 	return targets
@@ -72,6 +74,18 @@ func encodeJSON(to io.Writer, targets []jsonTarget) error {
 	encoder := json.NewEncoder(to)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(targets)
+}
+
+// jsonOfFinding returns a finding of a report.
+func jsonOfFinding(f finding, r *check.Report) jsonResult {
+	var made jsonResult
+	if f.connection != nil {
+		made = jsonOf(f.connection)
+	}
+	if f.handshake != nil {
+		made.Family, made.Address, made.TLS = nameOf(f.handshake.Family), textOf(f.handshake.Address), jsonHandshakeOf(f.handshake, r.TLS.Time)
+	}
+	return made
 }
 
 func jsonOf(r *check.Result) jsonResult {
@@ -90,7 +104,8 @@ func jsonOf(r *check.Result) jsonResult {
 	return made
 }
 
-// jUnitSuite is what CI servers read as the results of tests: a test for each address.
+// jUnitSuite is what CI servers read as the results of tests: a test for each address, and one for its
+// certificate.
 type jUnitSuite struct {
 	XMLName  xml.Name    `xml:"testsuite"`
 	Name     string      `xml:"name,attr"`
@@ -130,8 +145,13 @@ func writeJUnit(to io.Writer, reports []check.Report, limits limits) error {
 	for i := range reports {
 		r := &reports[i]
 		notes := strings.Join(sentences(r), "\n")
-		for _, result := range r.Results {
-			add(jUnitOf(r.Target.HostPort(), &result, limits, notes))
+		for _, f := range findings(r) {
+			if f.connection != nil {
+				add(jUnitOf(r.Target.HostPort(), f.connection, limits, notes))
+			}
+			if f.handshake != nil {
+				add(jUnitHandshakeOf(r.Target.HostPort(), f.handshake, notes))
+			}
 		}
 		if !r.Done() {
 			add(jUnitCase{Class: "tcpcheck", Name: r.Target.HostPort(), Error: &jUnitProblem{Message: interrupted}})
@@ -172,9 +192,18 @@ func jUnitOf(target string, r *check.Result, limits limits, notes string) jUnitC
 // writeNagios writes a line as the Monitoring Plugins have it, with performance data, and the
 // table below.
 func writeNagios(to io.Writer, reports []check.Report, limits limits) error {
-	var up, all int
+	var up, all, verified, shaken int
 	var data []string
 	for i := range reports {
+		for _, f := range findings(&reports[i]) {
+			if f.handshake == nil {
+				continue
+			}
+			shaken++
+			if f.handshake.Status == check.Up {
+				verified++
+			}
+		}
 		for _, r := range reports[i].Results {
 			all++
 			if r.Status != check.Up {
@@ -190,6 +219,9 @@ func writeNagios(to io.Writer, reports []check.Report, limits limits) error {
 		targets = reports[0].Target.HostPort()
 	}
 	line := fmt.Sprintf("TCPCHECK %v - %s: %d of %d addresses connected", limits.worst(reports), targets, up, all)
+	if shaken > 0 {
+		line += fmt.Sprintf(", %d of %d verified", verified, shaken)
+	}
 	if len(data) > 0 {
 		line += " | " + strings.Join(data, " ")
 	}

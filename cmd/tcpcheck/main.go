@@ -59,6 +59,10 @@ sent. The families are those that the name has an address in and that this
 machine has one for, unless --family asks for them. With --count or --interval it
 does so again and again, and ends with a summary for each address.
 
+With --tls, or where a configuration has it so, it makes a TLS handshake with each
+address as well, and says whether the certificate is verified, and if not, why; how
+long the handshake took, and for how many days the certificate and its chain last.
+
 With --trace it shows below the table the way to each target, over both families
 side by side: which router answers at each hop, and where the way ends. That takes
 no privilege, and Linux 6.0 or later. The exit status is that of the check.
@@ -75,7 +79,8 @@ It is as the Monitoring Plugins have it.
   0  every address connected
   1  a target connected over some of its addresses and not over all, or slower
      than --warn
-  2  a target connected over none, or slower than --crit
+  2  a target connected over none, or slower than --crit, or a certificate of it is
+     not verified
   3  bad use, a name that does not resolve, a source of targets that fails, or this
      machine was unable to check
 
@@ -88,6 +93,7 @@ Environment:
   tcpcheck --family ipv6 --timeout 2s example.com:443 '[2001:db8::1]:443'
   tcpcheck --resolver 10.0.0.53 web.internal:443
   tcpcheck --config collector.yaml
+  tcpcheck --tls example.com:443
   tcpcheck --interval 1s localhost:22
   tcpcheck --trace --resolve example.com:443`,
 		SilenceUsage:          true,
@@ -124,6 +130,9 @@ Environment:
 	c.Flags().StringVar(&o.device, "interface", "", "the interface over which connections leave (Linux)")
 	c.Flags().IntVar(&o.dscp, "dscp", 0, "the differentiated services code point of what is sent, 0 to 63 (Linux)")
 	c.Flags().StringSliceVar(&o.servers, "resolver", nil, "up to three name servers that are asked for the targets of arguments, in place of those of this machine, such as 10.0.0.53,[2001:db8::53]:5353")
+	c.Flags().BoolVar(&o.tls, "tls", false, "make a TLS handshake with each address of the arguments as well, and verify its certificate")
+	c.Flags().StringVar(&o.serverName, "server-name", "", "the name that --tls asks for, and that the certificate has to be for; without it, the host")
+	c.Flags().StringVar(&o.authority, "ca-file", "", "a file with the certificates, in PEM, that --tls trusts in place of the roots of this machine")
 	c.Flags().StringVar(&o.config, "config", "", "check the targets of a collector's configuration, or of a conf.yaml of tcp_check")
 	c.Flags().DurationVar(&o.timeout, "timeout", defaultTimeout, "how long each name resolution, and each connection, may take; and with --config, each source of targets")
 	c.Flags().DurationVar(&slow.warning, "warn", 0, "a longer handshake is a WARNING; 0 is none")

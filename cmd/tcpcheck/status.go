@@ -70,6 +70,11 @@ func (l limits) worst(reports []check.Report) status {
 
 // status returns that of a target.
 func (l limits) status(report *check.Report) status {
+	return worse(l.connectionsStatus(report), certificatesStatus(report))
+}
+
+// connectionsStatus returns the status of a target's connections.
+func (l limits) connectionsStatus(report *check.Report) status {
 	var up, down, unnamed, unchecked int
 	slow := statusOK
 	for _, r := range report.Results {

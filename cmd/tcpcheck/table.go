@@ -27,14 +27,26 @@ func writeTable(to io.Writer, reports []check.Report, _ limits) error {
 func rowsOf(reports []check.Report, header, inColour bool) string {
 	var text strings.Builder
 	table := newColumns(&text)
+	secured := slices.ContainsFunc(reports, func(r check.Report) bool { return r.TLS != nil })
 	line := func(target string, c cells) {
-		table.line(target, c.family, c.address, c.result, c.time, c.reason, c.sender)
+		texts := []string{target, c.family, c.address, c.result, c.time}
+		if secured {
+			texts = append(texts, c.tls, c.handshake, c.lasts)
+		}
+		table.line(append(texts, c.reason, c.sender)...)
 	}
-	line("TARGET", cells{"FAMILY", "ADDRESS", "RESULT", "TIME", "REASON", "SENDER"})
+	line("TARGET", cells{"FAMILY", "ADDRESS", "RESULT", "TIME", "REASON", "SENDER", "TLS", "HANDSHAKE", "LASTS"})
 	for i := range reports {
 		r := &reports[i]
-		for _, result := range r.Results {
-			line(r.Target.HostPort(), cellsOf(&result))
+		for _, f := range findings(r) {
+			var c cells
+			if f.connection != nil {
+				c = cellsOf(f.connection)
+			}
+			if f.handshake != nil {
+				c.addHandshake(f.handshake, r.TLS.Time)
+			}
+			line(r.Target.HostPort(), c)
 		}
 		if !r.Done() {
 			line(r.Target.HostPort(), cells{result: words[check.Unchecked], reason: interrupted})
@@ -118,7 +130,10 @@ func writeTrimmed(to io.Writer, text string) error {
 }
 
 // cells are what is shown of a result, each as text.
-type cells struct{ family, address, result, time, reason, sender string }
+type cells struct {
+	family, address, result, time, reason, sender string
+	tls, handshake, lasts                         string // where certificates are checked
+}
 
 func cellsOf(r *check.Result) cells {
 	c := cells{family: nameOf(r.Family), address: textOf(r.Address), result: words[r.Status], sender: textOf(r.Sender())}
@@ -185,6 +200,9 @@ func sentences(r *check.Report) []string {
 	}
 	if hint != "" {
 		said = append(said, hint)
+	}
+	if different := differing(r); different != "" {
+		said = append(said, different)
 	}
 	return said
 }

@@ -25,7 +25,11 @@ type options struct {
 	device   string   // empty for that which the routes say
 	dscp     int
 	servers  []string // that resolve names; none for those of this machine
-	timeout  time.Duration
+	tls      bool     // their certificates are checked
+	// What the certificates are for, and the file of who may have issued them; empty for the host, and for
+	// the roots of this machine.
+	serverName, authority string
+	timeout               time.Duration
 }
 
 // targets returns the targets of arguments and of a configuration, and the status for what of the
@@ -46,6 +50,7 @@ func (o *options) targets(c *cobra.Command, args []string) ([]*check.Target, sta
 		}
 	}
 	targets, err := targetsOf(args, *o)
+	err = errors.Join(err, forTLS(c, o.tls))
 	if o.config == "" {
 		return targets, statusOK, err
 	}
@@ -84,6 +89,20 @@ var ofArguments = []struct{ flag, option string }{
 	{"interface", "interface"},
 	{"dscp", "dscp"},
 	{"resolver", "resolver"},
+	{"tls", "tls"},
+	{"server-name", "tls.server_name"},
+	{"ca-file", "tls.ca_file"},
+}
+
+// forTLS returns what is wrong where there is no --tls. The error has a line for each flag.
+func forTLS(c *cobra.Command, tls bool) error {
+	var wrong []error
+	for _, flag := range []string{"server-name", "ca-file"} {
+		if !tls && c.Flags().Changed(flag) {
+			wrong = append(wrong, fmt.Errorf("--%s: it is for --tls; write both", flag))
+		}
+	}
+	return errors.Join(wrong...)
 }
 
 // forArguments returns what is wrong where there are no arguments. The error has a line for each flag.
@@ -118,6 +137,9 @@ func targetsOf(args []string, o options) ([]*check.Target, error) {
 	}
 	if o.servers != nil {
 		defaults["resolver"] = map[string]any{"servers": o.servers}
+	}
+	if o.tls {
+		defaults["tls"] = map[string]any{"server_name": o.serverName, "ca_file": o.authority}
 	}
 	config, err := decode(confmap.NewFromStringMap(map[string]any{"instances": instances, "defaults": defaults}))
 	if err != nil {

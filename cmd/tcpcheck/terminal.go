@@ -20,9 +20,10 @@ const (
 	eraseLine = "\r\x1b[K" // and go to its beginning
 )
 
-// colours are those of the words below RESULT.
+// colours are those of the words below RESULT and TLS.
 var colours = map[string]string{
 	words[check.Up]: green, words[check.Down]: red, words[check.Unchecked]: yellow, words[check.Unresolved]: yellow,
+	handshakeWords[check.Up]: green, handshakeWords[check.Down]: red,
 }
 
 // isTerminal reports whether what is written is shown by a terminal that knows control sequences.
@@ -35,19 +36,27 @@ func isTerminal(w io.Writer) bool {
 // takesColour reports whether what is written may have colours (no-color.org).
 func takesColour(w io.Writer) bool { return os.Getenv("NO_COLOR") == "" && isTerminal(w) }
 
-// coloured returns rows with the words below RESULT in colour. The rows are aligned already, since
+// coloured returns rows with the words below RESULT and TLS in colour. The rows are aligned already, since
 // control sequences have no width; the first one is the header.
 func coloured(rows string) string {
-	column := strings.Index(rows, "RESULT") // in characters as well: a header is ASCII
+	header, _, _ := strings.Cut(rows, "\n")
 	var text strings.Builder
 	for line := range strings.Lines(rows) {
-		characters := []rune(line)
-		at := min(column, len(characters))
-		word, rest, _ := strings.Cut(string(characters[at:]), " ")
-		if colour := colours[word]; colour != "" {
-			line = string(characters[:at]) + colour + word + plain + " " + rest
+		for _, title := range []string{" TLS ", " RESULT "} { // the last one first: it is in its column still
+			line = colouredAt(line, strings.Index(header, title)+1) // in characters as well: a header is ASCII
 		}
 		text.WriteString(line)
 	}
 	return text.String()
+}
+
+// colouredAt returns a line with the word in colour that begins at a column. At 0 is none of them.
+func colouredAt(line string, column int) string {
+	characters := []rune(line)
+	at := min(column, len(characters))
+	word, rest, _ := strings.Cut(string(characters[at:]), " ")
+	if colour := colours[word]; colour != "" && at > 0 {
+		return string(characters[:at]) + colour + word + plain + " " + rest
+	}
+	return line
 }

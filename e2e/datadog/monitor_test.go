@@ -54,24 +54,31 @@ func alertsOf(t *testing.T, file string, arrived []point) map[string]bool {
 	t.Helper()
 	var monitor datadogV1.Monitor
 	readJSON(t, "../../datadog/"+file, &monitor)
-	parts := monitorPattern.FindStringSubmatch(monitor.GetQuery())
-	require.NotNil(t, parts, monitor.GetQuery())
-	threshold, err := strconv.ParseFloat(parts[4], 64)
-	require.NoError(t, err)
+	alerts, threshold := alertsOfQuery(t, monitor.GetQuery(), arrived)
 	options := monitor.GetOptions()
 	assert.InDelta(t, threshold, options.Thresholds.GetCritical(), 0)
-
-	q := parseQuery(t, parts[2])
-	requireArrived(t, arrived, q)
-	for _, key := range q.by {
+	for _, key := range parseQuery(t, monitorPattern.FindStringSubmatch(monitor.GetQuery())[2]).by {
 		assert.Contains(t, monitor.GetMessage(), "{{["+key+"].name}}", "the message names the group")
 	}
-	alerts := make(map[string]bool)
+	return alerts
+}
+
+// alertsOfQuery returns which groups the query of a monitor alerts for, and its threshold. It names what has
+// arrived.
+func alertsOfQuery(t *testing.T, text string, arrived []point) (alerts map[string]bool, threshold float64) {
+	t.Helper()
+	parts := monitorPattern.FindStringSubmatch(text)
+	require.NotNil(t, parts, text)
+	threshold, err := strconv.ParseFloat(parts[4], 64)
+	require.NoError(t, err)
+	q := parseQuery(t, parts[2])
+	requireArrived(t, arrived, q)
+	alerts = make(map[string]bool)
 	for group, values := range q.evaluate(arrived) {
 		value := aggregators[parts[1]](values)
 		alerts[group] = parts[3] == "<" && value < threshold || parts[3] == ">" && value > threshold
 	}
-	return alerts
+	return alerts, threshold
 }
 
 // The monitor alerts as the service check did.

@@ -25,7 +25,6 @@ func (l *Log) WriteTLS(report *check.TLSReport, changes []state.CertificateChang
 func (l *Log) writeCertificate(c *state.CertificateChange) {
 	about := &state.Change{Endpoint: c.Endpoint}
 	name := l.name(about)
-	shown := func(addresses []netip.Addr) string { return ", shown by " + strings.Join(texts(addresses), ", ") }
 	switch c.Kind {
 	case state.NotVerified, state.NotVerifiedOtherwise:
 		why, since := c.Result.Reason(), time.Time{}
@@ -48,16 +47,27 @@ func (l *Log) writeCertificate(c *state.CertificateChange) {
 		l.info(certificateChanged, about, "there is another certificate of "+name+", until "+c.Certificate.NotAfter.UTC().Format(time.DateTime)+" UTC"+shown(c.Addresses),
 			append(certificate(c.Certificate), attribute.StringSlice(tlsAddresses, texts(c.Addresses)), attribute.String("tcpcheck.tls.previous.hash.sha256", hash(c.Former)))...)
 	case state.Differing:
-		all := make([]string, len(c.Shown))
-		for i, s := range c.Shown {
-			all[i] = "until " + s.Certificate.NotAfter.UTC().Format(time.DateTime) + " UTC" + shown(s.Addresses)
-		}
-		l.warn(certificatesDiffer, about, fmt.Sprintf("the addresses of %s show %d different certificates: %s", name, len(c.Shown), strings.Join(all, "; ")),
+		l.warn(certificatesDiffer, about, "the addresses of "+name+" "+Differing(c.Shown),
 			attribute.StringSlice(tlsCertificates, certificates(c.Shown)))
 	case state.Agreeing:
 		l.info(certificatesAgree, about, "the addresses of "+name+" show one certificate again", attribute.StringSlice(tlsCertificates, certificates(c.Shown)))
 	case state.Unchanged:
 	}
+}
+
+// Differing returns which certificates addresses show, and which one shows which, as a sentence about the
+// addresses goes on.
+func Differing(different []state.Shown) string {
+	all := make([]string, len(different))
+	for i, s := range different {
+		all[i] = "until " + s.Certificate.NotAfter.UTC().Format(time.DateTime) + " UTC" + shown(s.Addresses)
+	}
+	return fmt.Sprintf("show %d different certificates: %s", len(different), strings.Join(all, "; "))
+}
+
+// shown returns by which addresses something is shown, as a sentence ends.
+func shown(addresses []netip.Addr) string {
+	return ", shown by " + strings.Join(texts(addresses), ", ")
 }
 
 // The attributes that several events about certificates have.
