@@ -1,6 +1,7 @@
 package datadog
 
 import (
+	"crypto/tls"
 	"fmt"
 	"maps"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/tcpcheckreceiver/e2e/harness"
+	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
 // These are the instances that the test speaks of, by their names.
@@ -24,6 +26,7 @@ const (
 	upIPv4Timed   = "up over one family, with response times"
 	upBothTimed   = "up over two families, with response times"
 	upIPv4Only    = "up over two families, with response times and `ipv4_only`"
+	upTLS         = "up over two families, with response times and `tls`"
 	upHalfOmitted = "up over one family, with response times; the name has another, which this machine cannot reach"
 	downIPv4Timed = "down over one family, with response times"
 	downBothTimed = "down over two families, with response times"
@@ -41,6 +44,7 @@ var costing = []struct {
 	{name: "up over two families", options: "host: both.test, port: 1000"},
 	{name: upBothTimed, options: "host: both.test, port: 1000, collect_response_time: true"},
 	{name: upIPv4Only, options: "host: both.test, port: 1000, collect_response_time: true, ipv4_only: true"},
+	{name: upTLS, options: "host: both.test, port: 1005, collect_response_time: true, tls: {insecure_skip_verify: true}"},
 	{name: "up over three addresses of one family, with `multiple_ips`", options: "host: many.test, port: 1000, multiple_ips: true"},
 	{name: "up over one family, whose address has changed", options: "host: moves.test, port: 1004, ip_cache_duration: 0"},
 	{name: upHalfOmitted, options: "host: far.test, port: 1000, collect_response_time: true"},
@@ -112,8 +116,12 @@ func TestCost(t *testing.T) {
 		for metric, count := range shipped[c.name] {
 			assert.Equal(t, count, every[c.name][metric], "an attribute costs something: %s of %s", metric, c.name)
 		}
-		assert.Equal(t, map[string]int{canConnect: 1}, smallest[c.name], c.name)
-		assert.Len(t, perFamily[c.name], 1, c.name)
+		least := map[string]int{canConnect: 1}
+		if c.name == upTLS {
+			least[verified], least[chainTimeLeft] = 1, 1
+		}
+		assert.Equal(t, least, smallest[c.name], c.name)
+		assert.Len(t, perFamily[c.name], len(least), c.name)
 	}
 	assert.Equal(t, shipped[""], smallest[""], "the exporter's own")
 	assert.Equal(t, 1, every[upIPv4Only][lookupDuration])
@@ -121,7 +129,7 @@ func TestCost(t *testing.T) {
 		return p.metric == failures && p.value == 0
 	}), "the count of failures ends with them")
 
-	metrics := [][]string{{"metric", "default", "up over one family", "up over two", "down over one", "down over two", "up over one, another omitted"}}
+	metrics := [][]string{{"metric", "default", "up over one family", "up over two", "down over one", "down over two", "up over one, another omitted", "up over two, with `tls`"}}
 	for _, m := range [][2]string{
 		{canConnect, "on"},
 		{responseTime, "on, where the instance collects it"},
@@ -130,9 +138,14 @@ func TestCost(t *testing.T) {
 		{checks, "off"},
 		{synRetransmits, "off"},
 		{lookupDuration, "off"},
+		{verified, "on, where the instance has `tls`"},
+		{timeLeft, "the same"},
+		{chainTimeLeft, "the same"},
+		{handshakeTime, "the same"},
+		{certificates, "the same"},
 	} {
 		row := []string{"`" + m[0] + "`", m[1]}
-		for _, name := range []string{upIPv4Timed, upBothTimed, downIPv4Timed, downBothTimed, upHalfOmitted} {
+		for _, name := range []string{upIPv4Timed, upBothTimed, downIPv4Timed, downBothTimed, upHalfOmitted, upTLS} {
 			row = append(row, strconv.Itoa(every[name][m[0]]))
 		}
 		metrics = append(metrics, row)
@@ -189,6 +202,8 @@ func checkCosting(t *testing.T, example, receiver string, more ...string) []poin
 	machine.Listen("tcp4", "0.0.0.0:1001")
 	machine.Listen("tcp4", "127.0.0.2:1004")
 	moved := machine.Listen("tcp4", "127.0.0.3:1004")
+	certificate := testnet.SelfSigned(t, []string{"both.test"})
+	testnet.ServeTLS(t, machine.Listen("tcp", "[::]:1005"), func() *tls.Certificate { return &certificate })
 	hosts := filepath.Join(t.TempDir(), "hosts")
 	harness.Write(t, hosts, costHosts)
 	in := newIntakeAt(t, func(network, address string) (net.Listener, error) { return machine.Listen(network, address), nil })
@@ -206,6 +221,7 @@ func checkCosting(t *testing.T, example, receiver string, more ...string) []poin
 		in.await(canConnect, c.name, 1)
 	}
 
+	in.await(verified, upTLS, 1)
 	machine.Listen("tcp4", "0.0.0.0:1003")
 	in.awaitThat(canConnect, downThenUp, func(points []point) bool { return points[len(points)-1].value == 1 })
 	// In its place, so that no other name is gone for a moment.

@@ -29,6 +29,11 @@ const (
 	checks         = "tcpcheck.checks"
 	synRetransmits = "tcpcheck.syn_retransmits"
 	lookupDuration = "tcpcheck.dns.lookup.duration"
+	verified       = "tcpcheck.tls.verified"
+	timeLeft       = "tcpcheck.tls.certificate.time_left"
+	chainTimeLeft  = "tcpcheck.tls.certificate_chain.time_left"
+	handshakeTime  = "tcpcheck.tls.handshake.duration"
+	certificates   = "tcpcheck.tls.certificates"
 )
 
 // The paths of what the intake takes.

@@ -1,15 +1,18 @@
 package datadog
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/DataDog/datadog-api-client-go/v2/api/datadogV1"
 	"github.com/stretchr/testify/assert"
@@ -46,39 +49,114 @@ instances:
 	return in.arrived(canConnect, responseTime, failures, checks)
 }
 
+// certificateStates checks certificates in each state that there is, each as an instance of that name, and returns what
+// arrived.
+func certificateStates(t *testing.T) []point {
+	t.Helper()
+	authority, day := testnet.NewAuthority(t), 24*time.Hour
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	harness.Write(t, file, string(authority.PEM()))
+	both := []string{"127.0.0.1", "::1"}
+	issue := func(lasts time.Duration) tls.Certificate {
+		return authority.Issue([]string{"both.test"}, testnet.Lasting(lasts))
+	}
+	differ := testnet.NewTLSServer(t, issue(90*day), both...)
+	differ.Show(issue(60*day), "::1")
+	ports := map[string]uint16{
+		"verified":           testnet.NewTLSServer(t, issue(90*day), both...).Port,
+		"of another name":    testnet.NewTLSServer(t, authority.Issue([]string{"other.test"}), both...).Port,
+		"ends within 7 days": testnet.NewTLSServer(t, issue(6*day), both...).Port,
+		"ends within a day":  testnet.NewTLSServer(t, issue(day-time.Minute), both...).Port,
+		"ended":              testnet.NewTLSServer(t, issue(-time.Minute), both...).Port,
+		"differ":             differ.Port,
+	}
+	options := "collection_interval: 3s\ninstances:\n"
+	for name, port := range ports {
+		options += fmt.Sprintf("  - {name: %s, host: both.test, port: %d, tls: {ca_file: %s}}\n", name, port, file)
+	}
+	in, _ := startWithHosts(t, bothHosts, options)
+	for name := range ports {
+		in.await(verified, name, 4)
+	}
+	return in.arrived(canConnect, verified, timeLeft, chainTimeLeft, handshakeTime, certificates)
+}
+
 var monitorPattern = regexp.MustCompile(`^(avg|min|max|sum)\(last_\w+\):(.+) ([<>]) ([0-9.]+)$`)
 
-// alertsOf returns which groups a monitor in datadog/, which Datadog's own client reads, alerts
-// for. It names what has arrived.
+// alertsOf returns which groups a monitor in datadog/ alerts for.
 func alertsOf(t *testing.T, file string, arrived []point) map[string]bool {
 	t.Helper()
-	var monitor datadogV1.Monitor
-	readJSON(t, "../../datadog/"+file, &monitor)
-	alerts, threshold := alertsOfQuery(t, monitor.GetQuery(), arrived)
-	options := monitor.GetOptions()
-	assert.InDelta(t, threshold, options.Thresholds.GetCritical(), 0)
-	for _, key := range parseQuery(t, monitorPattern.FindStringSubmatch(monitor.GetQuery())[2]).by {
-		assert.Contains(t, monitor.GetMessage(), "{{["+key+"].name}}", "the message names the group")
+	alerts := make(map[string]bool)
+	for group, status := range statusesOf(t, file, arrived) {
+		alerts[group] = status == "alert"
 	}
 	return alerts
 }
 
-// alertsOfQuery returns which groups the query of a monitor alerts for, and its threshold. It names what has
-// arrived.
-func alertsOfQuery(t *testing.T, text string, arrived []point) (alerts map[string]bool, threshold float64) {
+// statusesOf returns what a monitor in datadog/, which Datadog's own client reads, says of each group: alert, warning
+// or OK. It names what has arrived.
+func statusesOf(t *testing.T, file string, arrived []point) map[string]string {
+	t.Helper()
+	var monitor datadogV1.Monitor
+	readJSON(t, "../../datadog/"+file, &monitor)
+	options, query := monitor.GetOptions(), parseMonitor(t, monitor.GetQuery())
+	assert.InDelta(t, query.threshold, options.Thresholds.GetCritical(), 0)
+	for _, key := range query.by {
+		assert.Contains(t, monitor.GetMessage(), "{{["+key+"].name}}", "the message names the group")
+	}
+	statuses := make(map[string]string)
+	for group, value := range query.values(t, arrived) {
+		switch {
+		case query.isBeyond(value, query.threshold):
+			statuses[group] = "alert"
+		case options.Thresholds.Warning.IsSet() && query.isBeyond(value, options.Thresholds.GetWarning()):
+			statuses[group] = "warning"
+		default:
+			statuses[group] = "OK"
+		}
+	}
+	return statuses
+}
+
+// alertsOfQuery returns which groups the query of a monitor alerts for. It names what has arrived.
+func alertsOfQuery(t *testing.T, text string, arrived []point) map[string]bool {
+	t.Helper()
+	query, alerts := parseMonitor(t, text), make(map[string]bool)
+	for group, value := range query.values(t, arrived) {
+		alerts[group] = query.isBeyond(value, query.threshold)
+	}
+	return alerts
+}
+
+// monitorQuery is the query of a monitor.
+type monitorQuery struct {
+	query
+	aggregator, sign string
+	threshold        float64
+}
+
+func parseMonitor(t *testing.T, text string) monitorQuery {
 	t.Helper()
 	parts := monitorPattern.FindStringSubmatch(text)
 	require.NotNil(t, parts, text)
 	threshold, err := strconv.ParseFloat(parts[4], 64)
 	require.NoError(t, err)
-	q := parseQuery(t, parts[2])
-	requireArrived(t, arrived, q)
-	alerts = make(map[string]bool)
-	for group, values := range q.evaluate(arrived) {
-		value := aggregators[parts[1]](values)
-		alerts[group] = parts[3] == "<" && value < threshold || parts[3] == ">" && value > threshold
+	return monitorQuery{parseQuery(t, parts[2]), parts[1], parts[3], threshold}
+}
+
+// values returns the value of each group.
+func (q *monitorQuery) values(t *testing.T, arrived []point) map[string]float64 {
+	t.Helper()
+	requireArrived(t, arrived, q.query)
+	values := make(map[string]float64)
+	for group, all := range q.evaluate(arrived) {
+		values[group] = aggregators[q.aggregator](all)
 	}
-	return alerts, threshold
+	return values
+}
+
+func (q *monitorQuery) isBeyond(value, threshold float64) bool {
+	return q.sign == "<" && value < threshold || q.sign == ">" && value > threshold
 }
 
 // The monitor alerts as the service check did.
@@ -91,6 +169,21 @@ func TestMonitor(t *testing.T) {
 	t.Run("no_address", func(t *testing.T) { assert.True(t, alerts["no address"]) })
 	assert.Len(t, alerts, 4)
 	t.Run("has_to_be_closed", func(t *testing.T) { assert.Equal(t, map[string]bool{"closed": false, "open": true}, closed) })
+}
+
+// The monitors of certificates say what they are about, and nothing of other instances.
+func TestCertificateMonitors(t *testing.T) {
+	arrived := certificateStates(t)
+	for file, statuses := range map[string]map[string]string{
+		"monitor-tls.json":                 {"of another name": "alert", "ended": "alert"},
+		"monitor-certificate-ends.json":    {"ends within 7 days": "warning", "ends within a day": "alert", "ended": "alert"},
+		"monitor-certificates-differ.json": {"differ": "alert"},
+	} {
+		found := statusesOf(t, file, arrived)
+		assert.Len(t, found, 6, file)
+		maps.DeleteFunc(found, func(_, status string) bool { return status == "OK" })
+		assert.Equal(t, statuses, found, file)
+	}
 }
 
 // The objective in datadog/, which Datadog's own client reads, is about what arrives: of each
@@ -129,7 +222,7 @@ func TestSLO(t *testing.T) {
 func TestDashboard(t *testing.T) {
 	var dashboard datadogV1.Dashboard
 	readJSON(t, "../../datadog/dashboard.json", &dashboard)
-	arrived := states(t)
+	arrived := append(states(t), certificateStates(t)...)
 	var variables []string // $name, *, …
 	for _, variable := range dashboard.GetTemplateVariables() {
 		assert.Contains(t, keys(arrived), variable.GetPrefix())

@@ -82,7 +82,7 @@ instances:
 		"tls.cert_validation": {"good": false, "ending": false, "wrong": true},
 		"tls.cert_expiration": {"good": false, "ending": true, "wrong": false},
 	} {
-		alerts, _ := alertsOfQuery(t, queries[check], arrived)
+		alerts := alertsOfQuery(t, queries[check], arrived)
 		assert.Equal(t, want, alerts, check)
 	}
 }

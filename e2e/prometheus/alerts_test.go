@@ -1,6 +1,7 @@
 package prometheus
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
@@ -153,6 +154,47 @@ func TestOpen(t *testing.T) {
 	s.requireAnnotations()
 	telnet.down("127.0.0.1")
 	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown closed ipv4")
+}
+
+// Certificates are alerts when they are not verified, end soon or differ among the addresses, and none once they are
+// renewed. A target without tls is none.
+func TestCertificateAlerts(t *testing.T) {
+	w := newWorld(t)
+	w.resolve("shop.test", "127.0.0.1", "::1")
+	authority, day := testnet.NewAuthority(t), 24*time.Hour
+	issue := func(lasts time.Duration) tls.Certificate {
+		return authority.Issue([]string{"shop.test"}, testnet.Lasting(lasts))
+	}
+	both := []string{"127.0.0.1", "::1"}
+	fine, untrusted := testnet.NewTLSServer(t, issue(90*day), both...), testnet.NewTLSServer(t, issue(90*day), both...)
+	ended, week := testnet.NewTLSServer(t, issue(-time.Minute), both...), testnet.NewTLSServer(t, issue(6*day), both...)
+	differ := testnet.NewTLSServer(t, issue(90*day), both...)
+	differ.Show(issue(20*day), "::1")
+	trusting, untrusting := tlsOptions(t, authority)
+	c := startCollector(t, fmt.Sprintf(`
+{name: plain, host: shop.test, port: %[3]d},
+{name: fine, host: shop.test, port: %[3]d, %[1]s},
+{name: untrusted, host: shop.test, port: %[4]d, %[2]s},
+{name: ended, host: shop.test, port: %[5]d, %[1]s},
+{name: week, host: shop.test, port: %[6]d, %[1]s},
+{name: differ, host: shop.test, port: %[7]d, %[1]s},
+`, trusting, untrusting, fine.Port, untrusted.Port, ended.Port, week.Port, differ.Port), "")
+	s := startServer(t, c)
+	firing := func(lines ...string) {
+		t.Helper()
+		s.awaitLines(`ALERTS{alertstate="firing"}`, []model.LabelName{"alertname", "severity", "tcpcheck_instance", "network_type", "network_peer_address"}, lines...)
+	}
+	firing(
+		"TCPCheckTLSFailing critical untrusted",
+		"TCPCheckCertificateEnds critical ended", "TCPCheckCertificateEnds warning week", "TCPCheckCertificateEnds info differ",
+		"TCPCheckCertificatesDiffer warning differ",
+	)
+	s.requireAnnotations()
+
+	for _, service := range []*testnet.TLSServer{ended, week, differ} {
+		service.Show(issue(90*day), both...)
+	}
+	firing("TCPCheckTLSFailing critical untrusted")
 }
 
 // alert returns the only alert of a name.

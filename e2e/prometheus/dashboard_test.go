@@ -1,6 +1,7 @@
 package prometheus
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -14,6 +15,8 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
 // dashboard is what the test reads of a dashboard of Grafana.
@@ -44,19 +47,26 @@ func readDashboard(t *testing.T) (dashboard, string) {
 // that there is, of a server that has seen everything that can happen.
 func TestQueries(t *testing.T) {
 	w := newWorld(t)
-	web, both := newService(t, "127.0.0.1"), newService(t, "127.0.0.1", "::1")
+	authority, day := testnet.NewAuthority(t), 24*time.Hour
+	issue := func(lasts time.Duration) tls.Certificate {
+		return authority.Issue([]string{"web.test"}, testnet.Lasting(lasts))
+	}
+	web := testnet.NewTLSServer(t, issue(60*day), "127.0.0.1")
+	both := testnet.NewTLSServer(t, issue(20*day), "127.0.0.1", "::1")
+	both.Show(issue(10*day), "::1")
+	trusting, untrusting := tlsOptions(t, authority)
 	w.resolve("web.test", "127.0.0.1", "::1")
 	w.resolve("half.test", "127.0.0.1", "2001::1") // Teredo, for which no machine of today has an address
 	c := startCollector(t, fmt.Sprintf(`
-{name: web, host: web.test, port: %[1]d, collect_response_time: true, service: shop, tags: ["env:prod"]},
-{name: both, host: web.test, port: %[2]d, collect_response_time: true, service: shop, tags: ["env:prod"]},
+{name: web, host: web.test, port: %[1]d, collect_response_time: true, service: shop, tags: ["env:prod"], %[3]s},
+{name: both, host: web.test, port: %[2]d, collect_response_time: true, service: shop, tags: ["env:prod"], %[4]s},
 {name: closed, host: web.test, port: 1, collect_response_time: true, service: shop, tags: ["env:prod"]},
 {name: nameless, host: nobody.test, port: 443, service: shop, tags: ["env:prod"]},
 {name: half, host: half.test, port: %[2]d, service: shop, tags: ["env:prod"]},
-`, web.port, both.port), `receivers::tcpcheck::metrics: {tcpcheck.syn_retransmits: {enabled: true}, tcpcheck.dns.lookup.duration: {enabled: true}}`)
+`, web.Port, both.Port, trusting, untrusting), `receivers::tcpcheck::metrics: {tcpcheck.syn_retransmits: {enabled: true}, tcpcheck.dns.lookup.duration: {enabled: true}}`)
 	s := startServer(t, c)
 	// An increase takes two samples, and a step of two seconds that there were some.
-	s.awaitLines(`count by (tcpcheck_instance) (increase(tcpcheck_errors_total[2s]) > 0)`, []model.LabelName{"tcpcheck_instance"}, "closed", "nameless", "web")
+	s.awaitLines(`count by (tcpcheck_instance) (increase(tcpcheck_errors_total[2s]) > 0)`, []model.LabelName{"tcpcheck_instance"}, "both", "closed", "nameless", "web")
 	s.awaitSome(`count_over_time(network_tcp_can_connect[1m]) > 10`)
 	t.Run("dashboard", func(t *testing.T) { s.in(t).testDashboard() })
 	t.Run("documented series", func(t *testing.T) { s.in(t).testDocumentedSeries() })
@@ -144,6 +154,17 @@ func (s *server) testDashboard() {
 	assert.InDelta(s.t, 1, value("Collectors"), 0)
 	assert.Equal(s.t, []string{"web ipv6"}, linesOf(answers["One family against the other"], []model.LabelName{"tcpcheck_instance", "network_type"}))
 	assert.Contains(s.t, linesOf(answers["Failed checks by reason"], []model.LabelName{"error_type"}), "connection_refused")
+	assert.Contains(s.t, linesOf(answers["Failed checks by reason"], []model.LabelName{"error_type"}), "tls_unknown_authority")
+	var days []string // from the first certificate to end
+	for _, sample := range answers["Certificates"] {
+		days = append(days, fmt.Sprintf("%s %s %.0f", sample.Metric["tcpcheck_instance"], sample.Metric["network_peer_address"], sample.Value))
+	}
+	assert.Equal(s.t, []string{"both ::1 10", "both 127.0.0.1 20", "web 127.0.0.1 60"}, days)
+	verified := make(map[string]float64)
+	for _, sample := range answers["Certificates that are verified"] {
+		verified[string(sample.Metric["tcpcheck_instance"]+" "+sample.Metric["network_type"])] = float64(sample.Value)
+	}
+	assert.Equal(s.t, map[string]float64{"both ipv4": 0, "both ipv6": 0, "web ipv4": 1}, verified)
 }
 
 // labelValues returns what Grafana's label_values(series, label) has.

@@ -24,6 +24,7 @@ import (
 	"example.com/tcpcheckreceiver/e2e/dnsserver"
 	"example.com/tcpcheckreceiver/e2e/harness"
 	"example.com/tcpcheckreceiver/e2e/peers"
+	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
 var all = flag.Bool("all", false, "fail where a program that .ci/run installs is missing")
@@ -202,6 +203,17 @@ func (s *service) down(address string) {
 	s.t.Helper()
 	require.NoError(s.t, s.listeners[address].Close())
 	delete(s.listeners, address)
+}
+
+// tlsOptions returns the options of an instance that trusts an authority, and of one that trusts another.
+func tlsOptions(t *testing.T, trusted *testnet.Authority) (trusting, untrusting string) {
+	t.Helper()
+	const format = "tls: {interval: 1s, ca_file: %s}"
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	harness.Write(t, file, string(trusted.PEM()))
+	other := filepath.Join(t.TempDir(), "other.pem")
+	harness.Write(t, other, string(testnet.NewAuthority(t).PEM()))
+	return fmt.Sprintf(format, file), fmt.Sprintf(format, other)
 }
 
 // lookBack is how long the server takes the last sample of a series for its
