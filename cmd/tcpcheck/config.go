@@ -50,6 +50,9 @@ func configured(ctx context.Context, path string) ([]check.List, error) {
 		if len(config.Options.Observers) > 0 {
 			lists[i].Warnings = append(lists[i].Warnings, "observers: they are not asked, since they run in a collector alone")
 		}
+		if len(config.Options.CertificateFiles) > 0 {
+			lists[i].Warnings = append(lists[i].Warnings, "certificate_files: they are not read, since the command checks ports alone")
+		}
 	}
 	return lists, nil
 }

@@ -176,6 +176,7 @@ func TestConfig(t *testing.T) {
 		"jobs":                {fmt.Sprintf("receivers: {tcpcheck: {scrape_configs: [{job_name: j, static_configs: [{targets: [%q]}]}]}}", up), nil, statusOK, ` up `},
 		"a source that fails": {fmt.Sprintf("receivers: {tcpcheck: {instances: [{name: a, endpoint: %q}], scrape_configs: [{job_name: j, http_sd_configs: [{url: 'http://%s'}]}]}}", up, closed), nil, statusUnknown, `^the list of scrape_configs\[0\]\.http_sd_configs\[0\] is missing: .*refused\n(?s).* up `},
 		"a silent source":     {"receivers: {tcpcheck: {scrape_configs: [{job_name: j, file_sd_configs: [{files: [/nowhere/*.yaml]}]}]}}", []string{"--timeout", "100ms"}, statusUnknown, `is missing: .*\nthere is no target to check\n`},
+		"certificates":        {"receivers: {tcpcheck: {certificate_files: [a.crt]}}", nil, statusUnknown, `^certificate_files: they are not read.*\nthere is no target to check\n`},
 		"observers":           {"extensions: {host_observer: {}}\nreceivers: {tcpcheck: {observers: [{observer: host_observer, rule: 'type == \"hostport\"'}]}}", nil, statusUnknown, `^observers: they are not asked.*\nthere is no target to check\n`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -44,6 +44,62 @@ port does not accept, there is no value of TLS. Nor is there one where this mach
 as for want of a file: that is no 0. The log says so, and ~otelcol_receiver_tcpcheck_results_unchecked~ counts it, by the
 ~reason~ ~certificates~ where it is a file or the root certificates.
 
+## Certificates in files
+
+The option ~certificate_files~ of the receiver has the paths of files with certificates, for those that no server shows that is
+checked: of a client, of a server that is not reached from here, or before it is reloaded.
+
+~~~yaml
+receivers:
+  tcpcheck:
+    certificate_files:
+      - /etc/ssl/shop/*.crt
+      - /var/run/secrets/mesh/tls.crt
+
+exporters:
+  debug:
+
+service:
+  pipelines:
+    metrics:
+      receivers: [tcpcheck]
+      exporters: [debug]
+~~~
+
+There are ~tcpcheck.tls.certificate.time_left~, of the first certificate in the file, and ~tcpcheck.tls.certificate_chain.time_left~,
+of the first one in the file to end. Their only attribute is ~file.path~, the absolute path; they have no tags and no service. Nothing
+is verified: not who issued the certificate, nor for which name, nor the order of a chain.
+
+- A pattern is as [filepath.Match](https://pkg.go.dev/path/filepath#Match) has it: ~*~, ~?~ and ~[a-z]~ within a name. There is no
+  ~**~; write a ~*~ for each level of directories. A relative path starts at the collector's working directory. Of a pattern,
+  directories are left out. A pattern that no file matches is a line of the log, once, as long as that is so.
+- A file has certificates as PEM, among which comments, private keys and other blocks do not matter, or a single one as DER. The
+  log has nothing of what is in the file but the names, dates and hash of a certificate.
+- It is a regular file, or a symbolic link to one, of 1 MiB at most. The first 1000 files that are found are read.
+- The files are looked at once in a ~collection_interval~, but not more than once in a second, and the points come at the same time. A
+  file is read again if its size, its time or the file itself is another one, and every 5 minutes in any case: a symbolic link
+  that leads elsewhere, as Kubernetes changes its secrets, or a file that is renamed to the path, is another file.
+- A file that is missing or cannot be read is looked at again within 5 seconds, and is taken to be so if it still is: it may be
+  being written. Until then it has the certificate that it had.
+- A file that cannot be read, such as for want of a permission, or has no whole certificate, keeps its last good one, but not beyond
+  its end: it may have been replaced since. That is an error in the log, the event ~tcpcheck.source.stale~, the status of the
+  receiver, and ~otelcol_receiver_tcpcheck_source_stale~ with the path as its ~source~.
+- The series of a file that is gone end.
+- With ~k8s_leader_elector~, the elected collector alone reads its files.
+
+| log, at the level | event |
+| --- | --- |
+| warn: the certificate in "PATH" ends within 30 days, at DATE UTC (7 days, a day) | ~tcpcheck.certificate.expiring~ |
+| warn: the certificate in "PATH" has ended, at DATE UTC | ~tcpcheck.tls.failed~ with the ~error.type~ ~tls_certificate_expired~ |
+| info: the certificate in "PATH" is valid again, until DATE UTC | ~tcpcheck.tls.verified~ |
+| info: there is another certificate in "PATH", until DATE UTC | ~tcpcheck.certificate.changed~ |
+| warn: the file "PATH" is gone, so its certificate is no longer reported | - |
+| error: the certificate in "PATH" cannot be taken as it is, so the last good one stays, if there was one | ~tcpcheck.source.stale~ |
+| info: the certificate in "PATH" is up to date again | ~tcpcheck.source.fresh~ |
+| warn: certificate_files[0]: there is no file "PATTERN" | - |
+
+Where another one than the first certificate ends first, the lines say "the chain of the certificate in".
+
 ## The table of TLS situations
 
 Every row is a real situation, in which a test compares what the receiver reports and logs with what stands here.

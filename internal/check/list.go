@@ -1,6 +1,9 @@
 package check
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // List is what the sources say is to be checked.
 type List struct {
@@ -21,9 +24,19 @@ type List struct {
 // Source is a source of a list.
 type Source struct {
 	Name string // such as the path of a file
+	// Certificates says that it has certificates, and no list.
+	Certificates bool
 	// Err is why its newest state could not be taken, so that an older one stays; or nil.
 	Err   error
 	Stale time.Time // since when that has been so
+}
+
+// Title returns what it has, as a sentence has it.
+func (s *Source) Title() string {
+	if s.Certificates {
+		return fmt.Sprintf("the certificate in %q", s.Name)
+	}
+	return "the list of " + s.Name
 }
 
 // Key is what makes a target of a new list the same as one of the list before. The zero value

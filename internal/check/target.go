@@ -72,6 +72,14 @@ func (t *Target) HostPort() string {
 	return net.JoinHostPort(t.Host, strconv.Itoa(int(t.Port)))
 }
 
+// File returns the path of the file with certificates that the target is. It is empty for a server.
+func (t *Target) File() string {
+	if t.TLS == nil {
+		return ""
+	}
+	return t.TLS.File
+}
+
 // Literal returns the address where the host is an IP literal. An IPv4-mapped
 // IPv6 address comes as the IPv4 address that is dialled.
 func (t *Target) Literal() (netip.Addr, bool) {

@@ -21,6 +21,9 @@ type TLS struct {
 	ALPN []string
 	// Interval is the time between two handshakes with an address. It is positive.
 	Interval time.Duration
+	// File is the path of a file that has the certificates, for a target that is no server and of which all
+	// else is empty. It is empty for a server.
+	File string
 }
 
 // TLSClient is a client's configuration as a user has written it.

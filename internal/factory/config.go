@@ -67,6 +67,7 @@ func (c *Config) Validate() error {
 	// Where the attributes are wrong, nothing can be said about what they tell apart.
 	if !problems.Within("metrics") && !problems.Within("resource_attributes") && confmap.Validate(&c.Metrics) == nil {
 		c.addClashes(&c.Options, problems)
+		c.checkPath(problems)
 	}
 	return c.Options.Err(problems)
 }
@@ -77,6 +78,17 @@ func (c *Config) Validate() error {
 func checkSum(problems *source.Problems, metric, strategy string) {
 	if slices.Contains([]string{metadata.AggregationStrategyAvg, metadata.AggregationStrategyMin, metadata.AggregationStrategyMax}, strategy) {
 		problems.Add("metrics."+metric+".aggregation_strategy", "%q makes a sum fall that only rises; write sum, or leave the option out", strategy)
+	}
+}
+
+// checkPath adds a problem for each metric in which nothing would tell the files with certificates apart.
+func (c *Config) checkPath(problems *source.Problems) {
+	if len(c.Options.CertificateFiles) == 0 {
+		return
+	}
+	metrics := c.metrics()
+	for _, name := range report.WithoutPath(&metrics) {
+		problems.Add("metrics."+name+".attributes", "nothing would tell the certificate_files apart; enable the attribute file.path")
 	}
 }
 
@@ -122,7 +134,7 @@ func (c *Config) metrics() metadata.MetricsBuilderConfig {
 func (c *Config) settings() receiver.Settings {
 	settings := receiver.Settings{
 		InitialDelay: c.Options.Delay(), FlushInterval: c.Options.Flush(), PhaseSeed: c.Options.PhaseSeed, Elector: c.Options.K8sLeaderElector,
-		List: c.Options.ToCheck(&source.Problems{}), Metrics: c.metrics(), Events: c.Events,
+		List: c.Options.ToCheck(&source.Problems{}), CertificateFiles: c.Options.CertificateFiles, CertificateInterval: c.Options.FileInterval(), Metrics: c.metrics(), Events: c.Events,
 	}
 	if limit := c.Options.MaxConcurrentChecks; limit != nil {
 		settings.MaxConcurrentChecks = int(*limit)

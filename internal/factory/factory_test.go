@@ -2,7 +2,10 @@ package factory
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -125,6 +128,35 @@ func TestLogsAlone(t *testing.T) {
 	require.NoError(t, r.Start(context.Background(), componenttest.NewNopHost()))
 	eventually(t, func() bool { return logs.LogRecordCount() == 1 })
 	require.NoError(t, r.Shutdown(context.Background()))
+}
+
+// A receiver of certificates in files alone, beside a file that is renewed.
+func TestCertificateFilesAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tls.crt")
+	renew := func(days int) {
+		chain, _ := testnet.PEM(t, testnet.SelfSigned(t, []string{"x"}, func(c *x509.Certificate) { c.NotAfter = time.Now().AddDate(0, 0, days) }))
+		require.NoError(t, os.WriteFile(path+".new", chain, 0o600))
+		require.NoError(t, os.Rename(path+".new", path))
+	}
+	renew(5)
+	config := configOf(t, map[string]any{"certificate_files": path, "initial_delay": 0, "collection_interval": "1s", "flush_interval": "100ms"})
+	metrics, logs := new(consumertest.MetricsSink), new(consumertest.LogsSink)
+	p := newPair(t, New(metadata.Type), config, metrics, logs)
+	p.each(false, func(c component.Component) { require.NoError(t, c.Start(context.Background(), &host{})) })
+	eventually(t, func() bool { return metrics.DataPointCount() >= 2 && logs.LogRecordCount() == 1 })
+	renew(90)
+	eventually(t, func() bool { return logs.LogRecordCount() == 2 })
+	p.each(false, func(c component.Component) { require.NoError(t, c.Shutdown(context.Background())) })
+	for i, want := range []string{"tcpcheck.certificate.expiring", "tcpcheck.certificate.changed"} {
+		record := logs.AllLogs()[i].ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0)
+		assert.Equal(t, want, record.EventName())
+		attributes := record.Attributes().AsRaw()
+		assert.Equal(t, path, attributes["file.path"])
+		assert.Equal(t, "CN=leaf", attributes["tls.server.subject"])
+		for _, key := range []string{"tcpcheck.instance", "server.address", "server.port", "tcpcheck.tls.addresses"} {
+			assert.NotContains(t, attributes, key)
+		}
+	}
 }
 
 // A consumer is called once the collector has started its pipeline, and not before.

@@ -436,6 +436,7 @@ const (
 	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance   TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "tcpcheck.instance"
 	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress      TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "server.address"
 	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort         TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "server.port"
+	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyFilePath           TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "file.path"
 	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType        TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "network.type"
 	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "network.peer.address"
 )
@@ -466,9 +467,9 @@ func (ms *TcpcheckTLSCertificateTimeLeftMetricConfig) Unmarshal(parser *confmap.
 func (ms *TcpcheckTLSCertificateTimeLeftMetricConfig) Validate() error {
 	for _, val := range ms.EnabledAttributes {
 		switch val {
-		case TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress:
+		case TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyFilePath, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress:
 		default:
-			return fmt.Errorf("metric tcpcheck.tls.certificate.time_left doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]", val)
+			return fmt.Errorf("metric tcpcheck.tls.certificate.time_left doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, file.path, network.type, network.peer.address]", val)
 		}
 	}
 
@@ -488,6 +489,7 @@ const (
 	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance   TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "tcpcheck.instance"
 	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress      TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "server.address"
 	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort         TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "server.port"
+	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyFilePath           TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "file.path"
 	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType        TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "network.type"
 	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "network.peer.address"
 )
@@ -518,9 +520,9 @@ func (ms *TcpcheckTLSCertificateChainTimeLeftMetricConfig) Unmarshal(parser *con
 func (ms *TcpcheckTLSCertificateChainTimeLeftMetricConfig) Validate() error {
 	for _, val := range ms.EnabledAttributes {
 		switch val {
-		case TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress:
+		case TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyFilePath, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress:
 		default:
-			return fmt.Errorf("metric tcpcheck.tls.certificate_chain.time_left doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]", val)
+			return fmt.Errorf("metric tcpcheck.tls.certificate_chain.time_left doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, file.path, network.type, network.peer.address]", val)
 		}
 	}
 
@@ -749,12 +751,12 @@ func DefaultMetricsConfig() MetricsConfig {
 		TcpcheckTLSCertificateTimeLeft: TcpcheckTLSCertificateTimeLeftMetricConfig{
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategyAvg,
-			EnabledAttributes:   []TcpcheckTLSCertificateTimeLeftMetricAttributeKey{TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress},
+			EnabledAttributes:   []TcpcheckTLSCertificateTimeLeftMetricAttributeKey{TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyFilePath, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress},
 		},
 		TcpcheckTLSCertificateChainTimeLeft: TcpcheckTLSCertificateChainTimeLeftMetricConfig{
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategyAvg,
-			EnabledAttributes:   []TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey{TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress},
+			EnabledAttributes:   []TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey{TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyFilePath, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress},
 		},
 		TcpcheckTLSCertificates: TcpcheckTLSCertificatesMetricConfig{
 			Enabled:             true,

@@ -69,12 +69,12 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					TcpcheckTLSCertificateTimeLeft: TcpcheckTLSCertificateTimeLeftMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []TcpcheckTLSCertificateTimeLeftMetricAttributeKey{TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress},
+						EnabledAttributes:   []TcpcheckTLSCertificateTimeLeftMetricAttributeKey{TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyFilePath, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress},
 					},
 					TcpcheckTLSCertificateChainTimeLeft: TcpcheckTLSCertificateChainTimeLeftMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey{TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress},
+						EnabledAttributes:   []TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey{TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyFilePath, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress},
 					},
 					TcpcheckTLSCertificates: TcpcheckTLSCertificatesMetricConfig{
 						Enabled:             true,
@@ -145,12 +145,12 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					TcpcheckTLSCertificateTimeLeft: TcpcheckTLSCertificateTimeLeftMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []TcpcheckTLSCertificateTimeLeftMetricAttributeKey{TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress},
+						EnabledAttributes:   []TcpcheckTLSCertificateTimeLeftMetricAttributeKey{TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyFilePath, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress},
 					},
 					TcpcheckTLSCertificateChainTimeLeft: TcpcheckTLSCertificateChainTimeLeftMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey{TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress},
+						EnabledAttributes:   []TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey{TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyFilePath, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress},
 					},
 					TcpcheckTLSCertificates: TcpcheckTLSCertificatesMetricConfig{
 						Enabled:             false,
@@ -284,7 +284,7 @@ func TestTcpcheckTLSCertificateTimeLeftMetricsConfig_Validate(t *testing.T) {
 	require.NoError(t, cfg.Validate())
 
 	cfg.EnabledAttributes = []TcpcheckTLSCertificateTimeLeftMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.tls.certificate.time_left doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]")
+	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.tls.certificate.time_left doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, file.path, network.type, network.peer.address]")
 
 	cfg = DefaultMetricsConfig().TcpcheckTLSCertificateTimeLeft
 	cfg.AggregationStrategy = "invalid"
@@ -296,7 +296,7 @@ func TestTcpcheckTLSCertificateChainTimeLeftMetricsConfig_Validate(t *testing.T)
 	require.NoError(t, cfg.Validate())
 
 	cfg.EnabledAttributes = []TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.tls.certificate_chain.time_left doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]")
+	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.tls.certificate_chain.time_left doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, file.path, network.type, network.peer.address]")
 
 	cfg = DefaultMetricsConfig().TcpcheckTLSCertificateChainTimeLeft
 	cfg.AggregationStrategy = "invalid"

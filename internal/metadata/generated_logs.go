@@ -299,7 +299,7 @@ type eventTcpcheckCertificateChanged struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventTcpcheckCertificateChanged) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string, tcpcheckTLSAddressesAttributeValue []any, tcpcheckTLSPreviousHashSha256AttributeValue string) {
+func (e *eventTcpcheckCertificateChanged) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, filePathAttributeValue string, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string, tcpcheckTLSAddressesAttributeValue []any, tcpcheckTLSPreviousHashSha256AttributeValue string) {
 	if !e.config.Enabled {
 		return
 	}
@@ -314,6 +314,7 @@ func (e *eventTcpcheckCertificateChanged) recordEvent(ctx context.Context, times
 	dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
 	dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
 	dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	dp.Attributes().PutStr("file.path", filePathAttributeValue)
 	dp.Attributes().PutStr("tls.server.subject", tlsServerSubjectAttributeValue)
 	dp.Attributes().PutStr("tls.server.issuer", tlsServerIssuerAttributeValue)
 	dp.Attributes().PutStr("tls.server.hash.sha256", tlsServerHashSha256AttributeValue)
@@ -343,7 +344,7 @@ type eventTcpcheckCertificateExpiring struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventTcpcheckCertificateExpiring) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string, tcpcheckTLSChainNotAfterAttributeValue string, tcpcheckTLSAddressesAttributeValue []any) {
+func (e *eventTcpcheckCertificateExpiring) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, filePathAttributeValue string, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string, tcpcheckTLSChainNotAfterAttributeValue string, tcpcheckTLSAddressesAttributeValue []any) {
 	if !e.config.Enabled {
 		return
 	}
@@ -358,6 +359,7 @@ func (e *eventTcpcheckCertificateExpiring) recordEvent(ctx context.Context, time
 	dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
 	dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
 	dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	dp.Attributes().PutStr("file.path", filePathAttributeValue)
 	dp.Attributes().PutStr("tls.server.subject", tlsServerSubjectAttributeValue)
 	dp.Attributes().PutStr("tls.server.issuer", tlsServerIssuerAttributeValue)
 	dp.Attributes().PutStr("tls.server.hash.sha256", tlsServerHashSha256AttributeValue)
@@ -774,7 +776,7 @@ type eventTcpcheckTLSFailed struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventTcpcheckTLSFailed) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, errorTypeAttributeValue string, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorPreviousTypeAttributeValue string, tcpcheckFailedSinceAttributeValue string, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string) {
+func (e *eventTcpcheckTLSFailed) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, filePathAttributeValue string, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, errorTypeAttributeValue string, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorPreviousTypeAttributeValue string, tcpcheckFailedSinceAttributeValue string, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string) {
 	if !e.config.Enabled {
 		return
 	}
@@ -789,6 +791,7 @@ func (e *eventTcpcheckTLSFailed) recordEvent(ctx context.Context, timestamp pcom
 	dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
 	dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
 	dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	dp.Attributes().PutStr("file.path", filePathAttributeValue)
 	dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
 	dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
 	dp.Attributes().PutStr("error.type", errorTypeAttributeValue)
@@ -822,7 +825,7 @@ type eventTcpcheckTLSVerified struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventTcpcheckTLSVerified) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, tcpcheckFailedSinceAttributeValue string, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string) {
+func (e *eventTcpcheckTLSVerified) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, filePathAttributeValue string, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, tcpcheckFailedSinceAttributeValue string, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string) {
 	if !e.config.Enabled {
 		return
 	}
@@ -837,6 +840,7 @@ func (e *eventTcpcheckTLSVerified) recordEvent(ctx context.Context, timestamp pc
 	dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
 	dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
 	dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	dp.Attributes().PutStr("file.path", filePathAttributeValue)
 	dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
 	dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
 	dp.Attributes().PutStr("tcpcheck.failed_since", tcpcheckFailedSinceAttributeValue)
@@ -1070,13 +1074,13 @@ func (lb *LogsBuilder) RecordTcpcheckAddressUpEvent(ctx context.Context, timesta
 }
 
 // RecordTcpcheckCertificateChangedEvent adds a log record of tcpcheck.certificate.changed event.
-func (lb *LogsBuilder) RecordTcpcheckCertificateChangedEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string, tcpcheckTLSAddressesAttributeValue []any, tcpcheckTLSPreviousHashSha256AttributeValue string) {
-	lb.eventTcpcheckCertificateChanged.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, tlsServerSubjectAttributeValue, tlsServerIssuerAttributeValue, tlsServerHashSha256AttributeValue, tlsServerNotAfterAttributeValue, tcpcheckTLSAddressesAttributeValue, tcpcheckTLSPreviousHashSha256AttributeValue)
+func (lb *LogsBuilder) RecordTcpcheckCertificateChangedEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, filePathAttributeValue string, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string, tcpcheckTLSAddressesAttributeValue []any, tcpcheckTLSPreviousHashSha256AttributeValue string) {
+	lb.eventTcpcheckCertificateChanged.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, filePathAttributeValue, tlsServerSubjectAttributeValue, tlsServerIssuerAttributeValue, tlsServerHashSha256AttributeValue, tlsServerNotAfterAttributeValue, tcpcheckTLSAddressesAttributeValue, tcpcheckTLSPreviousHashSha256AttributeValue)
 }
 
 // RecordTcpcheckCertificateExpiringEvent adds a log record of tcpcheck.certificate.expiring event.
-func (lb *LogsBuilder) RecordTcpcheckCertificateExpiringEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string, tcpcheckTLSChainNotAfterAttributeValue string, tcpcheckTLSAddressesAttributeValue []any) {
-	lb.eventTcpcheckCertificateExpiring.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, tlsServerSubjectAttributeValue, tlsServerIssuerAttributeValue, tlsServerHashSha256AttributeValue, tlsServerNotAfterAttributeValue, tcpcheckTLSChainNotAfterAttributeValue, tcpcheckTLSAddressesAttributeValue)
+func (lb *LogsBuilder) RecordTcpcheckCertificateExpiringEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, filePathAttributeValue string, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string, tcpcheckTLSChainNotAfterAttributeValue string, tcpcheckTLSAddressesAttributeValue []any) {
+	lb.eventTcpcheckCertificateExpiring.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, filePathAttributeValue, tlsServerSubjectAttributeValue, tlsServerIssuerAttributeValue, tlsServerHashSha256AttributeValue, tlsServerNotAfterAttributeValue, tcpcheckTLSChainNotAfterAttributeValue, tcpcheckTLSAddressesAttributeValue)
 }
 
 // RecordTcpcheckCertificatesAgreeEvent adds a log record of tcpcheck.certificates.agree event.
@@ -1130,11 +1134,11 @@ func (lb *LogsBuilder) RecordTcpcheckSourceStaleEvent(ctx context.Context, times
 }
 
 // RecordTcpcheckTLSFailedEvent adds a log record of tcpcheck.tls.failed event.
-func (lb *LogsBuilder) RecordTcpcheckTLSFailedEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, errorTypeAttributeValue AttributeErrorType, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorPreviousTypeAttributeValue string, tcpcheckFailedSinceAttributeValue string, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string) {
-	lb.eventTcpcheckTLSFailed.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, errorTypeAttributeValue.String(), tcpcheckErrorMessageAttributeValue, tcpcheckErrorPreviousTypeAttributeValue, tcpcheckFailedSinceAttributeValue, tlsServerSubjectAttributeValue, tlsServerIssuerAttributeValue, tlsServerHashSha256AttributeValue, tlsServerNotAfterAttributeValue)
+func (lb *LogsBuilder) RecordTcpcheckTLSFailedEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, filePathAttributeValue string, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, errorTypeAttributeValue AttributeErrorType, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorPreviousTypeAttributeValue string, tcpcheckFailedSinceAttributeValue string, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string) {
+	lb.eventTcpcheckTLSFailed.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, filePathAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, errorTypeAttributeValue.String(), tcpcheckErrorMessageAttributeValue, tcpcheckErrorPreviousTypeAttributeValue, tcpcheckFailedSinceAttributeValue, tlsServerSubjectAttributeValue, tlsServerIssuerAttributeValue, tlsServerHashSha256AttributeValue, tlsServerNotAfterAttributeValue)
 }
 
 // RecordTcpcheckTLSVerifiedEvent adds a log record of tcpcheck.tls.verified event.
-func (lb *LogsBuilder) RecordTcpcheckTLSVerifiedEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, tcpcheckFailedSinceAttributeValue string, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string) {
-	lb.eventTcpcheckTLSVerified.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, tcpcheckFailedSinceAttributeValue, tlsServerSubjectAttributeValue, tlsServerIssuerAttributeValue, tlsServerHashSha256AttributeValue, tlsServerNotAfterAttributeValue)
+func (lb *LogsBuilder) RecordTcpcheckTLSVerifiedEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, filePathAttributeValue string, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, tcpcheckFailedSinceAttributeValue string, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tlsServerNotAfterAttributeValue string) {
+	lb.eventTcpcheckTLSVerified.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, filePathAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, tcpcheckFailedSinceAttributeValue, tlsServerSubjectAttributeValue, tlsServerIssuerAttributeValue, tlsServerHashSha256AttributeValue, tlsServerNotAfterAttributeValue)
 }

@@ -147,10 +147,10 @@ func TestLogsBuilder(t *testing.T) {
 			lb.RecordTcpcheckAddressUpEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", "tcpcheck.nat64.address-val", "tcpcheck.down_since-val", "tcpcheck.hint-val")
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordTcpcheckCertificateChangedEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, "tls.server.subject-val", "tls.server.issuer-val", "tls.server.hash.sha256-val", "tls.server.not_after-val", []any{"tcpcheck.tls.addresses-item1", "tcpcheck.tls.addresses-item2"}, "tcpcheck.tls.previous.hash.sha256-val")
+			lb.RecordTcpcheckCertificateChangedEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, "file.path-val", "tls.server.subject-val", "tls.server.issuer-val", "tls.server.hash.sha256-val", "tls.server.not_after-val", []any{"tcpcheck.tls.addresses-item1", "tcpcheck.tls.addresses-item2"}, "tcpcheck.tls.previous.hash.sha256-val")
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordTcpcheckCertificateExpiringEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, "tls.server.subject-val", "tls.server.issuer-val", "tls.server.hash.sha256-val", "tls.server.not_after-val", "tcpcheck.tls.chain.not_after-val", []any{"tcpcheck.tls.addresses-item1", "tcpcheck.tls.addresses-item2"})
+			lb.RecordTcpcheckCertificateExpiringEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, "file.path-val", "tls.server.subject-val", "tls.server.issuer-val", "tls.server.hash.sha256-val", "tls.server.not_after-val", "tcpcheck.tls.chain.not_after-val", []any{"tcpcheck.tls.addresses-item1", "tcpcheck.tls.addresses-item2"})
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordTcpcheckCertificatesAgreeEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, []any{"tcpcheck.tls.certificates-item1", "tcpcheck.tls.certificates-item2"})
@@ -183,10 +183,10 @@ func TestLogsBuilder(t *testing.T) {
 			lb.RecordTcpcheckSourceStaleEvent(ctx, timestamp, "source-val", "tcpcheck.stale_since-val", "tcpcheck.error.message-val")
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordTcpcheckTLSFailedEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", AttributeErrorTypeConnectionRefused, "tcpcheck.error.message-val", "tcpcheck.error.previous_type-val", "tcpcheck.failed_since-val", "tls.server.subject-val", "tls.server.issuer-val", "tls.server.hash.sha256-val", "tls.server.not_after-val")
+			lb.RecordTcpcheckTLSFailedEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, "file.path-val", AttributeNetworkTypeIpv4, "network.peer.address-val", AttributeErrorTypeConnectionRefused, "tcpcheck.error.message-val", "tcpcheck.error.previous_type-val", "tcpcheck.failed_since-val", "tls.server.subject-val", "tls.server.issuer-val", "tls.server.hash.sha256-val", "tls.server.not_after-val")
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordTcpcheckTLSVerifiedEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", "tcpcheck.failed_since-val", "tls.server.subject-val", "tls.server.issuer-val", "tls.server.hash.sha256-val", "tls.server.not_after-val")
+			lb.RecordTcpcheckTLSVerifiedEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, "file.path-val", AttributeNetworkTypeIpv4, "network.peer.address-val", "tcpcheck.failed_since-val", "tls.server.subject-val", "tls.server.issuer-val", "tls.server.hash.sha256-val", "tls.server.not_after-val")
 
 			rb := lb.NewResourceBuilder()
 			rb.SetDatadogHostName("datadog.host.name-val")
@@ -484,6 +484,9 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("server.port")
 					assert.True(t, ok)
 					assert.EqualValues(t, 11, attrVal.Int())
+					attrVal, ok = lr.Attributes().Get("file.path")
+					assert.True(t, ok)
+					assert.Equal(t, "file.path-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("tls.server.subject")
 					assert.True(t, ok)
 					assert.Equal(t, "tls.server.subject-val", attrVal.Str())
@@ -518,6 +521,9 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("server.port")
 					assert.True(t, ok)
 					assert.EqualValues(t, 11, attrVal.Int())
+					attrVal, ok = lr.Attributes().Get("file.path")
+					assert.True(t, ok)
+					assert.Equal(t, "file.path-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("tls.server.subject")
 					assert.True(t, ok)
 					assert.Equal(t, "tls.server.subject-val", attrVal.Str())
@@ -733,6 +739,9 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("server.port")
 					assert.True(t, ok)
 					assert.EqualValues(t, 11, attrVal.Int())
+					attrVal, ok = lr.Attributes().Get("file.path")
+					assert.True(t, ok)
+					assert.Equal(t, "file.path-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("network.type")
 					assert.True(t, ok)
 					assert.Equal(t, "ipv4", attrVal.Str())
@@ -779,6 +788,9 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("server.port")
 					assert.True(t, ok)
 					assert.EqualValues(t, 11, attrVal.Int())
+					attrVal, ok = lr.Attributes().Get("file.path")
+					assert.True(t, ok)
+					assert.Equal(t, "file.path-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("network.type")
 					assert.True(t, ok)
 					assert.Equal(t, "ipv4", attrVal.Str())

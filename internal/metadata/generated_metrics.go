@@ -339,11 +339,11 @@ var MetricsInfo = metricsInfo{
 	},
 	TcpcheckTLSCertificateTimeLeft: metricInfo{
 		Name:       "tcpcheck.tls.certificate.time_left",
-		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address"},
+		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "file.path", "network.type", "network.peer.address"},
 	},
 	TcpcheckTLSCertificateChainTimeLeft: metricInfo{
 		Name:       "tcpcheck.tls.certificate_chain.time_left",
-		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address"},
+		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "file.path", "network.type", "network.peer.address"},
 	},
 	TcpcheckTLSCertificates: metricInfo{
 		Name:       "tcpcheck.tls.certificates",
@@ -1214,14 +1214,14 @@ type metricTcpcheckTLSCertificateTimeLeft struct {
 // init fills tcpcheck.tls.certificate.time_left metric with initial data.
 func (m *metricTcpcheckTLSCertificateTimeLeft) init() {
 	m.data.SetName("tcpcheck.tls.certificate.time_left")
-	m.data.SetDescription("How long the certificate that the server shows lasts; negative once it has ended. One point per address, also where it is not verified.")
+	m.data.SetDescription("How long the certificate lasts that the server shows, or the first one in a file; negative once it has ended. One point per address, also where it is not verified, and per file.")
 	m.data.SetUnit("s")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
 	m.aggDataPoints = m.aggDataPoints[:0]
 }
 
-func (m *metricTcpcheckTLSCertificateTimeLeft) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string) {
+func (m *metricTcpcheckTLSCertificateTimeLeft) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, filePathAttributeValue string, networkTypeAttributeValue string, networkPeerAddressAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
@@ -1237,6 +1237,9 @@ func (m *metricTcpcheckTLSCertificateTimeLeft) recordDataPoint(start pcommon.Tim
 	}
 	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort) {
 		dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyFilePath) {
+		dp.Attributes().PutStr("file.path", filePathAttributeValue)
 	}
 	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType) {
 		dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
@@ -1315,14 +1318,14 @@ type metricTcpcheckTLSCertificateChainTimeLeft struct {
 // init fills tcpcheck.tls.certificate_chain.time_left metric with initial data.
 func (m *metricTcpcheckTLSCertificateChainTimeLeft) init() {
 	m.data.SetName("tcpcheck.tls.certificate_chain.time_left")
-	m.data.SetDescription("How long the first certificate of the chain to end lasts; negative once it has ended. One point per address, also where it is not verified.")
+	m.data.SetDescription("How long the first certificate of the chain, or in a file, to end lasts; negative once it has ended. One point per address, also where it is not verified, and per file.")
 	m.data.SetUnit("s")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
 	m.aggDataPoints = m.aggDataPoints[:0]
 }
 
-func (m *metricTcpcheckTLSCertificateChainTimeLeft) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string) {
+func (m *metricTcpcheckTLSCertificateChainTimeLeft) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, filePathAttributeValue string, networkTypeAttributeValue string, networkPeerAddressAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
@@ -1338,6 +1341,9 @@ func (m *metricTcpcheckTLSCertificateChainTimeLeft) recordDataPoint(start pcommo
 	}
 	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort) {
 		dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyFilePath) {
+		dp.Attributes().PutStr("file.path", filePathAttributeValue)
 	}
 	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType) {
 		dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
@@ -1934,13 +1940,13 @@ func (mb *MetricsBuilder) RecordTcpcheckSynRetransmitsDataPoint(ts pcommon.Times
 }
 
 // RecordTcpcheckTLSCertificateTimeLeftDataPoint adds a data point to tcpcheck.tls.certificate.time_left metric.
-func (mb *MetricsBuilder) RecordTcpcheckTLSCertificateTimeLeftDataPoint(ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string) {
-	mb.metricTcpcheckTLSCertificateTimeLeft.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue)
+func (mb *MetricsBuilder) RecordTcpcheckTLSCertificateTimeLeftDataPoint(ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, filePathAttributeValue string, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string) {
+	mb.metricTcpcheckTLSCertificateTimeLeft.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, filePathAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue)
 }
 
 // RecordTcpcheckTLSCertificateChainTimeLeftDataPoint adds a data point to tcpcheck.tls.certificate_chain.time_left metric.
-func (mb *MetricsBuilder) RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string) {
-	mb.metricTcpcheckTLSCertificateChainTimeLeft.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue)
+func (mb *MetricsBuilder) RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, filePathAttributeValue string, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string) {
+	mb.metricTcpcheckTLSCertificateChainTimeLeft.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, filePathAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue)
 }
 
 // RecordTcpcheckTLSCertificatesDataPoint adds a data point to tcpcheck.tls.certificates metric.

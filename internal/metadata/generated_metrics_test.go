@@ -138,15 +138,15 @@ func TestMetricsBuilder(t *testing.T) {
 			}
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordTcpcheckTLSCertificateTimeLeftDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val")
+			mb.RecordTcpcheckTLSCertificateTimeLeftDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, "file.path-val", AttributeNetworkTypeIpv4, "network.peer.address-val")
 			if tt.name == "reaggregate_set" {
-				mb.RecordTcpcheckTLSCertificateTimeLeftDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2")
+				mb.RecordTcpcheckTLSCertificateTimeLeftDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, "file.path-val-2", AttributeNetworkTypeIpv6, "network.peer.address-val-2")
 			}
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val")
+			mb.RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, "file.path-val", AttributeNetworkTypeIpv4, "network.peer.address-val")
 			if tt.name == "reaggregate_set" {
-				mb.RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2")
+				mb.RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, "file.path-val-2", AttributeNetworkTypeIpv6, "network.peer.address-val-2")
 			}
 			defaultMetricsCount++
 			allMetricsCount++
@@ -697,7 +697,7 @@ func TestMetricsBuilder(t *testing.T) {
 						validatedMetrics["tcpcheck.tls.certificate.time_left"] = true
 						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-						assert.Equal(t, "How long the certificate that the server shows lasts; negative once it has ended. One point per address, also where it is not verified.", mi.Description())
+						assert.Equal(t, "How long the certificate lasts that the server shows, or the first one in a file; negative once it has ended. One point per address, also where it is not verified, and per file.", mi.Description())
 						assert.Equal(t, "s", mi.Unit())
 						dp := mi.Gauge().DataPoints().At(0)
 						assert.Equal(t, start, dp.StartTimestamp())
@@ -713,6 +713,9 @@ func TestMetricsBuilder(t *testing.T) {
 						serverPortAttrVal, ok := dp.Attributes().Get("server.port")
 						assert.True(t, ok)
 						assert.EqualValues(t, 11, serverPortAttrVal.Int())
+						filePathAttrVal, ok := dp.Attributes().Get("file.path")
+						assert.True(t, ok)
+						assert.Equal(t, "file.path-val", filePathAttrVal.Str())
 						networkTypeAttrVal, ok := dp.Attributes().Get("network.type")
 						assert.True(t, ok)
 						assert.Equal(t, "ipv4", networkTypeAttrVal.Str())
@@ -724,7 +727,7 @@ func TestMetricsBuilder(t *testing.T) {
 						validatedMetrics["tcpcheck.tls.certificate.time_left"] = true
 						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-						assert.Equal(t, "How long the certificate that the server shows lasts; negative once it has ended. One point per address, also where it is not verified.", mi.Description())
+						assert.Equal(t, "How long the certificate lasts that the server shows, or the first one in a file; negative once it has ended. One point per address, also where it is not verified, and per file.", mi.Description())
 						assert.Equal(t, "s", mi.Unit())
 						dp := mi.Gauge().DataPoints().At(0)
 						assert.Equal(t, start, dp.StartTimestamp())
@@ -746,6 +749,8 @@ func TestMetricsBuilder(t *testing.T) {
 						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("server.port")
 						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("file.path")
+						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("network.type")
 						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("network.peer.address")
@@ -757,7 +762,7 @@ func TestMetricsBuilder(t *testing.T) {
 						validatedMetrics["tcpcheck.tls.certificate_chain.time_left"] = true
 						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-						assert.Equal(t, "How long the first certificate of the chain to end lasts; negative once it has ended. One point per address, also where it is not verified.", mi.Description())
+						assert.Equal(t, "How long the first certificate of the chain, or in a file, to end lasts; negative once it has ended. One point per address, also where it is not verified, and per file.", mi.Description())
 						assert.Equal(t, "s", mi.Unit())
 						dp := mi.Gauge().DataPoints().At(0)
 						assert.Equal(t, start, dp.StartTimestamp())
@@ -773,6 +778,9 @@ func TestMetricsBuilder(t *testing.T) {
 						serverPortAttrVal, ok := dp.Attributes().Get("server.port")
 						assert.True(t, ok)
 						assert.EqualValues(t, 11, serverPortAttrVal.Int())
+						filePathAttrVal, ok := dp.Attributes().Get("file.path")
+						assert.True(t, ok)
+						assert.Equal(t, "file.path-val", filePathAttrVal.Str())
 						networkTypeAttrVal, ok := dp.Attributes().Get("network.type")
 						assert.True(t, ok)
 						assert.Equal(t, "ipv4", networkTypeAttrVal.Str())
@@ -784,7 +792,7 @@ func TestMetricsBuilder(t *testing.T) {
 						validatedMetrics["tcpcheck.tls.certificate_chain.time_left"] = true
 						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-						assert.Equal(t, "How long the first certificate of the chain to end lasts; negative once it has ended. One point per address, also where it is not verified.", mi.Description())
+						assert.Equal(t, "How long the first certificate of the chain, or in a file, to end lasts; negative once it has ended. One point per address, also where it is not verified, and per file.", mi.Description())
 						assert.Equal(t, "s", mi.Unit())
 						dp := mi.Gauge().DataPoints().At(0)
 						assert.Equal(t, start, dp.StartTimestamp())
@@ -805,6 +813,8 @@ func TestMetricsBuilder(t *testing.T) {
 						_, ok = dp.Attributes().Get("server.address")
 						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("server.port")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("file.path")
 						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("network.type")
 						assert.False(t, ok)

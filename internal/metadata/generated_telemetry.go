@@ -246,7 +246,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ReceiverTcpcheckSourceStale, err = builder.meter.Float64ObservableGauge(
 		"otelcol_receiver_tcpcheck_source_stale",
-		metric.WithDescription("For how long the list of a source has been an older one, since its newest state is wrong or cannot be read; 0 as long as it is not. [Alpha]"),
+		metric.WithDescription("For how long the list or certificate of a source has been an older one, since its newest state is wrong or cannot be read; 0 as long as it is not. [Alpha]"),
 		metric.WithUnit("s"),
 	)
 	errs = errors.Join(errs, err)

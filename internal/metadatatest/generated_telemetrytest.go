@@ -178,7 +178,7 @@ func AssertEqualReceiverTcpcheckResultsUnchecked(t *testing.T, tt *componenttest
 func AssertEqualReceiverTcpcheckSourceStale(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_tcpcheck_source_stale",
-		Description: "For how long the list of a source has been an older one, since its newest state is wrong or cannot be read; 0 as long as it is not. [Alpha]",
+		Description: "For how long the list or certificate of a source has been an older one, since its newest state is wrong or cannot be read; 0 as long as it is not. [Alpha]",
 		Unit:        "s",
 		Data: metricdata.Gauge[float64]{
 			DataPoints: dps,

@@ -52,6 +52,13 @@ func (r *Receiver) lead(leads bool) {
 	r.checkIfLeading()
 }
 
+// leads reports whether this collector is the one that checks.
+func (r *Receiver) leads() bool {
+	r.leadership.mu.Lock()
+	defer r.leadership.mu.Unlock()
+	return r.leadership.leads
+}
+
 // follow takes note of a list that who leads has checked.
 func (r *Receiver) follow(list check.List) {
 	l := &r.leadership

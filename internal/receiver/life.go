@@ -183,12 +183,12 @@ func (p *part) Shutdown(ctx context.Context) error {
 	}
 }
 
-// status is that of the component: what ails this machine, and what ails the sources of the
-// list; nil for nothing. It is that of each part.
+// status is that of the component: what ails this machine, what ails the sources of the list, and what
+// ails the files with certificates; nil for nothing. It is that of each part.
 type status struct {
-	mu               sync.Mutex
-	machine, sources error
-	hosts            []component.Host // of the parts
+	mu                      sync.Mutex
+	machine, sources, files error
+	hosts                   []component.Host // of the parts
 }
 
 // add adds the host of a part, which is told what ails already.
@@ -196,12 +196,12 @@ func (s *status) add(host component.Host) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hosts = append(s.hosts, host)
-	if s.machine != nil || s.sources != nil {
+	if s.ails() != nil {
 		componentstatus.ReportStatus(host, s.event())
 	}
 }
 
-// report tells the collector that one of the two is what it was not before.
+// report tells the collector that one of them is what it was not before.
 func (s *status) report(which *error, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -211,9 +211,12 @@ func (s *status) report(which *error, err error) {
 	}
 }
 
+// ails returns all that ails, or nil. The caller holds mu.
+func (s *status) ails() error { return errors.Join(s.machine, s.sources, s.files) }
+
 // event returns the status. The caller holds mu.
 func (s *status) event() *componentstatus.Event {
-	if ails := errors.Join(s.machine, s.sources); ails != nil {
+	if ails := s.ails(); ails != nil {
 		return componentstatus.NewRecoverableErrorEvent(ails)
 	}
 	return componentstatus.NewEvent(componentstatus.StatusOK)

@@ -206,7 +206,7 @@ func (s *sources) observe(logger *zap.Logger, journal *report.Journal, list *che
 		}
 		changed = changed || source.Stale != was.Stale
 		if source.Err != nil {
-			ails = errors.Join(ails, fmt.Errorf("the list of %s is that of before %s: %w", source.Name, source.Stale.Format(time.RFC3339), source.Err))
+			ails = errors.Join(ails, fmt.Errorf("%s cannot be taken as it is since %s: %w", source.Title(), source.Stale.Format(time.RFC3339), source.Err))
 		}
 	}
 	for _, gone := range before {

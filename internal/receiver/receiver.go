@@ -33,6 +33,10 @@ type Settings struct {
 	Bind func(extension func(id string) any) error
 	// Watch calls changed with each new list, until ctx ends. It is nil if there is none.
 	Watch func(ctx context.Context, changed func(check.List))
+	// CertificateFiles are patterns of files with certificates, as filepath.Match has them. They are looked at
+	// every CertificateInterval, which is positive.
+	CertificateFiles    []string
+	CertificateInterval time.Duration
 	// Elector is the ID of an extension that says when this collector is the one of several that
 	// checks. It is empty if it always is.
 	Elector string
@@ -76,6 +80,7 @@ type Receiver struct {
 	addresses  hostAddresses
 	targets    []*target // on the schedule; nil if the list does not change
 	sources    sources
+	files      certificateFiles
 	status     status
 	// leadership counts if there is an elector.
 	leadership leadership
@@ -108,6 +113,7 @@ func New(set collector.Settings, settings Settings) (*Receiver, error) {
 		Clock: schedule.SystemClock(), Seed: settings.seed(set.ID), Slots: settings.slots(), Workers: runtime.GOMAXPROCS(0),
 	}, r.check)
 	r.handshakes = r.newHandshakes()
+	r.files = newCertificateFiles(settings.CertificateFiles)
 	r.running, r.cancel = context.WithCancel(context.Background())
 	r.consuming, r.giveUp = context.WithCancel(context.Background())
 	return r, nil
@@ -160,8 +166,10 @@ func (r *Receiver) observeSchedule() error {
 		r.telemetry.RegisterReceiverTcpcheckChecksLeftOutCallback(of(func(s schedule.Stats) int64 { return s.LeftOut })),
 		r.telemetry.RegisterReceiverTcpcheckTargetsRefusedCallback(of(func(schedule.Stats) int64 { return int64(r.sources.refusedNow()) })),
 		r.telemetry.RegisterReceiverTcpcheckSourceStaleCallback(func(_ context.Context, o metric.Float64Observer) error {
-			for source, age := range r.sources.staleFor(time.Now()) {
-				o.Observe(age.Seconds(), r.id, metric.WithAttributes(attribute.String("source", source)))
+			for _, s := range []*sources{&r.sources, &r.files.sources} {
+				for source, age := range s.staleFor(time.Now()) {
+					o.Observe(age.Seconds(), r.id, metric.WithAttributes(attribute.String("source", source)))
+				}
 			}
 			return nil
 		}),
@@ -198,6 +206,9 @@ func (r *Receiver) runChecks() {
 	running.Go(func() { r.review(itself) })
 	running.Go(func() { r.schedule.Run(r.running) })
 	running.Go(func() { r.handshakes.Run(r.running) })
+	if len(r.settings.CertificateFiles) > 0 {
+		running.Go(r.followFiles)
+	}
 	if r.settings.Elector != "" {
 		r.follow(r.settings.List)
 		if r.settings.Watch != nil {

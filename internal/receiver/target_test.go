@@ -23,6 +23,7 @@ import (
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+	collector "go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -54,10 +55,8 @@ type checker struct {
 func newChecker(t *testing.T, config metadata.MetricsBuilderConfig, targets ...check.Target) *checker {
 	t.Helper()
 	c := &checker{sink: new(consumertest.MetricsSink)}
-	set := receivertest.NewNopSettings(metadata.Type)
-	var core zapcore.Core
-	core, c.logs = observer.New(zapcore.DebugLevel)
-	set.Logger = zap.New(core)
+	var set collector.Settings
+	set, c.logs = observed(receivertest.NewNopSettings(metadata.Type))
 	made, err := newWithMetrics(set, Settings{Metrics: config, FlushInterval: time.Hour}, c.sink)
 	require.NoError(t, err)
 	c.Receiver = made.of
@@ -66,6 +65,13 @@ func newChecker(t *testing.T, config metadata.MetricsBuilderConfig, targets ...c
 	}
 	c.add(c.targets)
 	return c
+}
+
+// observed returns settings with a log, and what is logged there.
+func observed(set collector.Settings) (collector.Settings, *observer.ObservedLogs) {
+	core, logs := observer.New(zapcore.DebugLevel)
+	set.Logger = zap.New(core)
+	return set, logs
 }
 
 // collect checks each target once, and returns what is handed over then.

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"sync"
+
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	collector "go.opentelemetry.io/collector/receiver"
@@ -23,7 +25,9 @@ type template struct {
 type templates struct {
 	builder *metadata.MetricsBuilder
 	metrics []metric
-	made    map[resourceKey]*template
+
+	mu   sync.Mutex
+	made map[resourceKey]*template
 }
 
 // resourceKey is what tells one resource from another.
@@ -43,6 +47,8 @@ func newTemplates(set collector.Settings, config metadata.MetricsBuilderConfig, 
 // of returns the template of the resource of a target, or nil if the user's filters take
 // that out, or if no metric is enabled.
 func (t *templates) of(target *check.Target) *template {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	key := resourceOf(target)
 	if made, ok := t.made[key]; ok {
 		made.use()
@@ -78,6 +84,8 @@ func (t *template) use() {
 
 // release forgets the template of a target that is gone, unless others have it.
 func (t *templates) release(target *check.Target) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	key := resourceOf(target)
 	made := t.made[key]
 	if made != nil {

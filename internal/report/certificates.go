@@ -18,7 +18,11 @@ import (
 func (l *Log) WriteTLS(report *check.TLSReport, changes []state.CertificateChange) {
 	l.now = report.Time
 	for i := range changes {
-		l.writeCertificate(&changes[i])
+		if l.target.File() != "" {
+			l.writeFile(&changes[i])
+		} else {
+			l.writeCertificate(&changes[i])
+		}
 	}
 }
 
@@ -37,15 +41,12 @@ func (l *Log) writeCertificate(c *state.CertificateChange) {
 	case state.Verified:
 		l.info(tlsVerified, about, "the certificate of "+name+" is verified again", append(certificate(c.Result.Certificate), timeOf(failedSince, c.Since))...)
 	case state.Expiring:
-		what, ends := "the certificate of ", c.Certificate.NotAfter
-		if c.Certificate.ChainNotAfter.Before(ends) {
-			what, ends = "the chain of the certificate of ", c.Certificate.ChainNotAfter
-		}
-		l.warn(certificateExpiring, about, what+name+" ends within "+days(c.Within)+", at "+ends.UTC().Format(time.DateTime)+" UTC"+shown(c.Addresses),
-			append(certificate(c.Certificate), timeOf("tcpcheck.tls.chain.not_after", c.Certificate.ChainNotAfter), attribute.StringSlice(tlsAddresses, texts(c.Addresses)))...)
+		what, ends := firstToEnd(c.Certificate)
+		l.warn(certificateExpiring, about, what+" of "+name+" ends within "+days(c.Within)+", at "+dateOf(ends)+shown(c.Addresses),
+			append(certificate(c.Certificate), timeOf(chainNotAfter, c.Certificate.ChainNotAfter), attribute.StringSlice(tlsAddresses, texts(c.Addresses)))...)
 	case state.Renewed:
-		l.info(certificateChanged, about, "there is another certificate of "+name+", until "+c.Certificate.NotAfter.UTC().Format(time.DateTime)+" UTC"+shown(c.Addresses),
-			append(certificate(c.Certificate), attribute.StringSlice(tlsAddresses, texts(c.Addresses)), attribute.String("tcpcheck.tls.previous.hash.sha256", hash(c.Former)))...)
+		l.info(certificateChanged, about, "there is another certificate of "+name+", until "+dateOf(c.Certificate.NotAfter)+shown(c.Addresses),
+			append(certificate(c.Certificate), attribute.StringSlice(tlsAddresses, texts(c.Addresses)), attribute.String(previousHash, hash(c.Former)))...)
 	case state.Differing:
 		l.warn(certificatesDiffer, about, "the addresses of "+name+" "+Differing(c.Shown),
 			attribute.StringSlice(tlsCertificates, certificates(c.Shown)))
@@ -60,7 +61,7 @@ func (l *Log) writeCertificate(c *state.CertificateChange) {
 func Differing(different []state.Shown) string {
 	all := make([]string, len(different))
 	for i, s := range different {
-		all[i] = "until " + s.Certificate.NotAfter.UTC().Format(time.DateTime) + " UTC" + shown(s.Addresses)
+		all[i] = "until " + dateOf(s.Certificate.NotAfter) + shown(s.Addresses)
 	}
 	return fmt.Sprintf("show %d different certificates: %s", len(different), strings.Join(all, "; "))
 }
@@ -73,6 +74,8 @@ func shown(addresses []netip.Addr) string {
 // The attributes that several events about certificates have.
 const (
 	failedSince     = "tcpcheck.failed_since"
+	chainNotAfter   = "tcpcheck.tls.chain.not_after"
+	previousHash    = "tcpcheck.tls.previous.hash.sha256"
 	tlsAddresses    = "tcpcheck.tls.addresses"
 	tlsCertificates = "tcpcheck.tls.certificates"
 )

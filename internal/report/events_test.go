@@ -313,6 +313,8 @@ func TestEveryEvent(t *testing.T) {
 			})
 		}
 		log.WriteTLS(&check.TLSReport{Time: began}, certificates)
+		file := NewLog(journal, FileTarget("/etc/web.crt"))
+		file.WriteTLS(&check.TLSReport{Time: began}, certificates)
 		journal.SourceStale(&check.Source{Name: "a.yaml", Err: errors.New("bad"), Stale: began})
 		journal.SourceFresh(&check.Source{Name: "a.yaml", Stale: began})
 		machine := NewMachine(receivertest.NewNopSettings(metadata.Type), journal, nil, noConntrack, func(error) {})
@@ -341,6 +343,9 @@ func TestEveryEvent(t *testing.T) {
 			}
 			ofTarget := strings.HasPrefix(name, "tcpcheck.address.") || strings.HasPrefix(name, "tcpcheck.family.") ||
 				strings.HasPrefix(name, "tcpcheck.certificate") || strings.HasPrefix(name, "tcpcheck.tls.")
+			if _, ofFile := record.Attributes().Get(pathOfFile); ofFile {
+				ofTarget = false // which has neither a service nor tags
+			}
 			assert.Equal(t, ofTarget, resource.Len() == 2, name)
 			if ofTarget {
 				assert.Equal(t, map[string]any{"service.name": "shop", "datadog.host.name": ""}, resource.AsRaw())

@@ -41,14 +41,17 @@ func (j *Journal) emit(e *event) {
 
 // SourceStale says that the list of a source cannot be taken as it is.
 func (j *Journal) SourceStale(s *check.Source) {
-	e := event{name: sourceStale, level: zapcore.ErrorLevel, time: time.Now(), body: "the list of " + s.Name + " cannot be taken as it is, so the last good one stays"}
+	e := event{name: sourceStale, level: zapcore.ErrorLevel, time: time.Now(), body: s.Title() + " cannot be taken as it is, so the last good one stays"}
+	if s.Certificates {
+		e.body += ", if there was one"
+	}
 	e.add(attribute.String("source", s.Name), attribute.String("tcpcheck.error.message", s.Err.Error()), timeOf("tcpcheck.stale_since", s.Stale))
 	j.tell(&e)
 }
 
 // SourceFresh says that the list of a source is up to date again, which was stale as was says.
 func (j *Journal) SourceFresh(was *check.Source) {
-	e := event{name: sourceFresh, level: zapcore.InfoLevel, time: time.Now(), body: "the list of " + was.Name + " is up to date again"}
+	e := event{name: sourceFresh, level: zapcore.InfoLevel, time: time.Now(), body: was.Title() + " is up to date again"}
 	e.add(attribute.String("source", was.Name), timeOf("tcpcheck.stale_since", was.Stale))
 	j.tell(&e)
 }

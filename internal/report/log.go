@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -151,6 +152,11 @@ func (l *Log) info(name string, about *state.Change, body string, attributes ...
 // event returns an event about the endpoint of a change.
 func (l *Log) event(name string, level zapcore.Level, about *state.Change, body string, attributes ...attribute.KeyValue) *event {
 	e := &event{name: name, level: level, time: l.now, body: body, target: l.target}
+	if path := l.target.File(); path != "" {
+		e.add(attribute.String(pathOfFile, path))
+		e.add(attributes...)
+		return e
+	}
 	e.add(attribute.String("tcpcheck.instance", l.target.Labels.Name), attribute.String("server.address", l.target.Host), attribute.Int("server.port", int(l.target.Port)))
 	if about.Family != 0 {
 		e.add(attribute.String("network.type", about.Family.String()))
@@ -181,8 +187,12 @@ func (l *Log) tell(e *event) {
 }
 
 // name names an endpoint by what was dialled, as in `"web" ([::1]:443) over ipv6`, or
-// where no address is known, by the host; and what is behind a translator, if it leads to one.
+// where no address is known, by the host; and what is behind a translator, if it leads to one. It names a
+// file by its path, in quotes.
 func (l *Log) name(about *state.Change) string {
+	if path := l.target.File(); path != "" {
+		return strconv.Quote(path)
+	}
 	at := l.at(about.Endpoint)
 	if ipv4 := about.Translated.String(); ipv4 != "" {
 		at += ", " + ipv4 + " behind NAT64"

@@ -93,14 +93,14 @@ func metricsOf(c *metadata.MetricsConfig) []metric {
 			name: info.TcpcheckTLSCertificateTimeLeft.Name, enabled: c.TcpcheckTLSCertificateTimeLeft.Enabled, strategy: c.TcpcheckTLSCertificateTimeLeft.AggregationStrategy,
 			attributes: names(c.TcpcheckTLSCertificateTimeLeft.EnabledAttributes), staleWhenGone: true, dials: true, tls: true, emit: emitTimeLeft,
 			template: func(b *metadata.MetricsBuilder) {
-				b.RecordTcpcheckTLSCertificateTimeLeftDataPoint(now, 0, "", "", 0, 0, "")
+				b.RecordTcpcheckTLSCertificateTimeLeftDataPoint(now, 0, "", "", 0, "", 0, "")
 			},
 		},
 		{
 			name: info.TcpcheckTLSCertificateChainTimeLeft.Name, enabled: c.TcpcheckTLSCertificateChainTimeLeft.Enabled, strategy: c.TcpcheckTLSCertificateChainTimeLeft.AggregationStrategy,
 			attributes: names(c.TcpcheckTLSCertificateChainTimeLeft.EnabledAttributes), staleWhenGone: true, dials: true, tls: true, emit: emitChainTimeLeft,
 			template: func(b *metadata.MetricsBuilder) {
-				b.RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(now, 0, "", "", 0, 0, "")
+				b.RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(now, 0, "", "", 0, "", 0, "")
 			},
 		},
 		{
@@ -195,6 +195,8 @@ func (m *metric) attribute(name string, t *check.Target, id identity) (text stri
 		text = id.address
 	case "error.type":
 		text = string(id.errorType)
+	case pathOfFile:
+		text = t.File()
 	case "tcpcheck.receiver":
 		text = m.receiver
 	case "tcpcheck.error.source":

@@ -259,8 +259,8 @@ func recordHandshakes(builder *metadata.MetricsBuilder, t *check.Target, r *chec
 		if c := result.Certificate; c != nil {
 			different[c.SHA256[0]] = true
 			builder.RecordTcpcheckTLSHandshakeDurationDataPoint(1, 1, name, t.Host, port, family, address)
-			builder.RecordTcpcheckTLSCertificateTimeLeftDataPoint(1, float64(c.NotAfter.Unix()), name, t.Host, port, family, address)
-			builder.RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(1, float64(c.ChainNotAfter.Unix()), name, t.Host, port, family, address)
+			builder.RecordTcpcheckTLSCertificateTimeLeftDataPoint(1, float64(c.NotAfter.Unix()), name, t.Host, port, "", family, address)
+			builder.RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(1, float64(c.ChainNotAfter.Unix()), name, t.Host, port, "", family, address)
 		}
 	}
 	if len(different) > 0 {
@@ -302,7 +302,7 @@ func TestEveryMetricIsReported(t *testing.T) {
 	for i := range enabled.NumField() {
 		enabled.Field(i).FieldByName("Enabled").SetBool(true)
 	}
-	target := check.Target{Host: "h", Port: 1, Labels: check.Labels{Name: "a"}}
+	target := check.Target{Host: "h", Port: 1, TLS: &check.TLS{File: "f"}, Labels: check.Labels{Name: "a"}}
 	reported := make(map[string]*metric)
 	metrics := metricsOf(&config.Metrics)
 	for i := range metrics {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"runtime"
 	"strconv"
@@ -15,6 +14,8 @@ import (
 	"sync"
 
 	"go.yaml.in/yaml/v3"
+
+	"example.com/tcpcheckreceiver/internal/files"
 )
 
 // file is an instances file.
@@ -34,7 +35,7 @@ const inInstances = "instances"
 // where only the receiver reads them (make bench).
 func readFile(path string) *file {
 	f := &file{path: path}
-	text, err := readRegular(path, maxFile)
+	text, err := files.Read(path, maxFile)
 	if err != nil {
 		f.undecoded.Add("", "%v", err)
 		return f
@@ -78,31 +79,6 @@ func (f *file) decodeInstances(written []any) {
 
 // maxFile is the size of an instances file at most: 64 MiB are some 500,000 instances.
 const maxFile = 64 << 20
-
-// readRegular reads a regular file of at most so many bytes. Anything else, such as a
-// named pipe, may block for ever or have no end.
-func readRegular(path string, most int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is not a regular file", path)
-	case info.Size() > most:
-		return nil, fmt.Errorf("%s has %d bytes; %d are the most that are read", path, info.Size(), most)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	// A file such as those of /proc has a size of 0, and may have no end.
-	text, err := io.ReadAll(io.LimitReader(file, most+1))
-	if err == nil && int64(len(text)) > most {
-		err = fmt.Errorf("%s has more than the %d bytes that are read", path, most)
-	}
-	return text, err
-}
 
 // parse returns the options in a text of YAML, which has to be one document that is a
 // mapping, and its node.

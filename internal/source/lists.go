@@ -3,42 +3,20 @@ package source
 import (
 	"fmt"
 	"iter"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"example.com/tcpcheckreceiver/internal/check"
+	"example.com/tcpcheckreceiver/internal/files"
 )
 
 // paths returns those of the files that InstancesFile names, each once.
-func (o *Options) paths() []string {
-	var paths []string
-	known := make(map[string]bool)
-	for _, written := range o.InstancesFile {
-		var found []string
-		switch {
-		case isGlob(written):
-			found, _ = filepath.Glob(written) // Check says what is wrong with a pattern
-		case written != "":
-			found = []string{written}
-		}
-		for _, path := range found {
-			if !known[path] {
-				known[path] = true
-				paths = append(paths, path)
-			}
-		}
-	}
-	return paths
-}
-
-// isGlob reports whether a path stands for any number of files.
-func isGlob(path string) bool { return strings.ContainsAny(path, "*?[") }
+func (o *Options) paths() []string { return files.Paths(o.InstancesFile) }
 
 // hasGlob reports whether there may be files that are not there yet.
-func (o *Options) hasGlob() bool { return slices.ContainsFunc(o.InstancesFile, isGlob) }
+func (o *Options) hasGlob() bool { return slices.ContainsFunc(o.InstancesFile, files.IsPattern) }
 
 // mayFind reports whether there may be targets that are not there yet.
 func (o *Options) mayFind() bool {

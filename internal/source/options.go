@@ -20,6 +20,7 @@ const (
 	minDefaultTimeout    = time.Second            // that the default may give way to
 	minInterval          = 100 * time.Millisecond // below it, checks are load and no news
 	minRecheckInterval   = time.Second
+	minFileInterval      = time.Second
 	maxAttempts          = 100
 )
 
@@ -88,6 +89,9 @@ type Options struct {
 	// TargetAllocator has that part of the targets checked which an OpenTelemetry Operator's
 	// Target Allocator gives to this collector.
 	TargetAllocator TargetAllocator `mapstructure:"target_allocator" is:"a mapping of options"`
+	// CertificateFiles are the paths of files with certificates, or patterns of them, as
+	// filepath.Match has them. They are read again when they change.
+	CertificateFiles Texts `mapstructure:"certificate_files" is:"the path of a file, or a list of paths" each:"the path of a file"`
 
 	// undecoded is what Decode could not decode, and schema that of all options of the
 	// receiver.

@@ -436,12 +436,36 @@ func TestOptionsOfTheReceiver(t *testing.T) {
 		More    string  `mapstructure:"more"`
 	}
 	receiver.Options.Decode(confmap.NewFromStringMap(map[string]any{"les": 1}), &receiver)
-	require.ErrorContains(t, validate(&receiver.Options), "scrape_configs, observers, target_allocator, more")
+	require.ErrorContains(t, validate(&receiver.Options), "scrape_configs, observers, target_allocator, certificate_files, more")
 
 	undecoded := Options{Service: "\n"}
 	require.EqualError(t, validate(&undecoded), "service: \"\\n\" has a control character in it\ninstances: there are none, so there is nothing to check")
 	undecoded.Decode(confmap.NewFromStringMap(map[string]any{"les": 1}), &undecoded)
 	require.ErrorContains(t, validate(&undecoded), "les: unknown option; the receiver has collection_interval")
+}
+
+// A receiver may have nothing but files with certificates. How often they are looked at is bounded.
+func TestCertificateFiles(t *testing.T) {
+	for yaml, want := range map[string]time.Duration{
+		"certificate_files: a.crt": 15 * time.Second,
+		"{certificate_files: [a.crt, '[ab]/*'], collection_interval: 0.1}": time.Second,
+		"{certificate_files: [a.crt], collection_interval: 1h}":            time.Hour,
+	} {
+		options, err := load(t, yaml)
+		require.NoError(t, err, yaml)
+		assert.Equal(t, want, options.FileInterval(), yaml)
+		assert.Empty(t, options.targets())
+		assert.False(t, options.Changes(), "they are no list")
+	}
+	_, err := load(t, "certificate_files: ['', '/a/[', '/a/**/b', 5]")
+	require.EqualError(t, err, `certificate_files[0]: there is no path
+certificate_files[1]: "/a/[" is not a pattern of paths
+certificate_files[2]: "/a/**/b" has **, which would be no more than *; write a * for each level of directories
+certificate_files[3]: 5 is not the path of a file`)
+	_, err = load(t, "certificate_files: []")
+	require.EqualError(t, err, "instances: there are none, so there is nothing to check")
+	_, err = load(t, "certificate_files: {a: b}")
+	require.EqualError(t, err, "certificate_files: a mapping is not the path of a file, or a list of paths")
 }
 
 func TestValueAt(t *testing.T) {

@@ -112,6 +112,11 @@ func (i *Instance) key() check.Key {
 // Delay returns the time from the start to the first checks.
 func (o *Options) Delay() time.Duration { return o.InitialDelay.or(defaultInitialDelay) }
 
+// FileInterval returns the time between two looks at CertificateFiles.
+func (o *Options) FileInterval() time.Duration {
+	return max(o.CollectionInterval.or(defaultInterval), minFileInterval)
+}
+
 // Flush returns the time between two payloads.
 func (o *Options) Flush() time.Duration { return o.FlushInterval.or(defaultFlushInterval) }
 

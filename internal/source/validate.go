@@ -49,18 +49,17 @@ func (o *Options) Check(attributes []string) *Problems {
 		o.own = o.judge(labels, nil).instances(o.Instances, p)
 	}
 	o.compared, p.notes = nil, nil
-	for i, path := range o.InstancesFile {
-		place := fmt.Sprintf("instances_file[%d]", i)
-		if _, err := filepath.Match(path, ""); err != nil {
-			p.Add(place, "%q is not a pattern of paths", path)
-		} else if path == "" && len(o.InstancesFile) > 1 {
-			p.Add(place, "there is no path")
+	p.checkPaths("instances_file", o.InstancesFile, len(o.InstancesFile) == 1)
+	p.checkPaths("certificate_files", o.CertificateFiles, false)
+	for i, path := range o.CertificateFiles {
+		if strings.Contains(path, "**") {
+			p.Add(fmt.Sprintf("certificate_files[%d]", i), "%q has **, which would be no more than *; write a * for each level of directories", path)
 		}
 	}
 	switch {
 	case o.schema == nil && (len(o.InstancesFile) > 0 || !reflect.ValueOf(o.Defaults).IsZero()):
 		p.Add("instances_file", "it has not been read, nor have the defaults been; that is for Unmarshal to do")
-	case o.count() == 0 && !o.mayFind() && !p.Within("instances_file") && !p.Within(inJobs) && !p.Within(inObservers) && !p.has("endpoint") && !o.isUnread(p):
+	case o.count() == 0 && !o.mayFind() && len(o.CertificateFiles) == 0 && !p.Within("certificate_files") && !p.Within("instances_file") && !p.Within(inJobs) && !p.Within(inObservers) && !p.has("endpoint") && !o.isUnread(p):
 		p.Add("instances", "there are none, so there is nothing to check")
 	}
 	known := make(labelsOfKeys)
@@ -78,6 +77,19 @@ func (o *Options) Check(attributes []string) *Problems {
 		validateDefaults(inAllocator+"."+inDefaults, &o.allocator.defaults)
 	}
 	return p
+}
+
+// checkPaths adds a problem for each path that cannot be one, or a pattern of some. One that is empty may be
+// allowed.
+func (p *Problems) checkPaths(option string, paths []string, empty bool) {
+	for i, path := range paths {
+		place := fmt.Sprintf("%s[%d]", option, i)
+		if _, err := filepath.Match(path, ""); err != nil {
+			p.Add(place, "%q is not a pattern of paths", path)
+		} else if path == "" && !empty {
+			p.Add(place, "there is no path")
+		}
+	}
 }
 
 // labelsOf returns the labels that Prometheus makes of attributes, each with its attribute.

@@ -3,7 +3,6 @@ package source
 import (
 	"context"
 	"errors"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +12,7 @@ import (
 	"github.com/prometheus/prometheus/discovery"
 
 	"example.com/tcpcheckreceiver/internal/check"
+	"example.com/tcpcheckreceiver/internal/files"
 )
 
 const (
@@ -148,32 +148,9 @@ type watcher struct {
 // watchedFile is a file of a watcher.
 type watchedFile struct {
 	number     int // of its list
-	seen, read stamp
+	seen, read files.Stamp
 	good       *file // the last one that was; nil for none
 	source     check.Source
-}
-
-// stamp is what a file looks like from outside. The zero value is that of a file that was never
-// looked at.
-type stamp struct {
-	asked bool
-	info  os.FileInfo // nil if there is no such file, or it cannot be seen
-}
-
-func stampOf(path string) stamp {
-	info, err := os.Stat(path)
-	if err != nil {
-		info = nil
-	}
-	return stamp{true, info}
-}
-
-// same reports whether nothing speaks for a change.
-func (s stamp) same(other stamp) bool {
-	if s.info == nil || other.info == nil {
-		return s == other
-	}
-	return os.SameFile(s.info, other.info) && s.info.Size() == other.info.Size() && s.info.ModTime().Equal(other.info.ModTime())
 }
 
 // newWatcher returns a watcher of the files of valid options, which have been read.
@@ -217,10 +194,10 @@ func (w *watcher) poll(now time.Time, all bool) (changed bool) {
 			f = &watchedFile{number: w.newNumber(), source: check.Source{Name: path}}
 			w.files[path] = f
 		}
-		is := stampOf(path)
-		settled := is.same(f.seen)
+		is, _ := files.StampOf(path)
+		settled := is.Same(f.seen)
 		f.seen = is
-		if settled && (all || !is.same(f.read)) {
+		if settled && (all || !is.Same(f.read)) {
 			f.read = is
 			changed = w.readAgain(path, f, now) || changed
 		}
