@@ -100,6 +100,48 @@ is verified: not who issued the certificate, nor for which name, nor the order o
 
 Where another one than the first certificate ends first, the lines say "the chain of the certificate in".
 
+## Attributes of a certificate
+
+These attributes are off by default. Where one is listed among those of a metric, each point has it:
+
+| attribute | value | metrics |
+| --- | --- | --- |
+| ~tls.server.subject~ | the distinguished name of the certificate, such as ~CN=shop.example.com~ | both ~time_left~ |
+| ~tls.server.issuer~ | that of who issued it | both ~time_left~ |
+| ~tls.server.hash.sha256~ | the SHA-256 of the certificate, in upper-case hexadecimal as in the events | both ~time_left~ |
+| ~tcpcheck.tls.serial_number~ | its serial number, as ~openssl x509 -serial~ has it | both ~time_left~ |
+| ~tls.protocol.version~ | the version that the server negotiated: ~1.3~ | ~certificate.time_left~, ~handshake.duration~ |
+| ~tls.cipher~ | the cipher suite, by IANA's name: ~TLS_AES_128_GCM_SHA256~ | ~certificate.time_left~, ~handshake.duration~ |
+| ~tcpcheck.tls.ocsp_stapled~ | true if the server stapled an OCSP response, false if not; the response itself is not verified | ~certificate.time_left~ |
+
+~~~yaml
+receivers:
+  tcpcheck:
+    instances:
+      - name: shop
+        host: shop.example.com
+        port: 443
+        tls: {}
+    metrics:
+      tcpcheck.tls.certificate.time_left:
+        attributes:
+          - tcpcheck.instance
+          - server.address
+          - server.port
+          - network.type
+          - network.peer.address
+          - tls.server.issuer
+          - tls.server.hash.sha256
+          - tcpcheck.tls.ocsp_stapled
+~~~
+
+A list takes the place of the default one: name those of the default that are to stay. A certificate that is renewed ends its
+series and begins another one, if an attribute shows the difference. So does a server that negotiates another version, or staples
+no longer. An empty name, such as the subject of a certificate that has its names in an extension alone, is no attribute.
+
+~tcpcheck.tls.verified~ has none of them: a handshake that fails shows no certificate, and the attributes of a series are the
+same whether it succeeds or fails. ~tcpcheck.tls.certificates~ counts certificates, so it is of no single one.
+
 ## The table of TLS situations
 
 Every row is a real situation, in which a test compares what the receiver reports and logs with what stands here.

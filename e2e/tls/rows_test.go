@@ -398,9 +398,12 @@ func plainHTTP(w *world) {
 	w.nginx("server { listen " + netip.AddrPortFrom(w.own, 8443).String() + "; }")
 }
 
-// stapled is OpenSSL with the shortest OCSP response that there is: try later (RFC 6960, section 4.2.1).
+// tryLater is the shortest OCSP response that there is (RFC 6960, section 4.2.1).
+var tryLater = []byte{0x30, 0x03, 0x0a, 0x01, 0x03}
+
+// stapled is OpenSSL with an OCSP response.
 func stapled(w *world) {
-	w.file("ocsp.der", []byte{0x30, 0x03, 0x0a, 0x01, 0x03})
+	w.file("ocsp.der", tryLater)
 	openssl(good(), "-status_file", "$folder/ocsp.der")(w)
 }
 

@@ -83,7 +83,7 @@ func (r *TLSResult) Reason() string {
 // Certificate is what is known of a server's certificate, and of the connection that it was shown on.
 type Certificate struct {
 	Subject, Issuer string   // distinguished names (RFC 4514)
-	SerialNumber    string   // in hexadecimal, as RFC 5280, section 4.1.2.2, has it
+	SerialNumber    string   // in upper-case hexadecimal, two digits a byte (RFC 5280, section 4.1.2.2)
 	SHA256          [32]byte // of the whole certificate
 	NotBefore       time.Time
 	// NotAfter is when it ends, and ChainNotAfter when the first one of its chain does: of those that lead to

@@ -433,12 +433,19 @@ func (ms *TcpcheckSynRetransmitsMetricConfig) Validate() error {
 type TcpcheckTLSCertificateTimeLeftMetricAttributeKey string
 
 const (
-	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance   TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "tcpcheck.instance"
-	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress      TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "server.address"
-	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort         TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "server.port"
-	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyFilePath           TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "file.path"
-	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType        TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "network.type"
-	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "network.peer.address"
+	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance        TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "tcpcheck.instance"
+	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress           TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "server.address"
+	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort              TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "server.port"
+	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyFilePath                TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "file.path"
+	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType             TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "network.type"
+	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress      TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "network.peer.address"
+	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSServerSubject        TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "tls.server.subject"
+	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSServerIssuer         TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "tls.server.issuer"
+	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSServerHashSha256     TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "tls.server.hash.sha256"
+	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckTLSSerialNumber TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "tcpcheck.tls.serial_number"
+	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSProtocolVersion      TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "tls.protocol.version"
+	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSCipher               TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "tls.cipher"
+	TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckTLSOcspStapled  TcpcheckTLSCertificateTimeLeftMetricAttributeKey = "tcpcheck.tls.ocsp_stapled"
 )
 
 // TcpcheckTLSCertificateTimeLeftMetricConfig provides config for the tcpcheck.tls.certificate.time_left metric.
@@ -467,9 +474,9 @@ func (ms *TcpcheckTLSCertificateTimeLeftMetricConfig) Unmarshal(parser *confmap.
 func (ms *TcpcheckTLSCertificateTimeLeftMetricConfig) Validate() error {
 	for _, val := range ms.EnabledAttributes {
 		switch val {
-		case TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyFilePath, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress:
+		case TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyFilePath, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSServerSubject, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSServerIssuer, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSServerHashSha256, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckTLSSerialNumber, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSProtocolVersion, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSCipher, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckTLSOcspStapled:
 		default:
-			return fmt.Errorf("metric tcpcheck.tls.certificate.time_left doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, file.path, network.type, network.peer.address]", val)
+			return fmt.Errorf("metric tcpcheck.tls.certificate.time_left doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, file.path, network.type, network.peer.address, tls.server.subject, tls.server.issuer, tls.server.hash.sha256, tcpcheck.tls.serial_number, tls.protocol.version, tls.cipher, tcpcheck.tls.ocsp_stapled]", val)
 		}
 	}
 
@@ -486,12 +493,16 @@ func (ms *TcpcheckTLSCertificateTimeLeftMetricConfig) Validate() error {
 type TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey string
 
 const (
-	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance   TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "tcpcheck.instance"
-	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress      TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "server.address"
-	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort         TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "server.port"
-	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyFilePath           TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "file.path"
-	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType        TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "network.type"
-	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "network.peer.address"
+	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance        TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "tcpcheck.instance"
+	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress           TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "server.address"
+	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort              TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "server.port"
+	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyFilePath                TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "file.path"
+	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType             TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "network.type"
+	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress      TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "network.peer.address"
+	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTLSServerSubject        TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "tls.server.subject"
+	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTLSServerIssuer         TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "tls.server.issuer"
+	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTLSServerHashSha256     TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "tls.server.hash.sha256"
+	TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckTLSSerialNumber TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey = "tcpcheck.tls.serial_number"
 )
 
 // TcpcheckTLSCertificateChainTimeLeftMetricConfig provides config for the tcpcheck.tls.certificate_chain.time_left metric.
@@ -520,9 +531,9 @@ func (ms *TcpcheckTLSCertificateChainTimeLeftMetricConfig) Unmarshal(parser *con
 func (ms *TcpcheckTLSCertificateChainTimeLeftMetricConfig) Validate() error {
 	for _, val := range ms.EnabledAttributes {
 		switch val {
-		case TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyFilePath, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress:
+		case TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyFilePath, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTLSServerSubject, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTLSServerIssuer, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTLSServerHashSha256, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckTLSSerialNumber:
 		default:
-			return fmt.Errorf("metric tcpcheck.tls.certificate_chain.time_left doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, file.path, network.type, network.peer.address]", val)
+			return fmt.Errorf("metric tcpcheck.tls.certificate_chain.time_left doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, file.path, network.type, network.peer.address, tls.server.subject, tls.server.issuer, tls.server.hash.sha256, tcpcheck.tls.serial_number]", val)
 		}
 	}
 
@@ -594,6 +605,8 @@ const (
 	TcpcheckTLSHandshakeDurationMetricAttributeKeyServerPort         TcpcheckTLSHandshakeDurationMetricAttributeKey = "server.port"
 	TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkType        TcpcheckTLSHandshakeDurationMetricAttributeKey = "network.type"
 	TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkPeerAddress TcpcheckTLSHandshakeDurationMetricAttributeKey = "network.peer.address"
+	TcpcheckTLSHandshakeDurationMetricAttributeKeyTLSProtocolVersion TcpcheckTLSHandshakeDurationMetricAttributeKey = "tls.protocol.version"
+	TcpcheckTLSHandshakeDurationMetricAttributeKeyTLSCipher          TcpcheckTLSHandshakeDurationMetricAttributeKey = "tls.cipher"
 )
 
 // TcpcheckTLSHandshakeDurationMetricConfig provides config for the tcpcheck.tls.handshake.duration metric.
@@ -622,9 +635,9 @@ func (ms *TcpcheckTLSHandshakeDurationMetricConfig) Unmarshal(parser *confmap.Co
 func (ms *TcpcheckTLSHandshakeDurationMetricConfig) Validate() error {
 	for _, val := range ms.EnabledAttributes {
 		switch val {
-		case TcpcheckTLSHandshakeDurationMetricAttributeKeyTcpcheckInstance, TcpcheckTLSHandshakeDurationMetricAttributeKeyServerAddress, TcpcheckTLSHandshakeDurationMetricAttributeKeyServerPort, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkType, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkPeerAddress:
+		case TcpcheckTLSHandshakeDurationMetricAttributeKeyTcpcheckInstance, TcpcheckTLSHandshakeDurationMetricAttributeKeyServerAddress, TcpcheckTLSHandshakeDurationMetricAttributeKeyServerPort, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkType, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkPeerAddress, TcpcheckTLSHandshakeDurationMetricAttributeKeyTLSProtocolVersion, TcpcheckTLSHandshakeDurationMetricAttributeKeyTLSCipher:
 		default:
-			return fmt.Errorf("metric tcpcheck.tls.handshake.duration doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]", val)
+			return fmt.Errorf("metric tcpcheck.tls.handshake.duration doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address, tls.protocol.version, tls.cipher]", val)
 		}
 	}
 

@@ -69,12 +69,12 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					TcpcheckTLSCertificateTimeLeft: TcpcheckTLSCertificateTimeLeftMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []TcpcheckTLSCertificateTimeLeftMetricAttributeKey{TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyFilePath, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress},
+						EnabledAttributes:   []TcpcheckTLSCertificateTimeLeftMetricAttributeKey{TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyFilePath, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSServerSubject, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSServerIssuer, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSServerHashSha256, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckTLSSerialNumber, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSProtocolVersion, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSCipher, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckTLSOcspStapled},
 					},
 					TcpcheckTLSCertificateChainTimeLeft: TcpcheckTLSCertificateChainTimeLeftMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey{TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyFilePath, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress},
+						EnabledAttributes:   []TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey{TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyFilePath, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTLSServerSubject, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTLSServerIssuer, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTLSServerHashSha256, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckTLSSerialNumber},
 					},
 					TcpcheckTLSCertificates: TcpcheckTLSCertificatesMetricConfig{
 						Enabled:             true,
@@ -84,7 +84,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					TcpcheckTLSHandshakeDuration: TcpcheckTLSHandshakeDurationMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []TcpcheckTLSHandshakeDurationMetricAttributeKey{TcpcheckTLSHandshakeDurationMetricAttributeKeyTcpcheckInstance, TcpcheckTLSHandshakeDurationMetricAttributeKeyServerAddress, TcpcheckTLSHandshakeDurationMetricAttributeKeyServerPort, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkType, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkPeerAddress},
+						EnabledAttributes:   []TcpcheckTLSHandshakeDurationMetricAttributeKey{TcpcheckTLSHandshakeDurationMetricAttributeKeyTcpcheckInstance, TcpcheckTLSHandshakeDurationMetricAttributeKeyServerAddress, TcpcheckTLSHandshakeDurationMetricAttributeKeyServerPort, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkType, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkPeerAddress, TcpcheckTLSHandshakeDurationMetricAttributeKeyTLSProtocolVersion, TcpcheckTLSHandshakeDurationMetricAttributeKeyTLSCipher},
 					},
 					TcpcheckTLSVerified: TcpcheckTLSVerifiedMetricConfig{
 						Enabled:             true,
@@ -145,12 +145,12 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					TcpcheckTLSCertificateTimeLeft: TcpcheckTLSCertificateTimeLeftMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []TcpcheckTLSCertificateTimeLeftMetricAttributeKey{TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyFilePath, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress},
+						EnabledAttributes:   []TcpcheckTLSCertificateTimeLeftMetricAttributeKey{TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyFilePath, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSServerSubject, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSServerIssuer, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSServerHashSha256, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckTLSSerialNumber, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSProtocolVersion, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSCipher, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckTLSOcspStapled},
 					},
 					TcpcheckTLSCertificateChainTimeLeft: TcpcheckTLSCertificateChainTimeLeftMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey{TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyFilePath, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress},
+						EnabledAttributes:   []TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey{TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckInstance, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerAddress, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyServerPort, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyFilePath, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkType, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTLSServerSubject, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTLSServerIssuer, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTLSServerHashSha256, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckTLSSerialNumber},
 					},
 					TcpcheckTLSCertificates: TcpcheckTLSCertificatesMetricConfig{
 						Enabled:             false,
@@ -160,7 +160,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					TcpcheckTLSHandshakeDuration: TcpcheckTLSHandshakeDurationMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []TcpcheckTLSHandshakeDurationMetricAttributeKey{TcpcheckTLSHandshakeDurationMetricAttributeKeyTcpcheckInstance, TcpcheckTLSHandshakeDurationMetricAttributeKeyServerAddress, TcpcheckTLSHandshakeDurationMetricAttributeKeyServerPort, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkType, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkPeerAddress},
+						EnabledAttributes:   []TcpcheckTLSHandshakeDurationMetricAttributeKey{TcpcheckTLSHandshakeDurationMetricAttributeKeyTcpcheckInstance, TcpcheckTLSHandshakeDurationMetricAttributeKeyServerAddress, TcpcheckTLSHandshakeDurationMetricAttributeKeyServerPort, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkType, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkPeerAddress, TcpcheckTLSHandshakeDurationMetricAttributeKeyTLSProtocolVersion, TcpcheckTLSHandshakeDurationMetricAttributeKeyTLSCipher},
 					},
 					TcpcheckTLSVerified: TcpcheckTLSVerifiedMetricConfig{
 						Enabled:             false,
@@ -284,7 +284,7 @@ func TestTcpcheckTLSCertificateTimeLeftMetricsConfig_Validate(t *testing.T) {
 	require.NoError(t, cfg.Validate())
 
 	cfg.EnabledAttributes = []TcpcheckTLSCertificateTimeLeftMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.tls.certificate.time_left doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, file.path, network.type, network.peer.address]")
+	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.tls.certificate.time_left doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, file.path, network.type, network.peer.address, tls.server.subject, tls.server.issuer, tls.server.hash.sha256, tcpcheck.tls.serial_number, tls.protocol.version, tls.cipher, tcpcheck.tls.ocsp_stapled]")
 
 	cfg = DefaultMetricsConfig().TcpcheckTLSCertificateTimeLeft
 	cfg.AggregationStrategy = "invalid"
@@ -296,7 +296,7 @@ func TestTcpcheckTLSCertificateChainTimeLeftMetricsConfig_Validate(t *testing.T)
 	require.NoError(t, cfg.Validate())
 
 	cfg.EnabledAttributes = []TcpcheckTLSCertificateChainTimeLeftMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.tls.certificate_chain.time_left doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, file.path, network.type, network.peer.address]")
+	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.tls.certificate_chain.time_left doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, file.path, network.type, network.peer.address, tls.server.subject, tls.server.issuer, tls.server.hash.sha256, tcpcheck.tls.serial_number]")
 
 	cfg = DefaultMetricsConfig().TcpcheckTLSCertificateChainTimeLeft
 	cfg.AggregationStrategy = "invalid"
@@ -320,7 +320,7 @@ func TestTcpcheckTLSHandshakeDurationMetricsConfig_Validate(t *testing.T) {
 	require.NoError(t, cfg.Validate())
 
 	cfg.EnabledAttributes = []TcpcheckTLSHandshakeDurationMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.tls.handshake.duration doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]")
+	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.tls.handshake.duration doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address, tls.protocol.version, tls.cipher]")
 
 	cfg = DefaultMetricsConfig().TcpcheckTLSHandshakeDuration
 	cfg.AggregationStrategy = "invalid"

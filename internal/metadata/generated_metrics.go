@@ -339,11 +339,11 @@ var MetricsInfo = metricsInfo{
 	},
 	TcpcheckTLSCertificateTimeLeft: metricInfo{
 		Name:       "tcpcheck.tls.certificate.time_left",
-		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "file.path", "network.type", "network.peer.address"},
+		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "file.path", "network.type", "network.peer.address", "tls.server.subject", "tls.server.issuer", "tls.server.hash.sha256", "tcpcheck.tls.serial_number", "tls.protocol.version", "tls.cipher", "tcpcheck.tls.ocsp_stapled"},
 	},
 	TcpcheckTLSCertificateChainTimeLeft: metricInfo{
 		Name:       "tcpcheck.tls.certificate_chain.time_left",
-		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "file.path", "network.type", "network.peer.address"},
+		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "file.path", "network.type", "network.peer.address", "tls.server.subject", "tls.server.issuer", "tls.server.hash.sha256", "tcpcheck.tls.serial_number"},
 	},
 	TcpcheckTLSCertificates: metricInfo{
 		Name:       "tcpcheck.tls.certificates",
@@ -351,7 +351,7 @@ var MetricsInfo = metricsInfo{
 	},
 	TcpcheckTLSHandshakeDuration: metricInfo{
 		Name:       "tcpcheck.tls.handshake.duration",
-		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address"},
+		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address", "tls.protocol.version", "tls.cipher"},
 	},
 	TcpcheckTLSVerified: metricInfo{
 		Name:       "tcpcheck.tls.verified",
@@ -1221,7 +1221,7 @@ func (m *metricTcpcheckTLSCertificateTimeLeft) init() {
 	m.aggDataPoints = m.aggDataPoints[:0]
 }
 
-func (m *metricTcpcheckTLSCertificateTimeLeft) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, filePathAttributeValue string, networkTypeAttributeValue string, networkPeerAddressAttributeValue string) {
+func (m *metricTcpcheckTLSCertificateTimeLeft) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, filePathAttributeValue string, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tcpcheckTLSSerialNumberAttributeValue string, tlsProtocolVersionAttributeValue string, tlsCipherAttributeValue string, tcpcheckTLSOcspStapledAttributeValue bool) {
 	if !m.config.Enabled {
 		return
 	}
@@ -1246,6 +1246,27 @@ func (m *metricTcpcheckTLSCertificateTimeLeft) recordDataPoint(start pcommon.Tim
 	}
 	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyNetworkPeerAddress) {
 		dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSServerSubject) {
+		dp.Attributes().PutStr("tls.server.subject", tlsServerSubjectAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSServerIssuer) {
+		dp.Attributes().PutStr("tls.server.issuer", tlsServerIssuerAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSServerHashSha256) {
+		dp.Attributes().PutStr("tls.server.hash.sha256", tlsServerHashSha256AttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckTLSSerialNumber) {
+		dp.Attributes().PutStr("tcpcheck.tls.serial_number", tcpcheckTLSSerialNumberAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSProtocolVersion) {
+		dp.Attributes().PutStr("tls.protocol.version", tlsProtocolVersionAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSCipher) {
+		dp.Attributes().PutStr("tls.cipher", tlsCipherAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckTLSOcspStapled) {
+		dp.Attributes().PutBool("tcpcheck.tls.ocsp_stapled", tcpcheckTLSOcspStapledAttributeValue)
 	}
 
 	var s string
@@ -1325,7 +1346,7 @@ func (m *metricTcpcheckTLSCertificateChainTimeLeft) init() {
 	m.aggDataPoints = m.aggDataPoints[:0]
 }
 
-func (m *metricTcpcheckTLSCertificateChainTimeLeft) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, filePathAttributeValue string, networkTypeAttributeValue string, networkPeerAddressAttributeValue string) {
+func (m *metricTcpcheckTLSCertificateChainTimeLeft) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, filePathAttributeValue string, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tcpcheckTLSSerialNumberAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
@@ -1350,6 +1371,18 @@ func (m *metricTcpcheckTLSCertificateChainTimeLeft) recordDataPoint(start pcommo
 	}
 	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyNetworkPeerAddress) {
 		dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTLSServerSubject) {
+		dp.Attributes().PutStr("tls.server.subject", tlsServerSubjectAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTLSServerIssuer) {
+		dp.Attributes().PutStr("tls.server.issuer", tlsServerIssuerAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTLSServerHashSha256) {
+		dp.Attributes().PutStr("tls.server.hash.sha256", tlsServerHashSha256AttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSCertificateChainTimeLeftMetricAttributeKeyTcpcheckTLSSerialNumber) {
+		dp.Attributes().PutStr("tcpcheck.tls.serial_number", tcpcheckTLSSerialNumberAttributeValue)
 	}
 
 	var s string
@@ -1524,7 +1557,7 @@ func (m *metricTcpcheckTLSHandshakeDuration) init() {
 	m.aggDataPoints = m.aggDataPoints[:0]
 }
 
-func (m *metricTcpcheckTLSHandshakeDuration) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string) {
+func (m *metricTcpcheckTLSHandshakeDuration) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, tlsProtocolVersionAttributeValue string, tlsCipherAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
@@ -1546,6 +1579,12 @@ func (m *metricTcpcheckTLSHandshakeDuration) recordDataPoint(start pcommon.Times
 	}
 	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSHandshakeDurationMetricAttributeKeyNetworkPeerAddress) {
 		dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSHandshakeDurationMetricAttributeKeyTLSProtocolVersion) {
+		dp.Attributes().PutStr("tls.protocol.version", tlsProtocolVersionAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckTLSHandshakeDurationMetricAttributeKeyTLSCipher) {
+		dp.Attributes().PutStr("tls.cipher", tlsCipherAttributeValue)
 	}
 
 	var s string
@@ -1940,13 +1979,13 @@ func (mb *MetricsBuilder) RecordTcpcheckSynRetransmitsDataPoint(ts pcommon.Times
 }
 
 // RecordTcpcheckTLSCertificateTimeLeftDataPoint adds a data point to tcpcheck.tls.certificate.time_left metric.
-func (mb *MetricsBuilder) RecordTcpcheckTLSCertificateTimeLeftDataPoint(ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, filePathAttributeValue string, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string) {
-	mb.metricTcpcheckTLSCertificateTimeLeft.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, filePathAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue)
+func (mb *MetricsBuilder) RecordTcpcheckTLSCertificateTimeLeftDataPoint(ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, filePathAttributeValue string, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tcpcheckTLSSerialNumberAttributeValue string, tlsProtocolVersionAttributeValue string, tlsCipherAttributeValue string, tcpcheckTLSOcspStapledAttributeValue bool) {
+	mb.metricTcpcheckTLSCertificateTimeLeft.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, filePathAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, tlsServerSubjectAttributeValue, tlsServerIssuerAttributeValue, tlsServerHashSha256AttributeValue, tcpcheckTLSSerialNumberAttributeValue, tlsProtocolVersionAttributeValue, tlsCipherAttributeValue, tcpcheckTLSOcspStapledAttributeValue)
 }
 
 // RecordTcpcheckTLSCertificateChainTimeLeftDataPoint adds a data point to tcpcheck.tls.certificate_chain.time_left metric.
-func (mb *MetricsBuilder) RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, filePathAttributeValue string, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string) {
-	mb.metricTcpcheckTLSCertificateChainTimeLeft.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, filePathAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue)
+func (mb *MetricsBuilder) RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, filePathAttributeValue string, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, tlsServerSubjectAttributeValue string, tlsServerIssuerAttributeValue string, tlsServerHashSha256AttributeValue string, tcpcheckTLSSerialNumberAttributeValue string) {
+	mb.metricTcpcheckTLSCertificateChainTimeLeft.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, filePathAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, tlsServerSubjectAttributeValue, tlsServerIssuerAttributeValue, tlsServerHashSha256AttributeValue, tcpcheckTLSSerialNumberAttributeValue)
 }
 
 // RecordTcpcheckTLSCertificatesDataPoint adds a data point to tcpcheck.tls.certificates metric.
@@ -1955,8 +1994,8 @@ func (mb *MetricsBuilder) RecordTcpcheckTLSCertificatesDataPoint(ts pcommon.Time
 }
 
 // RecordTcpcheckTLSHandshakeDurationDataPoint adds a data point to tcpcheck.tls.handshake.duration metric.
-func (mb *MetricsBuilder) RecordTcpcheckTLSHandshakeDurationDataPoint(ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string) {
-	mb.metricTcpcheckTLSHandshakeDuration.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue)
+func (mb *MetricsBuilder) RecordTcpcheckTLSHandshakeDurationDataPoint(ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, tlsProtocolVersionAttributeValue string, tlsCipherAttributeValue string) {
+	mb.metricTcpcheckTLSHandshakeDuration.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, tlsProtocolVersionAttributeValue, tlsCipherAttributeValue)
 }
 
 // RecordTcpcheckTLSVerifiedDataPoint adds a data point to tcpcheck.tls.verified metric.

@@ -138,15 +138,15 @@ func TestMetricsBuilder(t *testing.T) {
 			}
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordTcpcheckTLSCertificateTimeLeftDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, "file.path-val", AttributeNetworkTypeIpv4, "network.peer.address-val")
+			mb.RecordTcpcheckTLSCertificateTimeLeftDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, "file.path-val", AttributeNetworkTypeIpv4, "network.peer.address-val", "tls.server.subject-val", "tls.server.issuer-val", "tls.server.hash.sha256-val", "tcpcheck.tls.serial_number-val", "tls.protocol.version-val", "tls.cipher-val", false)
 			if tt.name == "reaggregate_set" {
-				mb.RecordTcpcheckTLSCertificateTimeLeftDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, "file.path-val-2", AttributeNetworkTypeIpv6, "network.peer.address-val-2")
+				mb.RecordTcpcheckTLSCertificateTimeLeftDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, "file.path-val-2", AttributeNetworkTypeIpv6, "network.peer.address-val-2", "tls.server.subject-val-2", "tls.server.issuer-val-2", "tls.server.hash.sha256-val-2", "tcpcheck.tls.serial_number-val-2", "tls.protocol.version-val-2", "tls.cipher-val-2", true)
 			}
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, "file.path-val", AttributeNetworkTypeIpv4, "network.peer.address-val")
+			mb.RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, "file.path-val", AttributeNetworkTypeIpv4, "network.peer.address-val", "tls.server.subject-val", "tls.server.issuer-val", "tls.server.hash.sha256-val", "tcpcheck.tls.serial_number-val")
 			if tt.name == "reaggregate_set" {
-				mb.RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, "file.path-val-2", AttributeNetworkTypeIpv6, "network.peer.address-val-2")
+				mb.RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, "file.path-val-2", AttributeNetworkTypeIpv6, "network.peer.address-val-2", "tls.server.subject-val-2", "tls.server.issuer-val-2", "tls.server.hash.sha256-val-2", "tcpcheck.tls.serial_number-val-2")
 			}
 			defaultMetricsCount++
 			allMetricsCount++
@@ -156,9 +156,9 @@ func TestMetricsBuilder(t *testing.T) {
 			}
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordTcpcheckTLSHandshakeDurationDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val")
+			mb.RecordTcpcheckTLSHandshakeDurationDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", "tls.protocol.version-val", "tls.cipher-val")
 			if tt.name == "reaggregate_set" {
-				mb.RecordTcpcheckTLSHandshakeDurationDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2")
+				mb.RecordTcpcheckTLSHandshakeDurationDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2", "tls.protocol.version-val-2", "tls.cipher-val-2")
 			}
 			defaultMetricsCount++
 			allMetricsCount++
@@ -755,6 +755,20 @@ func TestMetricsBuilder(t *testing.T) {
 						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("network.peer.address")
 						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("tls.server.subject")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("tls.server.issuer")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("tls.server.hash.sha256")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("tcpcheck.tls.serial_number")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("tls.protocol.version")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("tls.cipher")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("tcpcheck.tls.ocsp_stapled")
+						assert.False(t, ok)
 					}
 				case "tcpcheck.tls.certificate_chain.time_left":
 					if tt.name != "reaggregate_set" {
@@ -819,6 +833,14 @@ func TestMetricsBuilder(t *testing.T) {
 						_, ok = dp.Attributes().Get("network.type")
 						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("network.peer.address")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("tls.server.subject")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("tls.server.issuer")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("tls.server.hash.sha256")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("tcpcheck.tls.serial_number")
 						assert.False(t, ok)
 					}
 				case "tcpcheck.tls.certificates":
@@ -929,6 +951,10 @@ func TestMetricsBuilder(t *testing.T) {
 						_, ok = dp.Attributes().Get("network.type")
 						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("network.peer.address")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("tls.protocol.version")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("tls.cipher")
 						assert.False(t, ok)
 					}
 				case "tcpcheck.tls.verified":

@@ -204,7 +204,7 @@ func TestCertificateFiles(t *testing.T) {
 		}
 		require.NoError(t, os.Rename(f.at("new"), f.at("a")))
 		found, _, _ := f.Look(f.clock)
-		assert.Equal(t, fmt.Sprintf("%x", c.Leaf.SerialNumber), found[0].Certificate.SerialNumber)
+		assert.Equal(t, serialNumber(c.Leaf), found[0].Certificate.SerialNumber)
 	})
 
 	t.Run("a link that is swapped, as Kubernetes does", func(t *testing.T) {

@@ -243,7 +243,7 @@ func firstEnd(chain []*x509.Certificate) time.Time {
 func certificateOf(state *tls.ConnectionState, chain []*x509.Certificate) *check.Certificate {
 	leaf := state.PeerCertificates[0]
 	return &check.Certificate{
-		Subject: leaf.Subject.String(), Issuer: leaf.Issuer.String(), SerialNumber: fmt.Sprintf("%x", leaf.SerialNumber),
+		Subject: leaf.Subject.String(), Issuer: leaf.Issuer.String(), SerialNumber: serialNumber(leaf),
 		SHA256: sha256.Sum256(leaf.Raw), NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter, ChainNotAfter: firstEnd(chain),
 		Version: state.Version, CipherSuite: state.CipherSuite, Protocol: state.NegotiatedProtocol, Stapled: len(state.OCSPResponse) > 0,
 	}
@@ -254,6 +254,15 @@ func certificateOf(state *tls.ConnectionState, chain []*x509.Certificate) *check
 type lackingError string
 
 func (e lackingError) Error() string { return string(e) }
+
+// serialNumber returns that of a certificate as openssl x509 -serial has it.
+func serialNumber(c *x509.Certificate) string {
+	text := fmt.Sprintf("%X", c.SerialNumber)
+	if len(text)%2 == 1 {
+		text = "0" + text
+	}
+	return text
+}
 
 // errNoRoots is why nothing could be verified.
 const errNoRoots lackingError = "this machine has no root certificates; name a ca_file, or install them (ca-certificates)"

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -201,7 +202,7 @@ func TestCertificate(t *testing.T) {
 	assert.EqualValues(t, tls.VersionTLS13, got.Version)
 	assert.NotZero(t, got.CipherSuite)
 	assert.NotZero(t, got.SHA256)
-	assert.Len(t, got.SerialNumber, len(issued.Leaf.SerialNumber.Text(16)))
+	assert.Equal(t, fmt.Sprintf("%X", issued.Leaf.SerialNumber.Bytes()), got.SerialNumber)
 }
 
 // A certificate that is not verified ends with the first of those that the server showed.

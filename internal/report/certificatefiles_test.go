@@ -17,17 +17,21 @@ import (
 	"example.com/tcpcheckreceiver/internal/state"
 )
 
-// The points of a file: of two metrics, with its path and nothing else.
+// The points of a file: of two metrics, with its path, what is asked for of its certificate, and nothing
+// else.
 func TestPointsOfAFile(t *testing.T) {
 	config := metadata.NewDefaultMetricsBuilderConfig()
 	config.Metrics.TcpcheckChecks.Enabled = true
+	shows := &config.Metrics.TcpcheckTLSCertificateTimeLeft.EnabledAttributes
+	*shows = append(*shows, metadata.TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSServerSubject, metadata.TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSProtocolVersion,
+		metadata.TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTLSCipher, metadata.TcpcheckTLSCertificateTimeLeftMetricAttributeKeyTcpcheckTLSOcspStapled)
 	p := NewPoints(receivertest.NewNopSettings(metadata.Type), config)
 	target, now := FileTarget("/etc/web.crt"), time.Unix(1000, 0)
 	s, b := p.NewSeries(target, start), newBatch(p)
-	file := check.CertificateFile{Certificate: &check.Certificate{NotAfter: now.Add(time.Hour), ChainNotAfter: now.Add(time.Minute)}}
+	file := check.CertificateFile{Certificate: &check.Certificate{Subject: "CN=web", NotAfter: now.Add(time.Hour), ChainNotAfter: now.Add(time.Minute)}}
 	b.add(s, &check.Report{Target: target, Time: now, TLS: file.Report(target, now)})
 	assert.Equal(t, []string{
-		"{} tls.certificate.time_left{file.path=/etc/web.crt} s",
+		"{} tls.certificate.time_left{file.path=/etc/web.crt tls.server.subject=CN=web} s",
 		"{} tls.certificate_chain.time_left{file.path=/etc/web.crt} s",
 	}, reporttest.Lines(t, b.metrics()))
 }

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -91,8 +90,8 @@ func certificate(c *check.Certificate) []attribute.KeyValue {
 	}
 }
 
-// hash returns the hash of a certificate as text.
-func hash(c *check.Certificate) string { return hex.EncodeToString(c.SHA256[:]) }
+// hash returns the hash of a certificate as text, in upper case as the semantic conventions ask for.
+func hash(c *check.Certificate) string { return fmt.Sprintf("%X", c.SHA256) }
 
 // certificates returns the hashes of certificates, each with the addresses that show it.
 func certificates(shown []state.Shown) []string {

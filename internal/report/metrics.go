@@ -16,8 +16,10 @@ type metric struct {
 	strategy   string
 	attributes []string
 	// shows says what of an identity an attribute tells.
-	shows    struct{ family, address, translated, errorType, errorSource bool }
-	receiver string // its ID
+	shows struct{ family, address, translated, errorType, errorSource bool }
+	// certificate has those of the attributes that are of certificates.
+	certificate []certificateAttribute
+	receiver    string // its ID
 	// normalize is what becomes of the attribute instance.
 	normalize func(string) string
 	integer   bool // or a double
@@ -93,14 +95,14 @@ func metricsOf(c *metadata.MetricsConfig) []metric {
 			name: info.TcpcheckTLSCertificateTimeLeft.Name, enabled: c.TcpcheckTLSCertificateTimeLeft.Enabled, strategy: c.TcpcheckTLSCertificateTimeLeft.AggregationStrategy,
 			attributes: names(c.TcpcheckTLSCertificateTimeLeft.EnabledAttributes), staleWhenGone: true, dials: true, tls: true, emit: emitTimeLeft,
 			template: func(b *metadata.MetricsBuilder) {
-				b.RecordTcpcheckTLSCertificateTimeLeftDataPoint(now, 0, "", "", 0, "", 0, "")
+				b.RecordTcpcheckTLSCertificateTimeLeftDataPoint(now, 0, "", "", 0, "", 0, "", "", "", "", "", "", "", false)
 			},
 		},
 		{
 			name: info.TcpcheckTLSCertificateChainTimeLeft.Name, enabled: c.TcpcheckTLSCertificateChainTimeLeft.Enabled, strategy: c.TcpcheckTLSCertificateChainTimeLeft.AggregationStrategy,
 			attributes: names(c.TcpcheckTLSCertificateChainTimeLeft.EnabledAttributes), staleWhenGone: true, dials: true, tls: true, emit: emitChainTimeLeft,
 			template: func(b *metadata.MetricsBuilder) {
-				b.RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(now, 0, "", "", 0, "", 0, "")
+				b.RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(now, 0, "", "", 0, "", 0, "", "", "", "", "")
 			},
 		},
 		{
@@ -112,7 +114,7 @@ func metricsOf(c *metadata.MetricsConfig) []metric {
 			name: info.TcpcheckTLSHandshakeDuration.Name, enabled: c.TcpcheckTLSHandshakeDuration.Enabled, strategy: c.TcpcheckTLSHandshakeDuration.AggregationStrategy,
 			attributes: names(c.TcpcheckTLSHandshakeDuration.EnabledAttributes), staleWhenGone: true, dials: true, tls: true, emit: emitHandshakeDuration,
 			template: func(b *metadata.MetricsBuilder) {
-				b.RecordTcpcheckTLSHandshakeDurationDataPoint(now, 0, "", "", 0, 0, "")
+				b.RecordTcpcheckTLSHandshakeDurationDataPoint(now, 0, "", "", 0, 0, "", "", "")
 			},
 		},
 		{
@@ -132,6 +134,7 @@ func metricsOf(c *metadata.MetricsConfig) []metric {
 		m.shows.errorSource = m.has("tcpcheck.error.source")
 		m.shows.address = m.has("network.peer.address") || m.has("address")
 		m.shows.translated = m.has("tcpcheck.nat64.address")
+		m.certificate = certificateAttributes(m.attributes)
 	}
 	return slices.DeleteFunc(all, func(m metric) bool { return !m.enabled })
 }
@@ -150,11 +153,12 @@ func (m *metric) wanted(l *check.Labels) bool { return l.Metrics.Match(m.name) }
 
 // identity is what tells the values of a target apart that are of one metric.
 type identity struct {
-	family     check.Family
-	source     check.ErrorSource
-	translated check.Translated // of the address
-	address    string           // empty if none is known
-	errorType  check.ErrorType
+	family      check.Family
+	source      check.ErrorSource
+	translated  check.Translated // of the address
+	address     string           // empty if none is known
+	errorType   check.ErrorType
+	certificate shownCertificate
 }
 
 // put puts the attributes of a point of a target onto it, without those that have no
@@ -168,12 +172,16 @@ func (m *metric) put(attributes pcommon.Map, t *check.Target, id identity) {
 			attributes.PutStr(name, text)
 		}
 	}
+	if id.certificate != (shownCertificate{}) {
+		m.putCertificate(attributes, t, id.certificate.Value())
+	}
 	for _, tag := range t.Labels.Tags {
 		attributes.PutStr(tag.Key, tag.Value)
 	}
 }
 
-// attribute returns the value of an attribute: a text, or a number that is not 0.
+// attribute returns the value of an attribute: a text, or a number that is not 0. It has none of those of
+// certificates.
 func (m *metric) attribute(name string, t *check.Target, id identity) (text string, number int64) {
 	switch name {
 	case "tcpcheck.instance":

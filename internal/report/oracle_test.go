@@ -1,6 +1,7 @@
 package report
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -71,7 +72,6 @@ func TestPointsAgreeWithTheGeneratedBuilder(t *testing.T) {
 func randomMetrics(random *rand.Rand) metadata.MetricsBuilderConfig {
 	config := metadata.NewDefaultMetricsBuilderConfig()
 	strategies := []string{"min", "max", "sum", "avg"}
-	described := reflect.ValueOf(metadata.MetricsInfo)
 	metrics := reflect.ValueOf(&config.Metrics).Elem()
 	for i := range metrics.NumField() {
 		m := metrics.Field(i)
@@ -79,7 +79,7 @@ func randomMetrics(random *rand.Rand) metadata.MetricsBuilderConfig {
 		m.FieldByName("AggregationStrategy").SetString(strategies[random.IntN(len(strategies))])
 		keys := m.FieldByName("EnabledAttributes")
 		keys.SetZero()
-		attributes := described.FieldByName(metrics.Type().Field(i).Name).FieldByName("Attributes")
+		attributes := attributesOf(metrics.Type().Field(i).Name)
 		for k := range attributes.Len() {
 			if random.IntN(3) > 0 {
 				keys.Set(reflect.Append(keys, attributes.Index(k).Convert(keys.Type().Elem())))
@@ -87,6 +87,11 @@ func randomMetrics(random *rand.Rand) metadata.MetricsBuilderConfig {
 		}
 	}
 	return config
+}
+
+// attributesOf returns all attributes of a metric, by the name of its field.
+func attributesOf(metric string) reflect.Value {
+	return reflect.ValueOf(metadata.MetricsInfo).FieldByName(metric).FieldByName("Attributes")
 }
 
 func randomTargets(random *rand.Rand) []check.Target {
@@ -171,7 +176,12 @@ func randomHandshakes(random *rand.Rand, unknown bool) *check.TLSReport {
 			fallthrough
 		default:
 			ends := time.Unix(int64(random.IntN(10)-5), 1)
-			result.HandshakeTime, result.Certificate = time.Second, &check.Certificate{SHA256: [32]byte{byte(random.IntN(3))}, NotAfter: ends.Add(time.Minute), ChainNotAfter: ends}
+			result.HandshakeTime, result.Certificate = time.Second, &check.Certificate{
+				Subject: []string{"", "CN=a"}[random.IntN(2)], Issuer: []string{"CN=b", "CN=c"}[random.IntN(2)], SerialNumber: []string{"0A", "FF"}[random.IntN(2)],
+				SHA256: [32]byte{byte(random.IntN(3)), 0xab}, NotAfter: ends.Add(time.Minute), ChainNotAfter: ends,
+				Version: []uint16{tls.VersionTLS12, tls.VersionTLS13}[random.IntN(2)], CipherSuite: []uint16{tls.TLS_AES_128_GCM_SHA256, 0xfafa}[random.IntN(2)],
+				Stapled: random.IntN(2) == 0,
+			}
 		}
 		r.Results = append(r.Results, result)
 	}
@@ -258,9 +268,14 @@ func recordHandshakes(builder *metadata.MetricsBuilder, t *check.Target, r *chec
 		}
 		if c := result.Certificate; c != nil {
 			different[c.SHA256[0]] = true
-			builder.RecordTcpcheckTLSHandshakeDurationDataPoint(1, 1, name, t.Host, port, family, address)
-			builder.RecordTcpcheckTLSCertificateTimeLeftDataPoint(1, float64(c.NotAfter.Unix()), name, t.Host, port, "", family, address)
-			builder.RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(1, float64(c.ChainNotAfter.Unix()), name, t.Host, port, "", family, address)
+			hash := fmt.Sprintf("0%dAB%060d", c.SHA256[0], 0)
+			version := map[uint16]string{tls.VersionTLS12: "1.2", tls.VersionTLS13: "1.3"}[c.Version]
+			cipher := map[uint16]string{tls.TLS_AES_128_GCM_SHA256: "TLS_AES_128_GCM_SHA256", 0xfafa: "0xFAFA"}[c.CipherSuite]
+			builder.RecordTcpcheckTLSHandshakeDurationDataPoint(1, 1, name, t.Host, port, family, address, version, cipher)
+			builder.RecordTcpcheckTLSCertificateTimeLeftDataPoint(1, float64(c.NotAfter.Unix()), name, t.Host, port, "", family, address,
+				c.Subject, c.Issuer, hash, c.SerialNumber, version, cipher, c.Stapled)
+			builder.RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(1, float64(c.ChainNotAfter.Unix()), name, t.Host, port, "", family, address,
+				c.Subject, c.Issuer, hash, c.SerialNumber)
 		}
 	}
 	if len(different) > 0 {
@@ -300,9 +315,16 @@ func TestEveryMetricIsReported(t *testing.T) {
 	config := metadata.NewDefaultMetricsBuilderConfig()
 	enabled := reflect.ValueOf(&config.Metrics).Elem()
 	for i := range enabled.NumField() {
-		enabled.Field(i).FieldByName("Enabled").SetBool(true)
+		m := enabled.Field(i)
+		m.FieldByName("Enabled").SetBool(true)
+		keys, attributes := m.FieldByName("EnabledAttributes"), attributesOf(enabled.Type().Field(i).Name)
+		keys.SetZero()
+		for k := range attributes.Len() {
+			keys.Set(reflect.Append(keys, attributes.Index(k).Convert(keys.Type().Elem())))
+		}
 	}
-	target := check.Target{Host: "h", Port: 1, TLS: &check.TLS{File: "f"}, Labels: check.Labels{Name: "a"}}
+	target := check.Target{Host: "h", Port: 1, TLS: &check.TLS{}, Labels: check.Labels{Name: "a"}}
+	file := FileTarget("f")
 	reported := make(map[string]*metric)
 	metrics := metricsOf(&config.Metrics)
 	for i := range metrics {
@@ -322,11 +344,16 @@ func TestEveryMetricIsReported(t *testing.T) {
 			continue
 		}
 		m.receiver = "tcpcheck"
-		attributes := described.Field(i).FieldByName("Attributes")
+		shown := m.shown(&check.Certificate{Subject: "CN=a", Issuer: "CN=b", SerialNumber: "01", Version: tls.VersionTLS13, CipherSuite: tls.TLS_AES_128_GCM_SHA256})
+		point := pcommon.NewMap()
+		m.put(point, &target, identity{check.IPv6, check.Peer, check.Translated{192, 0, 2, 1}, "64:ff9b::c000:201", check.Timeout, shown})
+		ofFile := pcommon.NewMap()
+		m.put(ofFile, file, identity{certificate: shown})
+		attributes := attributesOf(described.Type().Field(i).Name)
 		for k := range attributes.Len() {
-			attribute := attributes.Index(k).String()
-			text, number := m.attribute(attribute, &target, identity{check.IPv6, check.Peer, check.Translated{192, 0, 2, 1}, "64:ff9b::c000:201", check.Timeout})
-			assert.NotEqual(t, text == "", number == 0, "%s: %s has no value", name, attribute)
+			_, has := point.Get(attributes.Index(k).String())
+			_, hasFile := ofFile.Get(attributes.Index(k).String())
+			assert.True(t, has || hasFile, "%s: %s has no value", name, attributes.Index(k))
 		}
 	}
 }
