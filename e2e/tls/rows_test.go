@@ -191,7 +191,7 @@ var unverifiedRows = grouped("Not verified",
 		unverified("tls_unknown_authority", "60 d", "unknown authority")),
 	situation("it has ended, is for another name and self-signed, with ~insecure_skip_verify: true~", nginx(func(w *world) tls.Certificate {
 		return testnet.SelfSigned(w.t, []string{"other.test"}, until(-2*day))
-	}), shown("-2 d")).with("insecure_skip_verify: true"),
+	}), shown("-2 d", `the certificate of "x" (ADDRESS:PORT) has ended, at DATE UTC, shown by ADDRESS`)).with("insecure_skip_verify: true"),
 )
 
 var protocolRows = grouped("Versions, cipher suites and protocols",

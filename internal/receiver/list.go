@@ -27,7 +27,7 @@ func (r *Receiver) add(targets []*target) {
 	for _, t := range targets {
 		r.machine.Add(&t.watch, t.Target)
 		t.entry = r.schedule.Add(t, t.phaseKey(), t.Interval)
-		if t.Target.TLS != nil {
+		if t.TLS != nil {
 			t.mu.Lock() // its checks have begun
 			r.secure(t)
 			t.mu.Unlock()

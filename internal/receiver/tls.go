@@ -53,14 +53,14 @@ func (r *Receiver) newHandshakes() *schedule.Schedule[*target] {
 func (r *Receiver) secure(t *target) {
 	was := t.tls
 	r.unsecure(t)
-	if t.Target.TLS == nil {
+	if t.TLS == nil {
 		return
 	}
 	t.tls = &secured{probe: r.system.TLS(t.Target)}
 	if was != nil {
 		t.tls.known, t.tls.last = was.known, was.last
 	}
-	t.tls.entry = r.handshakes.Add(t, t.phaseKey()+"\x00tls", t.Target.TLS.Interval) // not when the connection is checked
+	t.tls.entry = r.handshakes.Add(t, t.phaseKey()+"\x00tls", t.TLS.Interval) // not when the connection is checked
 }
 
 // unsecure has the certificates of a target, whose lock the caller holds, checked no longer.

@@ -41,7 +41,11 @@ func (l *Log) writeCertificate(c *state.CertificateChange) {
 		l.info(tlsVerified, about, "the certificate of "+name+" is verified again", append(certificate(c.Result.Certificate), timeOf(failedSince, c.Since))...)
 	case state.Expiring:
 		what, ends := firstToEnd(c.Certificate)
-		l.warn(certificateExpiring, about, what+" of "+name+" ends within "+days(c.Within)+", at "+dateOf(ends)+shown(c.Addresses),
+		when := " ends within " + days(c.Within)
+		if c.Within == 0 {
+			when = " has ended"
+		}
+		l.warn(certificateExpiring, about, what+" of "+name+when+", at "+dateOf(ends)+shown(c.Addresses),
 			append(certificate(c.Certificate), timeOf(chainNotAfter, c.Certificate.ChainNotAfter), attribute.StringSlice(tlsAddresses, texts(c.Addresses)))...)
 	case state.Renewed:
 		l.info(certificateChanged, about, "there is another certificate of "+name+", until "+dateOf(c.Certificate.NotAfter)+shown(c.Addresses),

@@ -86,7 +86,7 @@ func TestTLSBesideQuiet(t *testing.T) {
 	} {
 		_, err := load(t, yaml)
 		if want == "" {
-			assert.NoError(t, err, yaml)
+			require.NoError(t, err, yaml)
 			continue
 		}
 		assert.EqualError(t, err, want, yaml)

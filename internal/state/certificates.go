@@ -8,8 +8,9 @@ import (
 	"example.com/tcpcheckreceiver/internal/check"
 )
 
-// Warnings are how long a certificate lasts when that is told, from the first one to the last.
-var Warnings = []time.Duration{30 * 24 * time.Hour, 7 * 24 * time.Hour, 24 * time.Hour}
+// Warnings are how long a certificate lasts when that is told, from the first one to the last. The last one,
+// 0, is told of a certificate that has ended and is taken all the same; of others, that they are not verified.
+var Warnings = []time.Duration{30 * 24 * time.Hour, 7 * 24 * time.Hour, 24 * time.Hour, 0}
 
 // Certificates is what is known of the certificates that the addresses of a target show. The zero value
 // knows nothing.
@@ -135,13 +136,20 @@ func (c *Certificates) warn(changes []CertificateChange, now time.Time) []Certif
 		for t.warnings < len(Warnings) && lasts <= Warnings[t.warnings] {
 			t.warnings++
 		}
-		if t.warnings > before && lasts > 0 { // one that has ended is not verified, which is told
+		if t.warnings > before && (lasts > 0 || c.takes(t.sha256)) {
 			changes = append(changes, CertificateChange{Kind: Expiring, Certificate: s.Certificate, Addresses: s.Addresses, Within: Warnings[t.warnings-1]})
 		}
 		left = append(left, t)
 	}
 	c.told = left
 	return changes
+}
+
+// takes reports whether a certificate is verified by an address, be it that it is not looked at.
+func (c *Certificates) takes(sha256 [32]byte) bool {
+	return slices.ContainsFunc(c.endpoints, func(e secured) bool {
+		return e.verified && e.certificate != nil && e.certificate.SHA256 == sha256
+	})
 }
 
 // compare appends that the addresses have come to show different certificates, or one again.
@@ -197,7 +205,7 @@ type CertificateChange struct {
 	// Certificate is shown by Addresses; Former was before.
 	Certificate, Former *check.Certificate
 	Addresses           []netip.Addr
-	// Within is how long it lasts at most.
+	// Within is how long it lasts at most; 0 if it has ended.
 	Within time.Duration
 	// Shown are all certificates that are shown.
 	Shown []Shown

@@ -69,6 +69,9 @@ func TestCertificates(t *testing.T) {
 		}},
 		{"found late", []report{at(0, kinds(Expiring), shows(one, 1, 2*day)), at(day, kinds(Expiring), shows(one, 1, 2*day))}},
 		{"has expired", []report{at(0, kinds(NotVerified), fails(shows(one, 1, -day), check.TLSCertificateExpired))}},
+		{"has expired, and is not looked at", []report{
+			at(0, kinds(Expiring), shows(one, 1, day)), at(day, kinds(Expiring), shows(one, 1, day)), at(2*day, nil, shows(one, 1, day)),
+		}},
 		{"one certificate of two addresses expires", []report{at(0, kinds(Expiring), shows(one, 1, day), shows(two, 1, day))}},
 		{"renewed", []report{
 			at(0, kinds(Expiring), shows(one, 1, 5*day), shows(two, 1, 5*day)), at(1, kinds(Renewed), shows(one, 2, 90*day), shows(two, 2, 90*day)),
