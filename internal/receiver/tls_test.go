@@ -2,7 +2,6 @@ package receiver
 
 import (
 	"crypto/tls"
-	"io"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -29,24 +28,7 @@ func serveTLS(t *testing.T, certificate *atomic.Pointer[tls.Certificate]) netip.
 	t.Helper()
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	require.NoError(t, err)
-	config := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate.Load(), nil }}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			server := tls.Server(conn, config)
-			_, _ = io.Copy(io.Discard, server) // which makes the handshake, if the client does
-			_ = conn.Close()
-		}
-	}()
-	t.Cleanup(func() {
-		_ = listener.Close()
-		<-done
-	})
+	testnet.ServeTLS(t, listener, certificate.Load)
 	return netip.MustParseAddrPort(listener.Addr().String())
 }
 

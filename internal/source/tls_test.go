@@ -4,11 +4,13 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/confmap"
 
 	"example.com/tcpcheckreceiver/internal/check"
 	"example.com/tcpcheckreceiver/internal/testnet"
@@ -90,5 +92,44 @@ func TestTLSBesideQuiet(t *testing.T) {
 			continue
 		}
 		assert.EqualError(t, err, want, yaml)
+	}
+}
+
+// A key is told by nothing that is wrong with it.
+func TestKeyIsNotTold(t *testing.T) {
+	authority := testnet.NewAuthority(t)
+	chain, key := testnet.PEM(t, authority.Issue([]string{"client"}))
+	_, other := testnet.PEM(t, authority.Issue([]string{"other"}))
+	lines := strings.Split(strings.TrimSpace(string(key)), "\n")
+	for name, section := range map[string]map[string]any{
+		"without a certificate": {"key_pem": string(key)},
+		"of another one":        {"cert_pem": string(chain), "key_pem": string(other)},
+		"cut short":             {"cert_pem": string(chain), "key_pem": lines[0] + "\n" + lines[1]},
+		"no PEM":                {"cert_pem": string(chain), "key_pem": lines[1]},
+		"twice":                 {"cert_pem": string(chain), "key_pem": string(key), "key_file": "client.key"},
+		"a list":                {"cert_pem": string(chain), "key_pem": []any{string(key)}},
+	} {
+		for _, place := range []string{"instance", "defaults"} {
+			t.Run(name+", "+place, func(t *testing.T) {
+				instance := map[string]any{"name": "a", "host": "h", "port": 1}
+				config := map[string]any{"instances": []any{instance}}
+				if place == "defaults" {
+					config["defaults"] = map[string]any{"tls": section}
+				} else {
+					instance["tls"] = section
+				}
+				options := &Options{}
+				options.Decode(confmap.NewFromStringMap(config), options)
+				err := validate(options)
+				require.Error(t, err)
+				for _, pem := range [][]byte{key, other} {
+					for line := range strings.SplitSeq(strings.TrimSpace(string(pem)), "\n") {
+						if !strings.HasPrefix(line, "-----") {
+							assert.NotContains(t, err.Error(), line)
+						}
+					}
+				}
+			})
+		}
 	}
 }
