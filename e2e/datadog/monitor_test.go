@@ -49,12 +49,13 @@ instances:
 	return in.arrived(canConnect, responseTime, failures, checks)
 }
 
-// certificateStates checks certificates in each state that there is, each as an instance of that name, and returns what
-// arrived.
-func certificateStates(t *testing.T) []point {
+// certificateStates checks certificates in each state that there is, each as an instance of that name, and files in
+// some of them, which are named so in a folder, and returns what arrived.
+func certificateStates(t *testing.T) (arrived []point, folder string) {
 	t.Helper()
 	authority, day := testnet.NewAuthority(t), 24*time.Hour
-	file := filepath.Join(t.TempDir(), "ca.pem")
+	folder = t.TempDir()
+	file := filepath.Join(folder, "ca.pem")
 	harness.Write(t, file, string(authority.PEM()))
 	both := []string{"127.0.0.1", "::1"}
 	issue := func(lasts time.Duration) tls.Certificate {
@@ -70,7 +71,11 @@ func certificateStates(t *testing.T) []point {
 		"ended":              testnet.NewTLSServer(t, issue(-time.Minute), both...).Port,
 		"differ":             differ.Port,
 	}
-	options := "collection_interval: 3s\ninstances:\n"
+	for name, lasts := range map[string]time.Duration{"lasts": 90 * day, "ends within 7 days": 6 * day, "ends within a day": day - time.Minute} {
+		chain, _ := testnet.PEM(t, issue(lasts))
+		harness.Write(t, filepath.Join(folder, name+".crt"), string(chain))
+	}
+	options := "collection_interval: 3s\ncertificate_files: " + folder + "/*.crt\ninstances:\n"
 	for name, port := range ports {
 		options += fmt.Sprintf("  - {name: %s, host: both.test, port: %d, tls: {ca_file: %s}}\n", name, port, file)
 	}
@@ -78,7 +83,7 @@ func certificateStates(t *testing.T) []point {
 	for name := range ports {
 		in.await(verified, name, 4)
 	}
-	return in.arrived(canConnect, verified, timeLeft, chainTimeLeft, handshakeTime, certificates)
+	return in.arrived(canConnect, verified, timeLeft, chainTimeLeft, handshakeTime, certificates), folder
 }
 
 var monitorPattern = regexp.MustCompile(`^(avg|min|max|sum)\(last_\w+\):(.+) ([<>]) ([0-9.]+)$`)
@@ -173,7 +178,7 @@ func TestMonitor(t *testing.T) {
 
 // The monitors of certificates say what they are about, and nothing of other instances.
 func TestCertificateMonitors(t *testing.T) {
-	arrived := certificateStates(t)
+	arrived, folder := certificateStates(t)
 	for file, statuses := range map[string]map[string]string{
 		"monitor-tls.json":                 {"of another name": "alert", "ended": "alert"},
 		"monitor-certificate-ends.json":    {"ends within 7 days": "warning", "ends within a day": "alert", "ended": "alert"},
@@ -184,6 +189,9 @@ func TestCertificateMonitors(t *testing.T) {
 		maps.DeleteFunc(found, func(_, status string) bool { return status == "OK" })
 		assert.Equal(t, statuses, found, file)
 	}
+	at := func(name string) string { return filepath.Join(folder, name+".crt") }
+	assert.Equal(t, map[string]string{at("lasts"): "OK", at("ends within 7 days"): "warning", at("ends within a day"): "alert"},
+		statusesOf(t, "monitor-certificate-file-ends.json", arrived))
 }
 
 // The objective in datadog/, which Datadog's own client reads, is about what arrives: of each
@@ -222,7 +230,8 @@ func TestSLO(t *testing.T) {
 func TestDashboard(t *testing.T) {
 	var dashboard datadogV1.Dashboard
 	readJSON(t, "../../datadog/dashboard.json", &dashboard)
-	arrived := append(states(t), certificateStates(t)...)
+	secured, _ := certificateStates(t)
+	arrived := append(states(t), secured...)
 	var variables []string // $name, *, …
 	for _, variable := range dashboard.GetTemplateVariables() {
 		assert.Contains(t, keys(arrived), variable.GetPrefix())
