@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/config/configtls"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -563,7 +564,7 @@ instances[3] "d" .host: "::ffff:0.0.0.0" is the unspecified address, at which no
 		{
 			name: "unknown option of tls",
 			yaml: "instances: [{name: a, host: h, port: 1, tls: {verify: true}}]",
-			want: `instances[0] "a" .tls.verify: unknown option; tls has interval, server_name, alpn, ca_file, ca_pem, include_system_ca_certs_pool, cert_file, cert_pem, key_file, key_pem, min_version, max_version, cipher_suites, include_insecure_cipher_suites, reload_interval, curve_preferences, tpm, insecure, insecure_skip_verify, server_name_override`,
+			want: `instances[0] "a" .tls.verify: unknown option; tls has interval, server_name, alpn, ` + strings.Join(optionsOf(reflect.TypeFor[configtls.ClientConfig]()), ", "),
 		},
 		{
 			name: "tls.interval is too short",
@@ -997,4 +998,18 @@ func TestInvalidInstancesFile(t *testing.T) {
 	_, err = load(t, "instances_file: {instances: []}")
 	require.EqualError(t, err, "instances_file: a mapping is not the path of a file, or a list of paths")
 	require.EqualError(t, validate(&Options{InstancesFile: Texts{"a.yaml"}}), "instances_file: it has not been read, nor have the defaults been; that is for Unmarshal to do")
+}
+
+// optionsOf returns the options of a struct of the collector, which is not the same in each of its releases.
+func optionsOf(t reflect.Type) []string {
+	var options []string
+	for i := range t.NumField() {
+		name, squashed, _ := strings.Cut(t.Field(i).Tag.Get("mapstructure"), ",")
+		if squashed == "squash" {
+			options = append(options, optionsOf(t.Field(i).Type)...)
+		} else if name != "" {
+			options = append(options, name)
+		}
+	}
+	return options
 }
