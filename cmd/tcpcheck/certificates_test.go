@@ -8,8 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -22,54 +20,6 @@ import (
 	"example.com/tcpcheckreceiver/internal/check"
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
-
-// serveTLS has a server show a certificate at an address, until the test ends.
-func serveTLS(t *testing.T, listener net.Listener, certificate tls.Certificate) netip.AddrPort {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			server := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
-			_, _ = io.Copy(io.Discard, server) // which makes the handshake, if the client does
-			_ = conn.Close()
-		}
-	}()
-	t.Cleanup(func() {
-		_ = listener.Close()
-		<-done
-	})
-	return netip.MustParseAddrPort(listener.Addr().String())
-}
-
-// listen returns a listener of an address.
-func listen(t *testing.T, network, address string) net.Listener {
-	t.Helper()
-	listener, err := net.Listen(network, address)
-	require.NoError(t, err)
-	return listener
-}
-
-// listenBoth returns listeners of one port of both loopback addresses.
-func listenBoth(t *testing.T) (ipv4, ipv6 net.Listener) {
-	t.Helper()
-	testnet.RequireIPv6(t)
-	for range 10 { // others may have taken the port
-		ipv4 = listen(t, "tcp4", "127.0.0.1:0")
-		port := netip.MustParseAddrPort(ipv4.Addr().String()).Port()
-		var err error
-		if ipv6, err = net.Listen("tcp6", fmt.Sprintf("[::1]:%d", port)); err == nil {
-			return ipv4, ipv6
-		}
-		require.NoError(t, ipv4.Close())
-	}
-	require.Fail(t, "no port is free at both addresses")
-	return nil, nil
-}
 
 // rootFile returns a file with the certificate of an authority.
 func rootFile(t *testing.T, authority *testnet.Authority) string {
@@ -88,7 +38,7 @@ func TestTLS(t *testing.T) {
 	authority := testnet.NewAuthority(t)
 	root := rootFile(t, authority)
 	serve := func(certificate tls.Certificate) string {
-		return serveTLS(t, listen(t, "tcp4", "127.0.0.1:0"), certificate).String()
+		return fmt.Sprintf("127.0.0.1:%d", testnet.NewTLSServer(t, certificate, "127.0.0.1").Port)
 	}
 	good, other := serve(authority.Issue([]string{"127.0.0.1"})), serve(authority.Issue([]string{"web.example"}))
 	expired := serve(authority.Issue([]string{"127.0.0.1"}, hasEnded))
@@ -122,9 +72,9 @@ func TestTLS(t *testing.T) {
 // Two addresses of a name that show different certificates: it is said which one shows which.
 func TestDifferentCertificates(t *testing.T) {
 	authority := testnet.NewAuthority(t)
-	ipv4, ipv6 := listenBoth(t)
-	target := fmt.Sprintf("localhost:%d", serveTLS(t, ipv4, authority.Issue([]string{"localhost"})).Port())
-	serveTLS(t, ipv6, authority.Issue([]string{"localhost"}, hasEnded))
+	server := testnet.NewTLSServer(t, authority.Issue([]string{"localhost"}), "127.0.0.1", "::1")
+	server.Show(authority.Issue([]string{"localhost"}, hasEnded), "::1")
+	target := fmt.Sprintf("localhost:%d", server.Port)
 	got := runWith(context.Background(), "--tls", "--ca-file", rootFile(t, authority), "--family", "ipv4,ipv6", target)
 	assert.Equal(t, statusCritical, got.status, got)
 	const at = `\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`
@@ -135,9 +85,7 @@ func TestDifferentCertificates(t *testing.T) {
 // Where a configuration has tls, the certificates are those of all addresses, whichever are connected to.
 func TestTLSOfConfig(t *testing.T) {
 	authority := testnet.NewAuthority(t)
-	ipv4, ipv6 := listenBoth(t)
-	port := serveTLS(t, ipv4, authority.Issue([]string{"localhost"})).Port()
-	serveTLS(t, ipv6, authority.Issue([]string{"localhost"}))
+	port := testnet.NewTLSServer(t, authority.Issue([]string{"localhost"}), "127.0.0.1", "::1").Port
 	path := filepath.Join(t.TempDir(), "collector.yaml")
 	require.NoError(t, os.WriteFile(path, fmt.Appendf(nil, "receivers: {tcpcheck: {instances: [{name: a, host: localhost, port: %d, address_families: [ipv4, ipv6], tls: {ca_file: %q}}, {name: b, host: 127.0.0.1, port: %d}]}}",
 		port, rootFile(t, authority), port), 0o600))

@@ -2,10 +2,7 @@ package datadog
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"io"
-	"net"
 	"path/filepath"
 	"regexp"
 	"testing"
@@ -21,27 +18,7 @@ import (
 // serveTLS has a server show a certificate, until the test ends, and returns its address.
 func serveTLS(t *testing.T, certificate tls.Certificate) string {
 	t.Helper()
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	require.NoError(t, err)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				_, _ = io.Copy(io.Discard, tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}))
-				_ = conn.Close()
-			}()
-		}
-	}()
-	t.Cleanup(func() {
-		_ = listener.Close()
-		<-done
-	})
-	return listener.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", testnet.NewTLSServer(t, certificate, "127.0.0.1").Port)
 }
 
 // What arrives of certificates, and what the monitors of docs/migrating-from-datadog-tls.md say of it.
@@ -59,7 +36,7 @@ instances:
   - {name: wrong, endpoint: %q}
   - {name: closed, endpoint: %q}
 `, root, serveTLS(t, authority.Issue([]string{"127.0.0.1"})),
-		serveTLS(t, authority.Issue([]string{"127.0.0.1"}, func(c *x509.Certificate) { c.NotAfter = time.Now().AddDate(0, 0, 5) })),
+		serveTLS(t, authority.Issue([]string{"127.0.0.1"}, testnet.Lasting(5*24*time.Hour))),
 		serveTLS(t, authority.Issue([]string{"web.example"})), testnet.ClosedPort(t, "127.0.0.1")))
 	for _, instance := range []string{"good", "ending", "wrong", "closed"} {
 		in.await(canConnect, instance, 1)

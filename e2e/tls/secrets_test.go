@@ -75,29 +75,13 @@ func TestKeyIsNotTold(t *testing.T) {
 }
 
 // answering returns the port of a server that makes handshakes, or where config is nil, says something else.
-func answering(t *testing.T, config *tls.Config) int {
+func answering(t *testing.T, config *tls.Config) uint16 {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	done := make(chan struct{})
-	t.Cleanup(func() {
-		_ = listener.Close()
-		<-done
-	})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			if config == nil {
-				_, _ = conn.Write([]byte("220 mail\r\n"))
-			} else {
-				_ = tls.Server(conn, config).Handshake() //nolint:noctx // it ends with the client
-			}
-			_ = conn.Close()
+	return testnet.Serve(t, "tcp4", "127.0.0.1:0", func(conn net.Conn) {
+		if config == nil {
+			_, _ = conn.Write([]byte("220 mail\r\n"))
+		} else {
+			_ = tls.Server(conn, config).Handshake() //nolint:noctx // it ends with the client
 		}
-	}()
-	return listener.Addr().(*net.TCPAddr).Port
+	}).Port()
 }

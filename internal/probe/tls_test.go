@@ -31,25 +31,7 @@ func (c tlsClient) Load() (*tls.Config, error) { return c.config, c.err }
 // serve calls handle with each connection to the address that it returns, until the test ends.
 func serve(t *testing.T, handle func(net.Conn)) netip.AddrPort {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			handle(conn)
-			_ = conn.Close()
-		}
-	}()
-	t.Cleanup(func() {
-		_ = listener.Close()
-		<-done
-	})
-	return netip.MustParseAddrPort(listener.Addr().String())
+	return testnet.Serve(t, "tcp4", "127.0.0.1:0", handle)
 }
 
 // speak has a server make the handshake, and wait for the client to close.

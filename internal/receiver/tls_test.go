@@ -2,9 +2,7 @@ package receiver
 
 import (
 	"crypto/tls"
-	"net"
 	"net/netip"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,22 +21,19 @@ func (c trusting) Load() (*tls.Config, error) {
 	return &tls.Config{RootCAs: c.authority.Pool(), MinVersion: tls.VersionTLS12}, nil
 }
 
-// serveTLS returns the address of a server that shows what certificate returns.
-func serveTLS(t *testing.T, certificate *atomic.Pointer[tls.Certificate]) netip.AddrPort {
-	t.Helper()
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	require.NoError(t, err)
-	testnet.ServeTLS(t, listener, certificate.Load)
-	return netip.MustParseAddrPort(listener.Addr().String())
+const loopback = "127.0.0.1"
+
+// addressOf returns the address of a server at loopback.
+func addressOf(server *testnet.TLSServer) netip.AddrPort {
+	return netip.AddrPortFrom(netip.MustParseAddr(loopback), server.Port)
 }
 
 // The values of TLS come with each report after the first handshake, and so do the errors, each once.
 func TestCheckTLS(t *testing.T) {
 	authority := testnet.NewAuthority(t)
-	var shown atomic.Pointer[tls.Certificate]
 	good, bad := authority.Issue([]string{"127.0.0.1"}), authority.Issue([]string{"other.example"})
-	shown.Store(&good)
-	secured, plain := checked("secured", serveTLS(t, &shown)), checked("plain", testnet.Listen(t, "tcp4", "127.0.0.1:0"))
+	server := testnet.NewTLSServer(t, good, loopback)
+	secured, plain := checked("secured", addressOf(server)), checked("plain", testnet.Listen(t, "tcp4", "127.0.0.1:0"))
 	secured.TLS = &check.TLS{Client: trusting{authority}, Interval: time.Hour}
 	config := reporttest.DefaultMetrics()
 	config.Metrics.TcpcheckChecks.Enabled = true
@@ -72,7 +67,7 @@ func TestCheckTLS(t *testing.T) {
 		assert.Positive(t, got["tcpcheck.tls.handshake.duration"])
 		assert.NotContains(t, got, "tcpcheck.errors")
 	}
-	shown.Store(&bad)
+	server.Show(bad, loopback)
 	shake()
 	for range 2 {
 		got := values()
@@ -81,7 +76,7 @@ func TestCheckTLS(t *testing.T) {
 		assert.InDelta(t, 1, got["tcpcheck.errors"], 0)
 	}
 	assert.InDelta(t, 8, values()["tcpcheck.checks"], 0, "six of connections, two of certificates")
-	shown.Store(&good)
+	server.Show(good, loopback)
 	shake()
 	assert.InDelta(t, 1, values()["tcpcheck.tls.verified"], 0)
 	var messages []string
@@ -98,10 +93,8 @@ func TestCheckTLS(t *testing.T) {
 // A target that comes to be checked for its certificates, and one that no longer is.
 func TestChangeOfTLS(t *testing.T) {
 	authority := testnet.NewAuthority(t)
-	var shown atomic.Pointer[tls.Certificate]
 	good := authority.Issue([]string{"127.0.0.1"})
-	shown.Store(&good)
-	plain := checked("a", serveTLS(t, &shown))
+	plain := checked("a", addressOf(testnet.NewTLSServer(t, good, loopback)))
 	with := func(interval time.Duration) check.Target {
 		changed := plain
 		changed.TLS = &check.TLS{Client: trusting{authority}, Interval: interval}

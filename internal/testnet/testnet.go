@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,28 +37,44 @@ func Listen(t testing.TB, network, address string) netip.AddrPort {
 // ListenFunc is Listen with a function that is called for each connection.
 func ListenFunc(t testing.TB, network, address string, accepted func()) netip.AddrPort {
 	t.Helper()
+	return Serve(t, network, address, func(conn net.Conn) {
+		_ = conn.Close()
+		accepted()
+	})
+}
+
+// Serve calls handle with each connection to address, in a goroutine of its own, and closes the connection after
+// that, until the test ends. The network is that of net.Listen.
+func Serve(t testing.TB, network, address string, handle func(net.Conn)) netip.AddrPort {
+	t.Helper()
 	if network == "tcp6" || isIPv6Loopback(address) {
 		RequireIPv6(t)
 	}
 	listener, err := net.Listen(network, address)
 	require.NoError(t, err)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	serveOn(t, listener, handle)
+	return addrPort(t, listener.Addr())
+}
+
+// serveOn is Serve, with the connections that a listener accepts.
+func serveOn(t testing.TB, listener net.Listener, handle func(net.Conn)) {
+	var running sync.WaitGroup
+	running.Go(func() {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			_ = conn.Close()
-			accepted()
+			running.Go(func() {
+				handle(conn)
+				_ = conn.Close() // perhaps again
+			})
 		}
-	}()
-	t.Cleanup(func() {
-		_ = listener.Close()
-		<-done
 	})
-	return addrPort(t, listener.Addr())
+	t.Cleanup(func() {
+		_ = listener.Close() // the test may have closed it
+		running.Wait()
+	})
 }
 
 // ClosedPort returns an address of host at which nothing listens: a port that

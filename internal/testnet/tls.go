@@ -5,8 +5,8 @@ import (
 	"crypto/x509"
 	"io"
 	"net"
+	"slices"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,19 +23,42 @@ type TLSServer struct {
 // NewTLSServer returns a server that shows a certificate at addresses, until the end of the test.
 func NewTLSServer(t testing.TB, certificate tls.Certificate, addresses ...string) *TLSServer {
 	t.Helper()
-	s := &TLSServer{shown: make(map[string]*atomic.Pointer[tls.Certificate])}
-	for _, address := range addresses {
-		if isIPv6Loopback(address) {
-			RequireIPv6(t)
-		}
-		listener, err := net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(int(s.Port))))
-		require.NoError(t, err)
-		s.Port = addrPort(t, listener.Addr()).Port()
+	listeners := listenAtAll(t, addresses)
+	s := &TLSServer{Port: addrPort(t, listeners[0].Addr()).Port(), shown: make(map[string]*atomic.Pointer[tls.Certificate])}
+	for i, address := range addresses {
 		s.shown[address] = new(atomic.Pointer[tls.Certificate])
 		s.Show(certificate, address)
-		ServeTLS(t, listener, s.shown[address].Load)
+		ServeTLS(t, listeners[i], s.shown[address].Load)
 	}
 	return s
+}
+
+// listenAtAll returns listeners at one port of all addresses.
+func listenAtAll(t testing.TB, addresses []string) []net.Listener {
+	t.Helper()
+	if slices.ContainsFunc(addresses, isIPv6Loopback) {
+		RequireIPv6(t)
+	}
+	for range 10 { // others may have taken the port of the first one at the next
+		var listeners []net.Listener
+		port := "0"
+		for _, address := range addresses {
+			listener, err := net.Listen("tcp", net.JoinHostPort(address, port))
+			if err != nil {
+				break
+			}
+			listeners = append(listeners, listener)
+			port = strconv.Itoa(int(addrPort(t, listener.Addr()).Port()))
+		}
+		if len(listeners) == len(addresses) {
+			return listeners
+		}
+		for _, listener := range listeners {
+			require.NoError(t, listener.Close())
+		}
+	}
+	require.FailNow(t, "no port is free at all addresses", "%v", addresses)
+	return nil
 }
 
 // Show has another certificate shown at addresses of the server.
@@ -50,22 +73,8 @@ func (s *TLSServer) Show(certificate tls.Certificate, addresses ...string) {
 func ServeTLS(t testing.TB, listener net.Listener, shown func() *tls.Certificate) {
 	t.Helper()
 	config := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return shown(), nil }}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() {
-				_, _ = io.Copy(io.Discard, tls.Server(conn, config)) // which makes the handshake, if the client does
-				_ = conn.Close()
-			})
-		}
-	})
-	t.Cleanup(func() {
-		_ = listener.Close() // the test may have closed it
-		running.Wait()
+	serveOn(t, listener, func(conn net.Conn) {
+		_, _ = io.Copy(io.Discard, tls.Server(conn, config)) // which makes the handshake, if the client does
 	})
 }
 
