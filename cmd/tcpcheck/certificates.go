@@ -139,7 +139,7 @@ func jsonHandshakeOf(r *check.TLSResult, now time.Time) *jsonHandshake {
 		}
 		left := func(end time.Time) *float64 { return seconds(end.Sub(now).Truncate(time.Second)) }
 		made.Seconds, made.TimeLeft, made.ChainTimeLeft = seconds(r.HandshakeTime), left(c.NotAfter), left(c.ChainNotAfter)
-		made.Subject, made.Issuer, made.SHA256, made.NotAfter = c.Subject, c.Issuer, fmt.Sprintf("%X", c.SHA256), c.NotAfter.UTC().Format(time.RFC3339)
+		made.Subject, made.Issuer, made.SHA256, made.NotAfter = c.Subject, c.Issuer, c.Hash(), c.NotAfter.UTC().Format(time.RFC3339)
 	}
 	return made
 }

@@ -2,6 +2,7 @@ package check
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ type TLSClient interface {
 type TLSReport struct {
 	Target  *Target
 	Time    time.Time
-	Results []TLSResult // of the addresses that a connection could be made to, in the order of a Report
+	Results []TLSResult // of the addresses that may be dialled, in the order of a Report
 }
 
 // Complete reports whether all is known that could be: no handshake was left out since this machine was
@@ -95,3 +96,6 @@ type Certificate struct {
 	Protocol                string // by ALPN; empty for none
 	Stapled                 bool   // with an OCSP response (RFC 6066, section 8)
 }
+
+// Hash returns the SHA256 as text, in upper-case hexadecimal as the semantic conventions ask for.
+func (c *Certificate) Hash() string { return fmt.Sprintf("%X", c.SHA256) }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"reflect"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -93,5 +94,5 @@ func handshakeErrorType(err error, unanswered bool) check.ErrorType {
 // package tls has no error but a text.
 func isUnsupportedVersion(err error) bool {
 	const text = "tls: server selected unsupported protocol version"
-	return err != nil && len(err.Error()) >= len(text) && err.Error()[:len(text)] == text
+	return err != nil && strings.HasPrefix(err.Error(), text)
 }

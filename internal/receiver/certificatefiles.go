@@ -51,7 +51,8 @@ func (r *Receiver) followFiles() {
 // of several and does not lead has none. It returns the time to the next look.
 func (r *Receiver) lookAtFiles() (next time.Duration) {
 	c, leads := &r.files, r.settings.Elector == "" || r.leads()
-	now, next := c.now(), r.settings.CertificateInterval
+	now, next := nowAfter(c.last).Round(0), r.settings.CertificateInterval
+	c.last = now
 	var list check.List
 	var found []check.CertificateFile
 	if leads {
@@ -111,15 +112,4 @@ func (r *Receiver) reportFiles(found []check.CertificateFile, now time.Time) {
 			r.delivery.Add(f.series, &check.Report{Target: f.Target, Time: now, TLS: told}, len(changes) > 0)
 		}
 	}
-}
-
-// now returns the date, or where that has gone back, the moment after the last look: the times of a series
-// may not go back.
-func (c *certificateFiles) now() time.Time {
-	now := time.Now().Round(0)
-	if !now.After(c.last) {
-		now = c.last.Add(1)
-	}
-	c.last = now
-	return now
 }

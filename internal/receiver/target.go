@@ -36,13 +36,16 @@ func (t *target) phaseKey() string {
 	return t.Labels.Name + "\x00" + t.HostPort() + "\x00" + t.Labels.Service
 }
 
-// now returns the date, or where that has gone back, the moment after the last report: the
+// now returns when a report on the target is made.
+func (t *target) now() time.Time { return nowAfter(t.last) }
+
+// nowAfter returns the date, or where that has gone back, the moment after the last report: the
 // times of a series may not go back.
-func (t *target) now() time.Time {
-	if now := time.Now(); now.Round(0).After(t.last) {
+func nowAfter(last time.Time) time.Time {
+	if now := time.Now(); now.Round(0).After(last) {
 		return now
 	}
-	return t.last.Add(1)
+	return last.Add(1)
 }
 
 // check checks the target once, so much later than it was due, and has its report told.

@@ -2,6 +2,7 @@ package receiver
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"example.com/tcpcheckreceiver/internal/check"
@@ -107,10 +108,5 @@ func (r *Receiver) checkTLS(ctx context.Context, t *target, _ time.Duration, han
 
 // isSlow reports whether a handshake was not completed until the timeout.
 func isSlow(r *check.TLSReport) bool {
-	for i := range r.Results {
-		if r.Results[i].ErrorType == check.TLSTimeout {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.Results, func(r check.TLSResult) bool { return r.ErrorType == check.TLSTimeout })
 }

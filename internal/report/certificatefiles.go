@@ -55,7 +55,7 @@ func (l *Log) writeFile(c *state.CertificateChange) {
 			append(certificate(c.Certificate), timeOf(chainNotAfter, c.Certificate.ChainNotAfter))...)
 	case state.Renewed:
 		l.info(certificateChanged, about, "there is another certificate"+in+", until "+dateOf(c.Certificate.NotAfter),
-			append(certificate(c.Certificate), attribute.String(previousHash, hash(c.Former)))...)
+			append(certificate(c.Certificate), attribute.String(previousHash, c.Former.Hash()))...)
 	case state.Unchanged, state.Differing, state.Agreeing: // it is one place
 	}
 }

@@ -49,7 +49,7 @@ func (l *Log) writeCertificate(c *state.CertificateChange) {
 			append(certificate(c.Certificate), timeOf(chainNotAfter, c.Certificate.ChainNotAfter), attribute.StringSlice(tlsAddresses, texts(c.Addresses)))...)
 	case state.Renewed:
 		l.info(certificateChanged, about, "there is another certificate of "+name+", until "+dateOf(c.Certificate.NotAfter)+shown(c.Addresses),
-			append(certificate(c.Certificate), attribute.StringSlice(tlsAddresses, texts(c.Addresses)), attribute.String(previousHash, hash(c.Former)))...)
+			append(certificate(c.Certificate), attribute.StringSlice(tlsAddresses, texts(c.Addresses)), attribute.String(previousHash, c.Former.Hash()))...)
 	case state.Differing:
 		l.warn(certificatesDiffer, about, "the addresses of "+name+" "+Differing(c.Shown),
 			attribute.StringSlice(tlsCertificates, certificates(c.Shown)))
@@ -90,18 +90,15 @@ func certificate(c *check.Certificate) []attribute.KeyValue {
 	}
 	return []attribute.KeyValue{
 		attribute.String("tls.server.subject", c.Subject), attribute.String("tls.server.issuer", c.Issuer),
-		attribute.String("tls.server.hash.sha256", hash(c)), timeOf("tls.server.not_after", c.NotAfter),
+		attribute.String("tls.server.hash.sha256", c.Hash()), timeOf("tls.server.not_after", c.NotAfter),
 	}
 }
-
-// hash returns the hash of a certificate as text, in upper case as the semantic conventions ask for.
-func hash(c *check.Certificate) string { return fmt.Sprintf("%X", c.SHA256) }
 
 // certificates returns the hashes of certificates, each with the addresses that show it.
 func certificates(shown []state.Shown) []string {
 	all := make([]string, len(shown))
 	for i, s := range shown {
-		all[i] = hash(s.Certificate) + " " + strings.Join(texts(s.Addresses), " ")
+		all[i] = s.Certificate.Hash() + " " + strings.Join(texts(s.Addresses), " ")
 	}
 	slices.Sort(all)
 	return all

@@ -102,40 +102,32 @@ func (p *Points) Release(s *Series) { p.templates.release(s.target) }
 func (s *Series) count(r *check.Report, checks, sources bool) {
 	for i := range r.Results {
 		result := &r.Results[i]
-		if result.Status == check.Unchecked {
-			continue
-		}
-		of := tallied{family: result.Family}
-		if checks {
-			s.countOne(of)
-		}
-		if of.errorType = result.ErrorType; of.errorType == "" {
-			continue
-		}
-		if sources {
+		of := tallied{family: result.Family, errorType: result.ErrorType}
+		if sources && of.errorType != "" {
 			of.source = result.ErrorSource()
 		}
-		s.countOne(of)
+		s.countResult(result.Status, of, checks)
 	}
-	if r.TLS != nil && r.TLS != s.tls {
-		s.tls = r.TLS
-		s.countTLS(checks)
+	if r.TLS == nil || r.TLS == s.tls {
+		return
+	}
+	s.tls = r.TLS
+	for i := range r.TLS.Results {
+		result := &r.TLS.Results[i]
+		s.countResult(result.Status, tallied{family: result.Family, errorType: result.ErrorType}, checks)
 	}
 }
 
-// countTLS counts the results of the newest check of certificates.
-func (s *Series) countTLS(checks bool) {
-	for i := range s.tls.Results {
-		r := &s.tls.Results[i]
-		if r.Status == check.Unchecked {
-			continue
-		}
-		if checks {
-			s.countOne(tallied{family: r.Family})
-		}
-		if r.ErrorType != "" {
-			s.countOne(tallied{family: r.Family, errorType: r.ErrorType})
-		}
+// countResult counts a result, unless it says nothing about the target.
+func (s *Series) countResult(status check.Status, of tallied, checks bool) {
+	if status == check.Unchecked {
+		return
+	}
+	if checks {
+		s.countOne(tallied{family: of.family})
+	}
+	if of.errorType != "" {
+		s.countOne(of)
 	}
 }
 

@@ -109,7 +109,7 @@ func certificateAttributes(names []string) []certificateAttribute {
 			a.text = func(c *check.Certificate) string { return c.Issuer }
 		case "tls.server.hash.sha256":
 			a.show = func(to, from *check.Certificate) { to.SHA256 = from.SHA256 }
-			a.text = hash
+			a.text = (*check.Certificate).Hash
 		case "tcpcheck.tls.serial_number":
 			a.show = func(to, from *check.Certificate) { to.SerialNumber = from.SerialNumber }
 			a.text = func(c *check.Certificate) string { return c.SerialNumber }

@@ -67,7 +67,8 @@ func (c *Certificates) Observe(report *check.TLSReport) []CertificateChange {
 		endpoints = append(endpoints, e)
 	}
 	c.endpoints = endpoints
-	return c.compare(c.warn(changes, report.Time))
+	shown := c.shown()
+	return c.compare(c.warn(changes, shown, report.Time), shown)
 }
 
 // observe takes note of a result at the endpoint, which is known or is not, and appends what that changes.
@@ -75,10 +76,9 @@ func (e *secured) observe(changes []CertificateChange, r *check.TLSResult, now t
 	verified := r.Status == check.Up
 	change := CertificateChange{Endpoint: e.Endpoint, Result: r, Since: e.since, Before: e.errorType}
 	switch {
-	case known && e.verified && verified, !known && verified:
-		change.Kind = Unchanged
-	case verified:
+	case verified && known && !e.verified:
 		change.Kind = Verified
+	case verified:
 	case !known || e.verified:
 		change.Kind = NotVerified
 	case e.errorType != r.ErrorType:
@@ -125,9 +125,9 @@ func (c *Certificates) shown() []Shown {
 }
 
 // warn appends a change for each certificate that has come to last no longer than one of the Warnings.
-func (c *Certificates) warn(changes []CertificateChange, now time.Time) []CertificateChange {
+func (c *Certificates) warn(changes []CertificateChange, shown []Shown, now time.Time) []CertificateChange {
 	var left []told
-	for _, s := range c.shown() {
+	for _, s := range shown {
 		t := told{sha256: s.Certificate.SHA256}
 		if i := slices.IndexFunc(c.told, func(other told) bool { return other.sha256 == t.sha256 }); i >= 0 {
 			t = c.told[i]
@@ -153,8 +153,7 @@ func (c *Certificates) takes(sha256 [32]byte) bool {
 }
 
 // compare appends that the addresses have come to show different certificates, or one again.
-func (c *Certificates) compare(changes []CertificateChange) []CertificateChange {
-	shown := c.shown()
+func (c *Certificates) compare(changes []CertificateChange, shown []Shown) []CertificateChange {
 	differ := len(shown) > 1
 	if differ == c.differ {
 		return changes
