@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -12,64 +11,8 @@ import (
 	"example.com/tcpcheckreceiver/internal/state"
 )
 
-// finding is what was found of an address: by a connection, and by a handshake. One of them may be nil:
-// the certificates of a target are those of all its addresses, whichever are connected to.
-type finding struct {
-	connection *check.Result
-	handshake  *check.TLSResult
-}
-
-// errNoHandshake is why a certificate is not known where no address was asked for one, since the check was
-// interrupted, or the name did not resolve a second time.
+// errNoHandshake is why a certificate is not known that no address was asked for.
 var errNoHandshake = errors.New("no handshake was made")
-
-// findings returns those of a report, in its order, and then those of handshakes alone. Of an address that
-// does not connect there is no handshake.
-func findings(r *check.Report) []finding {
-	all := make([]finding, len(r.Results))
-	for i := range r.Results {
-		all[i].connection = &r.Results[i]
-	}
-	if r.TLS == nil {
-		return all
-	}
-	for i := range r.TLS.Results {
-		shaken := &r.TLS.Results[i]
-		at := slices.IndexFunc(r.Results, func(result check.Result) bool { return result.Address == shaken.Address })
-		switch {
-		case at < 0:
-			all = append(all, finding{handshake: shaken})
-		case all[at].connection.Status == check.Up || shaken.Status != check.Unchecked:
-			all[at].handshake = shaken
-		}
-	}
-	if lacksHandshakes(r) {
-		for i, f := range all {
-			if f.connection.Status == check.Up {
-				all[i].handshake = &check.TLSResult{Family: f.connection.Family, Address: f.connection.Address, Status: check.Unchecked, Err: errNoHandshake}
-			}
-		}
-	}
-	return all
-}
-
-// lacksHandshakes reports whether no address was asked for a certificate that was to be.
-func lacksHandshakes(r *check.Report) bool { return r.TLS != nil && len(r.TLS.Results) == 0 }
-
-// certificatesStatus returns the status of a target's certificates: one that is not verified is CRITICAL.
-func certificatesStatus(r *check.Report) status {
-	worst := statusOK
-	for _, f := range findings(r) {
-		switch {
-		case f.handshake == nil:
-		case f.handshake.Status == check.Down:
-			return statusCritical
-		case f.handshake.Status == check.Unchecked:
-			worst = statusUnknown
-		}
-	}
-	return worst
-}
 
 // handshakeWords are those of the statuses that a handshake has.
 var handshakeWords = map[check.Status]string{check.Up: "verified", check.Down: "failed", check.Unchecked: "unchecked"}
@@ -77,7 +20,7 @@ var handshakeWords = map[check.Status]string{check.Up: "verified", check.Down: "
 // addHandshake adds what a handshake found to the cells of its address, at a time. The reason is that of
 // the connection if there is one.
 func (c *cells) addHandshake(r *check.TLSResult, now time.Time) {
-	c.family, c.address, c.tls = nameOf(r.Family), textOf(r.Address), handshakeWords[r.Status]
+	c.tls = handshakeWords[r.Status]
 	if r.Certificate != nil {
 		c.handshake, c.lasts = short(r.HandshakeTime), days(r.Certificate.ChainNotAfter.Sub(now))
 	}
@@ -100,11 +43,11 @@ func days(d time.Duration) string { return fmt.Sprintf("%dd", int(d.Hours()/24))
 // differing returns a sentence that says which address shows which certificate where they show different
 // ones, and an empty text otherwise.
 func differing(r *check.Report) string {
-	if r.TLS == nil {
+	if r.Session == nil {
 		return ""
 	}
 	var known state.Certificates
-	for _, change := range known.Observe(r.TLS) {
+	for _, change := range known.Observe(r.Session) {
 		if change.Kind == state.Differing {
 			return "Its addresses " + report.Differing(change.Shown) + "."
 		}

@@ -154,7 +154,7 @@ func TestHandshakes(t *testing.T) {
 		"none was made":  {[]check.Result{up(v4)}, nil, statusUnknown, "h:1     ipv4    192.0.2.1  up      12ms    unchecked                     no handshake was made\n", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			reports := []check.Report{{Target: &check.Target{Host: "h", Port: 1}, Results: test.results, TLS: &check.TLSReport{Time: now, Results: test.handshakes}}}
+			reports := []check.Report{{Target: &check.Target{Host: "h", Port: 1, TLS: &check.TLS{}}, Results: test.results, Session: &check.SessionReport{Time: now, TLS: test.handshakes}}}
 			assert.Equal(t, test.want, limits{}.worst(reports))
 			var rows, suite bytes.Buffer
 			require.NoError(t, writeTrimmed(&rows, rowsOf(reports, false, false)))
@@ -167,8 +167,8 @@ func TestHandshakes(t *testing.T) {
 }
 
 func TestColouredHandshakes(t *testing.T) {
-	assert.Equal(t, "FAMILY  RESULT  TIME  TLS       HANDSHAKE\nipv4    \x1b[32mup\x1b[0m      1ms   \x1b[31mfailed\x1b[0m    2ms\n",
-		coloured("FAMILY  RESULT  TIME  TLS       HANDSHAKE\nipv4    up      1ms   failed    2ms\n"))
+	assert.Equal(t, "FAMILY  RESULT  TIME  TLS       HANDSHAKE  DIALOG  DURATION\nipv4    \x1b[32mup\x1b[0m      1ms   \x1b[31mfailed\x1b[0m    2ms        \x1b[32mok\x1b[0m      3ms\n",
+		coloured("FAMILY  RESULT  TIME  TLS       HANDSHAKE  DIALOG  DURATION\nipv4    up      1ms   failed    2ms        ok      3ms\n"))
 }
 
 func TestDays(t *testing.T) {

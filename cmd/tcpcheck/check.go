@@ -13,10 +13,10 @@ import (
 
 // checker checks targets, again and again.
 type checker struct {
-	system *probe.System
-	probes []*probe.Probe // of each
-	tls    []*probe.TLS   // of each; nil if its certificates are not checked
-	errs   io.Writer      // which shows the progress if it is a terminal
+	system   *probe.System
+	probes   []*probe.Probe   // of each
+	sessions []*probe.Session // of each; nil if it has none
+	errs     io.Writer        // which shows the progress if it is a terminal
 }
 
 // prefixPatience is how long results wait for the network to say which addresses are behind NAT64.
@@ -25,11 +25,11 @@ const prefixPatience = time.Second
 func newChecker(targets []*check.Target, errs io.Writer) *checker {
 	c := &checker{system: probe.NewSystem(prefixPatience), errs: errs}
 	for _, target := range targets {
-		var handshakes *probe.TLS
-		if target.TLS != nil {
-			handshakes = c.system.TLS(target)
+		var session *probe.Session
+		if target.SessionInterval() != 0 {
+			session = c.system.Session(target)
 		}
-		c.probes, c.tls = append(c.probes, c.system.Probe(target)), append(c.tls, handshakes)
+		c.probes, c.sessions = append(c.probes, c.system.Probe(target)), append(c.sessions, session)
 	}
 	return c
 }
@@ -46,17 +46,17 @@ func (c *checker) check(ctx context.Context) []check.Report {
 	var running sync.WaitGroup
 	for i, p := range c.probes {
 		running.Go(func() {
-			var shaking sync.WaitGroup
-			var handshakes *check.TLSReport
-			if c.tls[i] != nil {
-				shaking.Go(func() {
-					found := c.tls[i].Check(ctx, time.Now, host)
-					handshakes = &found
+			var holding sync.WaitGroup
+			var held *check.SessionReport
+			if c.sessions[i] != nil {
+				holding.Go(func() {
+					found := c.sessions[i].Check(ctx, time.Now, host)
+					held = &found
 				})
 			}
 			reports[i] = p.Check(ctx, time.Now, host, func() {})
-			shaking.Wait()
-			reports[i].TLS = handshakes
+			holding.Wait()
+			reports[i].Session = held
 			progress.add(&reports[i])
 		})
 	}
@@ -71,7 +71,7 @@ func (c *checker) repeat(ctx context.Context, count int, interval time.Duration,
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for n := 1; ; n++ {
-		done := slices.DeleteFunc(c.check(ctx), func(r check.Report) bool { return !r.Done() || ctx.Err() != nil && lacksHandshakes(&r) })
+		done := slices.DeleteFunc(c.check(ctx), func(r check.Report) bool { return !r.Done() || ctx.Err() != nil && lacksSessions(&r) })
 		if err := tell(done); err != nil || n == count {
 			return err
 		}

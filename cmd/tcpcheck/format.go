@@ -43,14 +43,15 @@ type jsonResult struct {
 	Family         string   `json:"network_type,omitempty"`
 	Address        string   `json:"network_peer_address,omitempty"`
 	NAT64          string   `json:"tcpcheck_nat64_address,omitempty"` // the IPv4 address behind the translator
-	Result         string   `json:"result,omitempty"`                 // up, down, unchecked or unresolved; not there if it was asked for its certificate alone
+	Result         string   `json:"result,omitempty"`                 // up, down, unchecked or unresolved; not there if there was a session alone
 	Seconds        *float64 `json:"response_time_seconds,omitempty"`
 	SYNRetransmits *int     `json:"syn_retransmits,omitempty"`
 	ErrorType      string   `json:"error_type,omitempty"`
 	Error          string   `json:"error,omitempty"`
 	Sender         string   `json:"sender,omitempty"`
 
-	TLS *jsonHandshake `json:"tls,omitempty"`
+	TLS    *jsonHandshake `json:"tls,omitempty"`
+	Dialog *jsonDialog    `json:"dialog,omitempty"`
 }
 
 // writeJSON writes a list of targets, each with its results.
@@ -78,12 +79,16 @@ func encodeJSON(to io.Writer, targets []jsonTarget) error {
 
 // jsonOfFinding returns a finding of a report.
 func jsonOfFinding(f finding, r *check.Report) jsonResult {
-	var made jsonResult
+	at := f.endpoint()
+	made := jsonResult{Family: nameOf(at.Family), Address: textOf(at.Address)}
 	if f.connection != nil {
 		made = jsonOf(f.connection)
 	}
 	if f.handshake != nil {
-		made.Family, made.Address, made.TLS = nameOf(f.handshake.Family), textOf(f.handshake.Address), jsonHandshakeOf(f.handshake, r.TLS.Time)
+		made.TLS = jsonHandshakeOf(f.handshake, r.Session.Time)
+	}
+	if f.dialog != nil {
+		made.Dialog = jsonDialogOf(f.dialog)
 	}
 	return made
 }
@@ -104,8 +109,8 @@ func jsonOf(r *check.Result) jsonResult {
 	return made
 }
 
-// jUnitSuite is what CI servers read as the results of tests: a test for each address, and one for its
-// certificate.
+// jUnitSuite is what CI servers read as the results of tests: a test for each address, one for its
+// certificate, and one for its dialogue.
 type jUnitSuite struct {
 	XMLName  xml.Name    `xml:"testsuite"`
 	Name     string      `xml:"name,attr"`
@@ -152,6 +157,9 @@ func writeJUnit(to io.Writer, reports []check.Report, limits limits) error {
 			if f.handshake != nil {
 				add(jUnitHandshakeOf(r.Target.HostPort(), f.handshake, notes))
 			}
+			if f.dialog != nil {
+				add(jUnitDialogOf(r.Target.HostPort(), f.dialog, notes))
+			}
 		}
 		if !r.Done() {
 			add(jUnitCase{Class: "tcpcheck", Name: r.Target.HostPort(), Error: &jUnitProblem{Message: interrupted}})
@@ -192,16 +200,21 @@ func jUnitOf(target string, r *check.Result, limits limits, notes string) jUnitC
 // writeNagios writes a line as the Monitoring Plugins have it, with performance data, and the
 // table below.
 func writeNagios(to io.Writer, reports []check.Report, limits limits) error {
-	var up, all, verified, shaken int
+	var up, all, verified, shaken, answered, asked int
 	var data []string
 	for i := range reports {
 		for _, f := range findings(&reports[i]) {
-			if f.handshake == nil {
-				continue
+			if f.handshake != nil {
+				shaken++
+				if f.handshake.Status == check.Up {
+					verified++
+				}
 			}
-			shaken++
-			if f.handshake.Status == check.Up {
-				verified++
+			if f.dialog != nil {
+				asked++
+				if f.dialog.Status == check.Up {
+					answered++
+				}
 			}
 		}
 		for _, r := range reports[i].Results {
@@ -222,13 +235,17 @@ func writeNagios(to io.Writer, reports []check.Report, limits limits) error {
 	if shaken > 0 {
 		line += fmt.Sprintf(", %d of %d verified", verified, shaken)
 	}
+	if asked > 0 {
+		line += fmt.Sprintf(", %d of %d answered as expected", answered, asked)
+	}
 	if len(data) > 0 {
 		line += " | " + strings.Join(data, " ")
 	}
 	if _, err := io.WriteString(to, line+"\n"); err != nil {
 		return err
 	}
-	return writeTrimmed(to, rowsOf(reports, true, false)+notesOf(reports))
+	text := rowsOf(reports, true, false) + notesOf(reports)
+	return writeTrimmed(to, strings.ReplaceAll(text, "|", `\x7c`)) // which begins performance data, and may be in an answer
 }
 
 // limitText returns a limit as performance data has it: nothing for none.

@@ -63,6 +63,9 @@ With --tls, or where a configuration has it so, it makes a TLS handshake with ea
 address as well, and says whether the certificate is verified, and if not, why; how
 long the handshake took, and for how many days the certificate and its chain last.
 
+Where a configuration has steps, it has that dialogue with each address as well, and
+says whether all steps were done, how long that took, and if not, what was said.
+
 With --trace it shows below the table the way to each target, over both families
 side by side: which router answers at each hop, and where the way ends. That takes
 no privilege, and Linux 6.0 or later. The exit status is that of the check.
@@ -80,7 +83,7 @@ It is as the Monitoring Plugins have it.
   1  a target connected over some of its addresses and not over all, or slower
      than --warn
   2  a target connected over none, or slower than --crit, or a certificate of it is
-     not verified
+     not verified, or a dialogue with it fails
   3  bad use, a name that does not resolve, a source of targets that fails, or this
      machine was unable to check
 

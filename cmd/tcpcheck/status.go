@@ -70,7 +70,7 @@ func (l limits) worst(reports []check.Report) status {
 
 // status returns that of a target.
 func (l limits) status(report *check.Report) status {
-	return worse(l.connectionsStatus(report), certificatesStatus(report))
+	return worse(l.connectionsStatus(report), sessionsStatus(report))
 }
 
 // connectionsStatus returns the status of a target's connections.

@@ -27,26 +27,23 @@ func writeTable(to io.Writer, reports []check.Report, _ limits) error {
 func rowsOf(reports []check.Report, header, inColour bool) string {
 	var text strings.Builder
 	table := newColumns(&text)
-	secured := slices.ContainsFunc(reports, func(r check.Report) bool { return r.TLS != nil })
+	secured := slices.ContainsFunc(reports, func(r check.Report) bool { return r.Target.TLS != nil })
+	talks := slices.ContainsFunc(reports, func(r check.Report) bool { return r.Target.Dialog != nil })
 	line := func(target string, c cells) {
 		texts := []string{target, c.family, c.address, c.result, c.time}
 		if secured {
 			texts = append(texts, c.tls, c.handshake, c.lasts)
 		}
+		if talks {
+			texts = append(texts, c.dialog, c.duration)
+		}
 		table.line(append(texts, c.reason, c.sender)...)
 	}
-	line("TARGET", cells{"FAMILY", "ADDRESS", "RESULT", "TIME", "REASON", "SENDER", "TLS", "HANDSHAKE", "LASTS"})
+	line("TARGET", cells{"FAMILY", "ADDRESS", "RESULT", "TIME", "REASON", "SENDER", "TLS", "HANDSHAKE", "LASTS", "DIALOG", "DURATION"})
 	for i := range reports {
 		r := &reports[i]
 		for _, f := range findings(r) {
-			var c cells
-			if f.connection != nil {
-				c = cellsOf(f.connection)
-			}
-			if f.handshake != nil {
-				c.addHandshake(f.handshake, r.TLS.Time)
-			}
-			line(r.Target.HostPort(), c)
+			line(r.Target.HostPort(), cellsOfFinding(f, r))
 		}
 		if !r.Done() {
 			line(r.Target.HostPort(), cells{result: words[check.Unchecked], reason: interrupted})
@@ -133,6 +130,23 @@ func writeTrimmed(to io.Writer, text string) error {
 type cells struct {
 	family, address, result, time, reason, sender string
 	tls, handshake, lasts                         string // where certificates are checked
+	dialog, duration                              string // where dialogues are held
+}
+
+// cellsOfFinding returns those of a finding of a report.
+func cellsOfFinding(f finding, r *check.Report) cells {
+	at := f.endpoint()
+	c := cells{family: nameOf(at.Family), address: textOf(at.Address)}
+	if f.connection != nil {
+		c = cellsOf(f.connection)
+	}
+	if f.handshake != nil {
+		c.addHandshake(f.handshake, r.Session.Time)
+	}
+	if f.dialog != nil {
+		c.addDialog(f.dialog)
+	}
+	return c
 }
 
 func cellsOf(r *check.Result) cells {
@@ -204,5 +218,5 @@ func sentences(r *check.Report) []string {
 	if different := differing(r); different != "" {
 		said = append(said, different)
 	}
-	return said
+	return append(said, failedSteps(r)...)
 }

@@ -20,10 +20,10 @@ const (
 	eraseLine = "\r\x1b[K" // and go to its beginning
 )
 
-// colours are those of the words below RESULT and TLS.
+// colours are those of the words below RESULT, TLS and DIALOG.
 var colours = map[string]string{
 	words[check.Up]: green, words[check.Down]: red, words[check.Unchecked]: yellow, words[check.Unresolved]: yellow,
-	handshakeWords[check.Up]: green, handshakeWords[check.Down]: red,
+	handshakeWords[check.Up]: green, handshakeWords[check.Down]: red, dialogWords[check.Up]: green,
 }
 
 // isTerminal reports whether what is written is shown by a terminal that knows control sequences.
@@ -36,13 +36,13 @@ func isTerminal(w io.Writer) bool {
 // takesColour reports whether what is written may have colours (no-color.org).
 func takesColour(w io.Writer) bool { return os.Getenv("NO_COLOR") == "" && isTerminal(w) }
 
-// coloured returns rows with the words below RESULT and TLS in colour. The rows are aligned already, since
+// coloured returns rows with the words below RESULT, TLS and DIALOG in colour. The rows are aligned already, since
 // control sequences have no width; the first one is the header.
 func coloured(rows string) string {
 	header, _, _ := strings.Cut(rows, "\n")
 	var text strings.Builder
 	for line := range strings.Lines(rows) {
-		for _, title := range []string{" TLS ", " RESULT "} { // the last one first: it is in its column still
+		for _, title := range []string{" DIALOG ", " TLS ", " RESULT "} { // the last one first: it is in its column still
 			line = colouredAt(line, strings.Index(header, title)+1) // in characters as well: a header is ASCII
 		}
 		text.WriteString(line)

@@ -18,7 +18,7 @@ type CertificateFile struct {
 // Report returns a report on the file, for which a target stands: Up until a certificate in it has ended. It
 // is nil if nothing is known: there never was a certificate, or one has ended that may have been replaced
 // since the file could be read.
-func (f *CertificateFile) Report(t *Target, now time.Time) *TLSReport {
+func (f *CertificateFile) Report(t *Target, now time.Time) *SessionReport {
 	if f.Certificate == nil {
 		return nil
 	}
@@ -29,7 +29,7 @@ func (f *CertificateFile) Report(t *Target, now time.Time) *TLSReport {
 		}
 		r.Status, r.ErrorType, r.Err = Down, TLSCertificateExpired, errEnded
 	}
-	return &TLSReport{Target: t, Time: now, Results: []TLSResult{r}}
+	return &SessionReport{Target: t, Time: now, TLS: []TLSResult{r}}
 }
 
 var errEnded = errors.New("a certificate in the file has ended")

@@ -32,9 +32,9 @@ func TestCertificateFile(t *testing.T) {
 		}
 		assert.Same(t, target, r.Target)
 		assert.Equal(t, at(test.now), r.Time)
-		assert.Equal(t, test.want, r.Results[0].Status, test.name)
-		assert.Same(t, known, r.Results[0].Certificate)
-		assert.Equal(t, test.want == Down, r.Results[0].Err != nil && r.Results[0].ErrorType == TLSCertificateExpired, test.name)
+		assert.Equal(t, test.want, r.TLS[0].Status, test.name)
+		assert.Same(t, known, r.TLS[0].Certificate)
+		assert.Equal(t, test.want == Down, r.TLS[0].Err != nil && r.TLS[0].ErrorType == TLSCertificateExpired, test.name)
 	}
 	assert.Equal(t, "f", target.File())
 	assert.Empty(t, (&Target{}).File())

@@ -42,12 +42,22 @@ const (
 	TLSProtocolError             ErrorType = "tls_protocol_error"              // the server said what it may not
 )
 
+// The reasons for a dialogue that failed.
+const (
+	UnexpectedAnswer ErrorType = "unexpected_answer" // the service said something else than is expected
+	DialogTimeout    ErrorType = "dialog_timeout"    // it said nothing within the timeout
+	ConnectionClosed ErrorType = "connection_closed" // it closed the connection, and said nothing before
+	StartTLSRefused  ErrorType = "starttls_refused"  // it does not begin a TLS handshake
+	DialogError      ErrorType = "dialog_error"      // anything else; the log has the words
+)
+
 // ErrorTypes are all reasons, in the order above, the last one in the end.
 var ErrorTypes = []ErrorType{
 	ConnectionRefused, Timeout, ConnectionReset, HostUnreachable, NetworkUnreachable, PermissionDenied, AdministrativelyProhibited,
 	NoAddress, DNSNotFound, DNSTimeout, DNSFailure,
 	TLSCertificateExpired, TLSCertificateNotYetValid, TLSNameMismatch, TLSUnknownAuthority, TLSCertificateInvalid, TLSProtocolVersion,
-	TLSClientCertificateRequired, TLSAlert, TLSTimeout, TLSNotTLS, TLSConnectionClosed, TLSProtocolError, Other,
+	TLSClientCertificateRequired, TLSAlert, TLSTimeout, TLSNotTLS, TLSConnectionClosed, TLSProtocolError,
+	UnexpectedAnswer, DialogTimeout, ConnectionClosed, StartTLSRefused, DialogError, Other,
 }
 
 // ErrorSource says who said that an address cannot be reached. The zero value: nobody did, as of a

@@ -199,8 +199,8 @@ type Report struct {
 	// Omissions and Excesses say what of the name was not checked.
 	Omissions []Omission
 	Excesses  []Excess
-	// TLS is what the last check of its certificates found; nil before there was one.
-	TLS *TLSReport
+	// Session is what the last check of its sessions found; nil before there was one.
+	Session *SessionReport
 	// Outages are those of the machine, in its report on itself, whose Target has no host. They are
 	// nil in that of a check.
 	Outages []Outage

@@ -38,6 +38,8 @@ type Target struct {
 	Addresses *Addresses
 	// Outgoing says how connections leave this machine; nil is as its routes say.
 	Outgoing *Outgoing
+	// Dialog says what is said to the service; nil is nothing.
+	Dialog *Dialog
 	// Timeout bounds each name resolution and, apart from it, each connection
 	// attempt. It is positive.
 	Timeout time.Duration
@@ -70,6 +72,18 @@ type Retry struct {
 // HostPort returns the target as host:port, an IPv6 literal in brackets.
 func (t *Target) HostPort() string {
 	return net.JoinHostPort(t.Host, strconv.Itoa(int(t.Port)))
+}
+
+// SessionInterval returns the time between two sessions with an address of the target: of its TLS, its Dialog, or
+// both. It is 0 if there are none.
+func (t *Target) SessionInterval() time.Duration {
+	switch {
+	case t.TLS != nil:
+		return t.TLS.Interval
+	case t.Dialog != nil:
+		return t.Dialog.Interval
+	}
+	return 0
 }
 
 // File returns the path of the file with certificates that the target is. It is empty for a server.

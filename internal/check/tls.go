@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 )
@@ -31,19 +30,6 @@ type TLS struct {
 type TLSClient interface {
 	// Load reads the files that it names. The error is one of this machine.
 	Load() (*tls.Config, error)
-}
-
-// TLSReport is what one check of a target's certificates found. Nobody changes it.
-type TLSReport struct {
-	Target  *Target
-	Time    time.Time
-	Results []TLSResult // of the addresses that may be dialled, in the order of a Report
-}
-
-// Complete reports whether all is known that could be: no handshake was left out since this machine was
-// unable to make it. A nil report is complete.
-func (r *TLSReport) Complete() bool {
-	return r == nil || !slices.ContainsFunc(r.Results, func(r TLSResult) bool { return r.Lack != "" })
 }
 
 // TLSResult is what a handshake with an address found.

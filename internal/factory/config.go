@@ -35,6 +35,8 @@ func createDefaultConfig() component.Config {
 	// attributes away: it connects if every address does, and is as slow as the slowest.
 	c.Metrics.NetworkTCPCanConnect.AggregationStrategy = metadata.AggregationStrategyMin
 	c.Metrics.NetworkTCPResponseTime.AggregationStrategy = metadata.AggregationStrategyMax
+	c.Metrics.TcpcheckDialogDuration.AggregationStrategy = metadata.AggregationStrategyMax
+	c.Metrics.TcpcheckDialogOk.AggregationStrategy = metadata.AggregationStrategyMin
 	c.Metrics.TcpcheckDNSLookupDuration.AggregationStrategy = metadata.AggregationStrategyMax
 	c.Metrics.TcpcheckMachineOutage.AggregationStrategy = metadata.AggregationStrategyMax
 	c.Metrics.TcpcheckSynRetransmits.AggregationStrategy = metadata.AggregationStrategySum

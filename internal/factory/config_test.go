@@ -302,10 +302,16 @@ func TestAllOptions(t *testing.T) {
 			},
 		},
 		{Host: "fe80::1%eth0", Port: 22, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 2 * time.Minute, Labels: check.Labels{Name: "IPv6 literal with a zone", Service: "payments"}},
+		{
+			Host: "mail.example.com", Port: 25, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 2 * time.Minute,
+			Dialog: &check.Dialog{Interval: 30 * time.Second, Steps: []check.Step{{Expect: regexp.MustCompile(`(?m:^220 )`)}, {Send: "QUIT\r\n"}}},
+			Labels: check.Labels{Name: "a dialogue", Service: "payments"},
+		},
 		{Host: "localhost", Port: 443, Timeout: 10 * time.Second, Interval: 30 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 2 * time.Minute, Labels: check.Labels{Name: "only what is required", Service: "payments"}},
 		{Host: "localhost", Port: 8080, Timeout: 5 * time.Second, Interval: 30 * time.Second, CacheDuration: check.UntilError, MaxCacheDuration: 2 * time.Minute, Labels: check.Labels{Name: "localhost:8080", Service: "payments"}},
 	}
 	require.NotNil(t, config.settings().Targets[0].TLS)
+	want[0].Dialog = &check.Dialog{Interval: 10 * time.Minute, Steps: []check.Step{{StartTLS: check.StartTLSPostgreSQL}}}
 	want[0].TLS = &check.TLS{Client: config.settings().Targets[0].TLS.Client, ServerName: "db.example.net", ALPN: []string{"postgresql"}, Interval: 10 * time.Minute}
 	for i := range want {
 		want[i].Addresses = &check.Addresses{

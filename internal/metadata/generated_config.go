@@ -173,6 +173,110 @@ func (ms *TcpcheckChecksMetricConfig) Validate() error {
 	return nil
 }
 
+// TcpcheckDialogDurationMetricAttributeKey specifies the key of an attribute for the tcpcheck.dialog.duration metric.
+type TcpcheckDialogDurationMetricAttributeKey string
+
+const (
+	TcpcheckDialogDurationMetricAttributeKeyTcpcheckInstance   TcpcheckDialogDurationMetricAttributeKey = "tcpcheck.instance"
+	TcpcheckDialogDurationMetricAttributeKeyServerAddress      TcpcheckDialogDurationMetricAttributeKey = "server.address"
+	TcpcheckDialogDurationMetricAttributeKeyServerPort         TcpcheckDialogDurationMetricAttributeKey = "server.port"
+	TcpcheckDialogDurationMetricAttributeKeyNetworkType        TcpcheckDialogDurationMetricAttributeKey = "network.type"
+	TcpcheckDialogDurationMetricAttributeKeyNetworkPeerAddress TcpcheckDialogDurationMetricAttributeKey = "network.peer.address"
+)
+
+// TcpcheckDialogDurationMetricConfig provides config for the tcpcheck.dialog.duration metric.
+type TcpcheckDialogDurationMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                     `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []TcpcheckDialogDurationMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *TcpcheckDialogDurationMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *TcpcheckDialogDurationMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case TcpcheckDialogDurationMetricAttributeKeyTcpcheckInstance, TcpcheckDialogDurationMetricAttributeKeyServerAddress, TcpcheckDialogDurationMetricAttributeKeyServerPort, TcpcheckDialogDurationMetricAttributeKeyNetworkType, TcpcheckDialogDurationMetricAttributeKeyNetworkPeerAddress:
+		default:
+			return fmt.Errorf("metric tcpcheck.dialog.duration doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// TcpcheckDialogOkMetricAttributeKey specifies the key of an attribute for the tcpcheck.dialog.ok metric.
+type TcpcheckDialogOkMetricAttributeKey string
+
+const (
+	TcpcheckDialogOkMetricAttributeKeyTcpcheckInstance   TcpcheckDialogOkMetricAttributeKey = "tcpcheck.instance"
+	TcpcheckDialogOkMetricAttributeKeyServerAddress      TcpcheckDialogOkMetricAttributeKey = "server.address"
+	TcpcheckDialogOkMetricAttributeKeyServerPort         TcpcheckDialogOkMetricAttributeKey = "server.port"
+	TcpcheckDialogOkMetricAttributeKeyNetworkType        TcpcheckDialogOkMetricAttributeKey = "network.type"
+	TcpcheckDialogOkMetricAttributeKeyNetworkPeerAddress TcpcheckDialogOkMetricAttributeKey = "network.peer.address"
+)
+
+// TcpcheckDialogOkMetricConfig provides config for the tcpcheck.dialog.ok metric.
+type TcpcheckDialogOkMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                               `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []TcpcheckDialogOkMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *TcpcheckDialogOkMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *TcpcheckDialogOkMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case TcpcheckDialogOkMetricAttributeKeyTcpcheckInstance, TcpcheckDialogOkMetricAttributeKeyServerAddress, TcpcheckDialogOkMetricAttributeKeyServerPort, TcpcheckDialogOkMetricAttributeKeyNetworkType, TcpcheckDialogOkMetricAttributeKeyNetworkPeerAddress:
+		default:
+			return fmt.Errorf("metric tcpcheck.dialog.ok doesn't have an attribute %v, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
 // TcpcheckDNSLookupDurationMetricAttributeKey specifies the key of an attribute for the tcpcheck.dns.lookup.duration metric.
 type TcpcheckDNSLookupDurationMetricAttributeKey string
 
@@ -707,6 +811,8 @@ type MetricsConfig struct {
 	NetworkTCPCanConnect                NetworkTCPCanConnectMetricConfig                `mapstructure:"network.tcp.can_connect"`
 	NetworkTCPResponseTime              NetworkTCPResponseTimeMetricConfig              `mapstructure:"network.tcp.response_time"`
 	TcpcheckChecks                      TcpcheckChecksMetricConfig                      `mapstructure:"tcpcheck.checks"`
+	TcpcheckDialogDuration              TcpcheckDialogDurationMetricConfig              `mapstructure:"tcpcheck.dialog.duration"`
+	TcpcheckDialogOk                    TcpcheckDialogOkMetricConfig                    `mapstructure:"tcpcheck.dialog.ok"`
 	TcpcheckDNSLookupDuration           TcpcheckDNSLookupDurationMetricConfig           `mapstructure:"tcpcheck.dns.lookup.duration"`
 	TcpcheckErrors                      TcpcheckErrorsMetricConfig                      `mapstructure:"tcpcheck.errors"`
 	TcpcheckFamilyOmitted               TcpcheckFamilyOmittedMetricConfig               `mapstructure:"tcpcheck.family.omitted"`
@@ -735,6 +841,16 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled:             false,
 			AggregationStrategy: AggregationStrategySum,
 			EnabledAttributes:   []TcpcheckChecksMetricAttributeKey{TcpcheckChecksMetricAttributeKeyTcpcheckInstance, TcpcheckChecksMetricAttributeKeyServerAddress, TcpcheckChecksMetricAttributeKeyServerPort, TcpcheckChecksMetricAttributeKeyNetworkType},
+		},
+		TcpcheckDialogDuration: TcpcheckDialogDurationMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []TcpcheckDialogDurationMetricAttributeKey{TcpcheckDialogDurationMetricAttributeKeyTcpcheckInstance, TcpcheckDialogDurationMetricAttributeKeyServerAddress, TcpcheckDialogDurationMetricAttributeKeyServerPort, TcpcheckDialogDurationMetricAttributeKeyNetworkType, TcpcheckDialogDurationMetricAttributeKeyNetworkPeerAddress},
+		},
+		TcpcheckDialogOk: TcpcheckDialogOkMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []TcpcheckDialogOkMetricAttributeKey{TcpcheckDialogOkMetricAttributeKeyTcpcheckInstance, TcpcheckDialogOkMetricAttributeKeyServerAddress, TcpcheckDialogOkMetricAttributeKeyServerPort, TcpcheckDialogOkMetricAttributeKeyNetworkType, TcpcheckDialogOkMetricAttributeKeyNetworkPeerAddress},
 		},
 		TcpcheckDNSLookupDuration: TcpcheckDNSLookupDurationMetricConfig{
 			Enabled:             false,
@@ -820,6 +936,8 @@ type EventsConfig struct {
 	TcpcheckCertificateExpiring  EventConfig `mapstructure:"tcpcheck.certificate.expiring"`
 	TcpcheckCertificatesAgree    EventConfig `mapstructure:"tcpcheck.certificates.agree"`
 	TcpcheckCertificatesDiffer   EventConfig `mapstructure:"tcpcheck.certificates.differ"`
+	TcpcheckDialogFailed         EventConfig `mapstructure:"tcpcheck.dialog.failed"`
+	TcpcheckDialogWorks          EventConfig `mapstructure:"tcpcheck.dialog.works"`
 	TcpcheckFamilyBack           EventConfig `mapstructure:"tcpcheck.family.back"`
 	TcpcheckFamilyLost           EventConfig `mapstructure:"tcpcheck.family.lost"`
 	TcpcheckMachineAble          EventConfig `mapstructure:"tcpcheck.machine.able"`
@@ -862,6 +980,12 @@ func DefaultEventsConfig() EventsConfig {
 			Enabled: true,
 		},
 		TcpcheckCertificatesDiffer: EventConfig{
+			Enabled: true,
+		},
+		TcpcheckDialogFailed: EventConfig{
+			Enabled: true,
+		},
+		TcpcheckDialogWorks: EventConfig{
 			Enabled: true,
 		},
 		TcpcheckFamilyBack: EventConfig{

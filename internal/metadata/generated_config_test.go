@@ -41,6 +41,16 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategySum,
 						EnabledAttributes:   []TcpcheckChecksMetricAttributeKey{TcpcheckChecksMetricAttributeKeyTcpcheckInstance, TcpcheckChecksMetricAttributeKeyServerAddress, TcpcheckChecksMetricAttributeKeyServerPort, TcpcheckChecksMetricAttributeKeyNetworkType},
 					},
+					TcpcheckDialogDuration: TcpcheckDialogDurationMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []TcpcheckDialogDurationMetricAttributeKey{TcpcheckDialogDurationMetricAttributeKeyTcpcheckInstance, TcpcheckDialogDurationMetricAttributeKeyServerAddress, TcpcheckDialogDurationMetricAttributeKeyServerPort, TcpcheckDialogDurationMetricAttributeKeyNetworkType, TcpcheckDialogDurationMetricAttributeKeyNetworkPeerAddress},
+					},
+					TcpcheckDialogOk: TcpcheckDialogOkMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []TcpcheckDialogOkMetricAttributeKey{TcpcheckDialogOkMetricAttributeKeyTcpcheckInstance, TcpcheckDialogOkMetricAttributeKeyServerAddress, TcpcheckDialogOkMetricAttributeKeyServerPort, TcpcheckDialogOkMetricAttributeKeyNetworkType, TcpcheckDialogOkMetricAttributeKeyNetworkPeerAddress},
+					},
 					TcpcheckDNSLookupDuration: TcpcheckDNSLookupDurationMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategyAvg,
@@ -117,6 +127,16 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategySum,
 						EnabledAttributes:   []TcpcheckChecksMetricAttributeKey{TcpcheckChecksMetricAttributeKeyTcpcheckInstance, TcpcheckChecksMetricAttributeKeyServerAddress, TcpcheckChecksMetricAttributeKeyServerPort, TcpcheckChecksMetricAttributeKeyNetworkType},
 					},
+					TcpcheckDialogDuration: TcpcheckDialogDurationMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []TcpcheckDialogDurationMetricAttributeKey{TcpcheckDialogDurationMetricAttributeKeyTcpcheckInstance, TcpcheckDialogDurationMetricAttributeKeyServerAddress, TcpcheckDialogDurationMetricAttributeKeyServerPort, TcpcheckDialogDurationMetricAttributeKeyNetworkType, TcpcheckDialogDurationMetricAttributeKeyNetworkPeerAddress},
+					},
+					TcpcheckDialogOk: TcpcheckDialogOkMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []TcpcheckDialogOkMetricAttributeKey{TcpcheckDialogOkMetricAttributeKeyTcpcheckInstance, TcpcheckDialogOkMetricAttributeKeyServerAddress, TcpcheckDialogOkMetricAttributeKeyServerPort, TcpcheckDialogOkMetricAttributeKeyNetworkType, TcpcheckDialogOkMetricAttributeKeyNetworkPeerAddress},
+					},
 					TcpcheckDNSLookupDuration: TcpcheckDNSLookupDurationMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategyAvg,
@@ -178,7 +198,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(NetworkTCPCanConnectMetricConfig{}, NetworkTCPResponseTimeMetricConfig{}, TcpcheckChecksMetricConfig{}, TcpcheckDNSLookupDurationMetricConfig{}, TcpcheckErrorsMetricConfig{}, TcpcheckFamilyOmittedMetricConfig{}, TcpcheckMachineOutageMetricConfig{}, TcpcheckSynRetransmitsMetricConfig{}, TcpcheckTLSCertificateTimeLeftMetricConfig{}, TcpcheckTLSCertificateChainTimeLeftMetricConfig{}, TcpcheckTLSCertificatesMetricConfig{}, TcpcheckTLSHandshakeDurationMetricConfig{}, TcpcheckTLSVerifiedMetricConfig{}, ResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(NetworkTCPCanConnectMetricConfig{}, NetworkTCPResponseTimeMetricConfig{}, TcpcheckChecksMetricConfig{}, TcpcheckDialogDurationMetricConfig{}, TcpcheckDialogOkMetricConfig{}, TcpcheckDNSLookupDurationMetricConfig{}, TcpcheckErrorsMetricConfig{}, TcpcheckFamilyOmittedMetricConfig{}, TcpcheckMachineOutageMetricConfig{}, TcpcheckSynRetransmitsMetricConfig{}, TcpcheckTLSCertificateTimeLeftMetricConfig{}, TcpcheckTLSCertificateChainTimeLeftMetricConfig{}, TcpcheckTLSCertificatesMetricConfig{}, TcpcheckTLSHandshakeDurationMetricConfig{}, TcpcheckTLSVerifiedMetricConfig{}, ResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -215,6 +235,30 @@ func TestTcpcheckChecksMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.checks doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type]")
 
 	cfg = DefaultMetricsConfig().TcpcheckChecks
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestTcpcheckDialogDurationMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().TcpcheckDialogDuration
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []TcpcheckDialogDurationMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.dialog.duration doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]")
+
+	cfg = DefaultMetricsConfig().TcpcheckDialogDuration
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestTcpcheckDialogOkMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().TcpcheckDialogOk
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []TcpcheckDialogOkMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric tcpcheck.dialog.ok doesn't have an attribute invalid, valid attributes: [tcpcheck.instance, server.address, server.port, network.type, network.peer.address]")
+
+	cfg = DefaultMetricsConfig().TcpcheckDialogOk
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }

@@ -462,6 +462,91 @@ func newEventTcpcheckCertificatesDiffer(cfg EventConfig) eventTcpcheckCertificat
 	return e
 }
 
+type eventTcpcheckDialogFailed struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventTcpcheckDialogFailed) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, errorTypeAttributeValue string, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorPreviousTypeAttributeValue string, tcpcheckFailedSinceAttributeValue string) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("tcpcheck.dialog.failed")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
+	dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
+	dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
+	dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
+	dp.Attributes().PutStr("error.type", errorTypeAttributeValue)
+	dp.Attributes().PutStr("tcpcheck.error.message", tcpcheckErrorMessageAttributeValue)
+	dp.Attributes().PutStr("tcpcheck.error.previous_type", tcpcheckErrorPreviousTypeAttributeValue)
+	dp.Attributes().PutStr("tcpcheck.failed_since", tcpcheckFailedSinceAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventTcpcheckDialogFailed) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventTcpcheckDialogFailed(cfg EventConfig) eventTcpcheckDialogFailed {
+	e := eventTcpcheckDialogFailed{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventTcpcheckDialogWorks struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventTcpcheckDialogWorks) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string, tcpcheckFailedSinceAttributeValue string) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("tcpcheck.dialog.works")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
+	dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
+	dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
+	dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
+	dp.Attributes().PutStr("tcpcheck.failed_since", tcpcheckFailedSinceAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventTcpcheckDialogWorks) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventTcpcheckDialogWorks(cfg EventConfig) eventTcpcheckDialogWorks {
+	e := eventTcpcheckDialogWorks{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
 type eventTcpcheckFamilyBack struct {
 	data   plog.LogRecordSlice // data buffer for generated log records.
 	config EventConfig         // event config provided by user.
@@ -885,6 +970,8 @@ type LogsBuilder struct {
 	eventTcpcheckCertificateExpiring  eventTcpcheckCertificateExpiring
 	eventTcpcheckCertificatesAgree    eventTcpcheckCertificatesAgree
 	eventTcpcheckCertificatesDiffer   eventTcpcheckCertificatesDiffer
+	eventTcpcheckDialogFailed         eventTcpcheckDialogFailed
+	eventTcpcheckDialogWorks          eventTcpcheckDialogWorks
 	eventTcpcheckFamilyBack           eventTcpcheckFamilyBack
 	eventTcpcheckFamilyLost           eventTcpcheckFamilyLost
 	eventTcpcheckMachineAble          eventTcpcheckMachineAble
@@ -918,6 +1005,8 @@ func NewLogsBuilder(lbc LogsBuilderConfig, settings receiver.Settings) *LogsBuil
 		eventTcpcheckCertificateExpiring:  newEventTcpcheckCertificateExpiring(lbc.Events.TcpcheckCertificateExpiring),
 		eventTcpcheckCertificatesAgree:    newEventTcpcheckCertificatesAgree(lbc.Events.TcpcheckCertificatesAgree),
 		eventTcpcheckCertificatesDiffer:   newEventTcpcheckCertificatesDiffer(lbc.Events.TcpcheckCertificatesDiffer),
+		eventTcpcheckDialogFailed:         newEventTcpcheckDialogFailed(lbc.Events.TcpcheckDialogFailed),
+		eventTcpcheckDialogWorks:          newEventTcpcheckDialogWorks(lbc.Events.TcpcheckDialogWorks),
 		eventTcpcheckFamilyBack:           newEventTcpcheckFamilyBack(lbc.Events.TcpcheckFamilyBack),
 		eventTcpcheckFamilyLost:           newEventTcpcheckFamilyLost(lbc.Events.TcpcheckFamilyLost),
 		eventTcpcheckMachineAble:          newEventTcpcheckMachineAble(lbc.Events.TcpcheckMachineAble),
@@ -997,6 +1086,8 @@ func (lb *LogsBuilder) EmitForResource(options ...ResourceLogsOption) {
 	lb.eventTcpcheckCertificateExpiring.emit(ils.LogRecords())
 	lb.eventTcpcheckCertificatesAgree.emit(ils.LogRecords())
 	lb.eventTcpcheckCertificatesDiffer.emit(ils.LogRecords())
+	lb.eventTcpcheckDialogFailed.emit(ils.LogRecords())
+	lb.eventTcpcheckDialogWorks.emit(ils.LogRecords())
 	lb.eventTcpcheckFamilyBack.emit(ils.LogRecords())
 	lb.eventTcpcheckFamilyLost.emit(ils.LogRecords())
 	lb.eventTcpcheckMachineAble.emit(ils.LogRecords())
@@ -1091,6 +1182,16 @@ func (lb *LogsBuilder) RecordTcpcheckCertificatesAgreeEvent(ctx context.Context,
 // RecordTcpcheckCertificatesDifferEvent adds a log record of tcpcheck.certificates.differ event.
 func (lb *LogsBuilder) RecordTcpcheckCertificatesDifferEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, tcpcheckTLSCertificatesAttributeValue []any) {
 	lb.eventTcpcheckCertificatesDiffer.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, tcpcheckTLSCertificatesAttributeValue)
+}
+
+// RecordTcpcheckDialogFailedEvent adds a log record of tcpcheck.dialog.failed event.
+func (lb *LogsBuilder) RecordTcpcheckDialogFailedEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, errorTypeAttributeValue AttributeErrorType, tcpcheckErrorMessageAttributeValue string, tcpcheckErrorPreviousTypeAttributeValue string, tcpcheckFailedSinceAttributeValue string) {
+	lb.eventTcpcheckDialogFailed.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, errorTypeAttributeValue.String(), tcpcheckErrorMessageAttributeValue, tcpcheckErrorPreviousTypeAttributeValue, tcpcheckFailedSinceAttributeValue)
+}
+
+// RecordTcpcheckDialogWorksEvent adds a log record of tcpcheck.dialog.works event.
+func (lb *LogsBuilder) RecordTcpcheckDialogWorksEvent(ctx context.Context, timestamp pcommon.Timestamp, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string, tcpcheckFailedSinceAttributeValue string) {
+	lb.eventTcpcheckDialogWorks.recordEvent(ctx, timestamp, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue, tcpcheckFailedSinceAttributeValue)
 }
 
 // RecordTcpcheckFamilyBackEvent adds a log record of tcpcheck.family.back event.

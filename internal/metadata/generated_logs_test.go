@@ -159,6 +159,12 @@ func TestLogsBuilder(t *testing.T) {
 			lb.RecordTcpcheckCertificatesDifferEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, []any{"tcpcheck.tls.certificates-item1", "tcpcheck.tls.certificates-item2"})
 			defaultEventsCount++
 			allEventsCount++
+			lb.RecordTcpcheckDialogFailedEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", AttributeErrorTypeConnectionRefused, "tcpcheck.error.message-val", "tcpcheck.error.previous_type-val", "tcpcheck.failed_since-val")
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordTcpcheckDialogWorksEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val", "tcpcheck.failed_since-val")
+			defaultEventsCount++
+			allEventsCount++
 			lb.RecordTcpcheckFamilyBackEvent(ctx, timestamp, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4)
 			defaultEventsCount++
 			allEventsCount++
@@ -580,6 +586,65 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("tcpcheck.tls.certificates")
 					assert.True(t, ok)
 					assert.Equal(t, []any{"tcpcheck.tls.certificates-item1", "tcpcheck.tls.certificates-item2"}, attrVal.Slice().AsRaw())
+				case "tcpcheck.dialog.failed":
+					assert.False(t, validatedEvents["tcpcheck.dialog.failed"], "Found a duplicate in the events slice: tcpcheck.dialog.failed")
+					validatedEvents["tcpcheck.dialog.failed"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("tcpcheck.instance")
+					assert.True(t, ok)
+					assert.Equal(t, "tcpcheck.instance-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("server.address")
+					assert.True(t, ok)
+					assert.Equal(t, "server.address-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("server.port")
+					assert.True(t, ok)
+					assert.EqualValues(t, 11, attrVal.Int())
+					attrVal, ok = lr.Attributes().Get("network.type")
+					assert.True(t, ok)
+					assert.Equal(t, "ipv4", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("network.peer.address")
+					assert.True(t, ok)
+					assert.Equal(t, "network.peer.address-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("error.type")
+					assert.True(t, ok)
+					assert.Equal(t, "connection_refused", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("tcpcheck.error.message")
+					assert.True(t, ok)
+					assert.Equal(t, "tcpcheck.error.message-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("tcpcheck.error.previous_type")
+					assert.True(t, ok)
+					assert.Equal(t, "tcpcheck.error.previous_type-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("tcpcheck.failed_since")
+					assert.True(t, ok)
+					assert.Equal(t, "tcpcheck.failed_since-val", attrVal.Str())
+				case "tcpcheck.dialog.works":
+					assert.False(t, validatedEvents["tcpcheck.dialog.works"], "Found a duplicate in the events slice: tcpcheck.dialog.works")
+					validatedEvents["tcpcheck.dialog.works"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("tcpcheck.instance")
+					assert.True(t, ok)
+					assert.Equal(t, "tcpcheck.instance-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("server.address")
+					assert.True(t, ok)
+					assert.Equal(t, "server.address-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("server.port")
+					assert.True(t, ok)
+					assert.EqualValues(t, 11, attrVal.Int())
+					attrVal, ok = lr.Attributes().Get("network.type")
+					assert.True(t, ok)
+					assert.Equal(t, "ipv4", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("network.peer.address")
+					assert.True(t, ok)
+					assert.Equal(t, "network.peer.address-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("tcpcheck.failed_since")
+					assert.True(t, ok)
+					assert.Equal(t, "tcpcheck.failed_since-val", attrVal.Str())
 				case "tcpcheck.family.back":
 					assert.False(t, validatedEvents["tcpcheck.family.back"], "Found a duplicate in the events slice: tcpcheck.family.back")
 					validatedEvents["tcpcheck.family.back"] = true

@@ -78,6 +78,11 @@ const (
 	AttributeErrorTypeTLSNotTLS
 	AttributeErrorTypeTLSConnectionClosed
 	AttributeErrorTypeTLSProtocolError
+	AttributeErrorTypeUnexpectedAnswer
+	AttributeErrorTypeDialogTimeout
+	AttributeErrorTypeConnectionClosed
+	AttributeErrorTypeStarttlsRefused
+	AttributeErrorTypeDialogError
 	AttributeErrorTypeOTHER
 )
 
@@ -130,6 +135,16 @@ func (av AttributeErrorType) String() string {
 		return "tls_connection_closed"
 	case AttributeErrorTypeTLSProtocolError:
 		return "tls_protocol_error"
+	case AttributeErrorTypeUnexpectedAnswer:
+		return "unexpected_answer"
+	case AttributeErrorTypeDialogTimeout:
+		return "dialog_timeout"
+	case AttributeErrorTypeConnectionClosed:
+		return "connection_closed"
+	case AttributeErrorTypeStarttlsRefused:
+		return "starttls_refused"
+	case AttributeErrorTypeDialogError:
+		return "dialog_error"
 	case AttributeErrorTypeOTHER:
 		return "_OTHER"
 	}
@@ -161,6 +176,11 @@ var MapAttributeErrorType = map[string]AttributeErrorType{
 	"tls_not_tls":                     AttributeErrorTypeTLSNotTLS,
 	"tls_connection_closed":           AttributeErrorTypeTLSConnectionClosed,
 	"tls_protocol_error":              AttributeErrorTypeTLSProtocolError,
+	"unexpected_answer":               AttributeErrorTypeUnexpectedAnswer,
+	"dialog_timeout":                  AttributeErrorTypeDialogTimeout,
+	"connection_closed":               AttributeErrorTypeConnectionClosed,
+	"starttls_refused":                AttributeErrorTypeStarttlsRefused,
+	"dialog_error":                    AttributeErrorTypeDialogError,
 	"_OTHER":                          AttributeErrorTypeOTHER,
 }
 
@@ -317,6 +337,14 @@ var MetricsInfo = metricsInfo{
 		Name:       "tcpcheck.checks",
 		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type"},
 	},
+	TcpcheckDialogDuration: metricInfo{
+		Name:       "tcpcheck.dialog.duration",
+		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address"},
+	},
+	TcpcheckDialogOk: metricInfo{
+		Name:       "tcpcheck.dialog.ok",
+		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type", "network.peer.address"},
+	},
 	TcpcheckDNSLookupDuration: metricInfo{
 		Name:       "tcpcheck.dns.lookup.duration",
 		Attributes: []string{"tcpcheck.instance", "server.address", "server.port", "network.type"},
@@ -363,6 +391,8 @@ type metricsInfo struct {
 	NetworkTCPCanConnect                metricInfo
 	NetworkTCPResponseTime              metricInfo
 	TcpcheckChecks                      metricInfo
+	TcpcheckDialogDuration              metricInfo
+	TcpcheckDialogOk                    metricInfo
 	TcpcheckDNSLookupDuration           metricInfo
 	TcpcheckErrors                      metricInfo
 	TcpcheckFamilyOmitted               metricInfo
@@ -701,6 +731,208 @@ func (m *metricTcpcheckChecks) emit(metrics pmetric.MetricSlice) {
 
 func newMetricTcpcheckChecks(cfg TcpcheckChecksMetricConfig) metricTcpcheckChecks {
 	m := metricTcpcheckChecks{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricTcpcheckDialogDuration struct {
+	data          pmetric.Metric                     // data buffer for generated metric.
+	config        TcpcheckDialogDurationMetricConfig // metric config provided by user.
+	capacity      int                                // max observed number of data points added to the metric.
+	aggDataPoints []float64                          // slice containing number of aggregated datapoints at each index
+}
+
+// init fills tcpcheck.dialog.duration metric with initial data.
+func (m *metricTcpcheckDialogDuration) init() {
+	m.data.SetName("tcpcheck.dialog.duration")
+	m.data.SetDescription("Time of the dialogue, without the TLS handshake in it. One point per address with which all steps were done, for instances with `steps`.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricTcpcheckDialogDuration) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckDialogDurationMetricAttributeKeyTcpcheckInstance) {
+		dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckDialogDurationMetricAttributeKeyServerAddress) {
+		dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckDialogDurationMetricAttributeKeyServerPort) {
+		dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckDialogDurationMetricAttributeKeyNetworkType) {
+		dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckDialogDurationMetricAttributeKeyNetworkPeerAddress) {
+		dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetDoubleValue(dpi.DoubleValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.DoubleValue() > val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.DoubleValue() < val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetDoubleValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricTcpcheckDialogDuration) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricTcpcheckDialogDuration) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetDoubleValue(m.data.Gauge().DataPoints().At(i).DoubleValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricTcpcheckDialogDuration(cfg TcpcheckDialogDurationMetricConfig) metricTcpcheckDialogDuration {
+	m := metricTcpcheckDialogDuration{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricTcpcheckDialogOk struct {
+	data          pmetric.Metric               // data buffer for generated metric.
+	config        TcpcheckDialogOkMetricConfig // metric config provided by user.
+	capacity      int                          // max observed number of data points added to the metric.
+	aggDataPoints []int64                      // slice containing number of aggregated datapoints at each index
+}
+
+// init fills tcpcheck.dialog.ok metric with initial data.
+func (m *metricTcpcheckDialogOk) init() {
+	m.data.SetName("tcpcheck.dialog.ok")
+	m.data.SetDescription("1 if all steps of the dialogue were done, 0 if the service did not answer as expected. One point per address that a TCP connection was made to and with which TLS did not fail, for instances with `steps`.")
+	m.data.SetUnit("{dialog}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricTcpcheckDialogOk) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue string, networkPeerAddressAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckDialogOkMetricAttributeKeyTcpcheckInstance) {
+		dp.Attributes().PutStr("tcpcheck.instance", tcpcheckInstanceAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckDialogOkMetricAttributeKeyServerAddress) {
+		dp.Attributes().PutStr("server.address", serverAddressAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckDialogOkMetricAttributeKeyServerPort) {
+		dp.Attributes().PutInt("server.port", serverPortAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckDialogOkMetricAttributeKeyNetworkType) {
+		dp.Attributes().PutStr("network.type", networkTypeAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, TcpcheckDialogOkMetricAttributeKeyNetworkPeerAddress) {
+		dp.Attributes().PutStr("network.peer.address", networkPeerAddressAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricTcpcheckDialogOk) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricTcpcheckDialogOk) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetIntValue(m.data.Gauge().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricTcpcheckDialogOk(cfg TcpcheckDialogOkMetricConfig) metricTcpcheckDialogOk {
+	m := metricTcpcheckDialogOk{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -1761,6 +1993,8 @@ type MetricsBuilder struct {
 	metricNetworkTCPCanConnect                metricNetworkTCPCanConnect
 	metricNetworkTCPResponseTime              metricNetworkTCPResponseTime
 	metricTcpcheckChecks                      metricTcpcheckChecks
+	metricTcpcheckDialogDuration              metricTcpcheckDialogDuration
+	metricTcpcheckDialogOk                    metricTcpcheckDialogOk
 	metricTcpcheckDNSLookupDuration           metricTcpcheckDNSLookupDuration
 	metricTcpcheckErrors                      metricTcpcheckErrors
 	metricTcpcheckFamilyOmitted               metricTcpcheckFamilyOmitted
@@ -1799,6 +2033,8 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricNetworkTCPCanConnect:                newMetricNetworkTCPCanConnect(mbc.Metrics.NetworkTCPCanConnect),
 		metricNetworkTCPResponseTime:              newMetricNetworkTCPResponseTime(mbc.Metrics.NetworkTCPResponseTime),
 		metricTcpcheckChecks:                      newMetricTcpcheckChecks(mbc.Metrics.TcpcheckChecks),
+		metricTcpcheckDialogDuration:              newMetricTcpcheckDialogDuration(mbc.Metrics.TcpcheckDialogDuration),
+		metricTcpcheckDialogOk:                    newMetricTcpcheckDialogOk(mbc.Metrics.TcpcheckDialogOk),
 		metricTcpcheckDNSLookupDuration:           newMetricTcpcheckDNSLookupDuration(mbc.Metrics.TcpcheckDNSLookupDuration),
 		metricTcpcheckErrors:                      newMetricTcpcheckErrors(mbc.Metrics.TcpcheckErrors),
 		metricTcpcheckFamilyOmitted:               newMetricTcpcheckFamilyOmitted(mbc.Metrics.TcpcheckFamilyOmitted),
@@ -1897,6 +2133,8 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricNetworkTCPCanConnect.emit(ils.Metrics())
 	mb.metricNetworkTCPResponseTime.emit(ils.Metrics())
 	mb.metricTcpcheckChecks.emit(ils.Metrics())
+	mb.metricTcpcheckDialogDuration.emit(ils.Metrics())
+	mb.metricTcpcheckDialogOk.emit(ils.Metrics())
 	mb.metricTcpcheckDNSLookupDuration.emit(ils.Metrics())
 	mb.metricTcpcheckErrors.emit(ils.Metrics())
 	mb.metricTcpcheckFamilyOmitted.emit(ils.Metrics())
@@ -1951,6 +2189,16 @@ func (mb *MetricsBuilder) RecordNetworkTCPResponseTimeDataPoint(ts pcommon.Times
 // RecordTcpcheckChecksDataPoint adds a data point to tcpcheck.checks metric.
 func (mb *MetricsBuilder) RecordTcpcheckChecksDataPoint(ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType) {
 	mb.metricTcpcheckChecks.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String())
+}
+
+// RecordTcpcheckDialogDurationDataPoint adds a data point to tcpcheck.dialog.duration metric.
+func (mb *MetricsBuilder) RecordTcpcheckDialogDurationDataPoint(ts pcommon.Timestamp, val float64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string) {
+	mb.metricTcpcheckDialogDuration.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue)
+}
+
+// RecordTcpcheckDialogOkDataPoint adds a data point to tcpcheck.dialog.ok metric.
+func (mb *MetricsBuilder) RecordTcpcheckDialogOkDataPoint(ts pcommon.Timestamp, val int64, tcpcheckInstanceAttributeValue string, serverAddressAttributeValue string, serverPortAttributeValue int64, networkTypeAttributeValue AttributeNetworkType, networkPeerAddressAttributeValue string) {
+	mb.metricTcpcheckDialogOk.recordDataPoint(mb.startTime, ts, val, tcpcheckInstanceAttributeValue, serverAddressAttributeValue, serverPortAttributeValue, networkTypeAttributeValue.String(), networkPeerAddressAttributeValue)
 }
 
 // RecordTcpcheckDNSLookupDurationDataPoint adds a data point to tcpcheck.dns.lookup.duration metric.

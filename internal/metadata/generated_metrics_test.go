@@ -70,6 +70,8 @@ func TestMetricsBuilder(t *testing.T) {
 			aggMap["network.tcp.can_connect"] = mb.metricNetworkTCPCanConnect.config.AggregationStrategy
 			aggMap["network.tcp.response_time"] = mb.metricNetworkTCPResponseTime.config.AggregationStrategy
 			aggMap["tcpcheck.checks"] = mb.metricTcpcheckChecks.config.AggregationStrategy
+			aggMap["tcpcheck.dialog.duration"] = mb.metricTcpcheckDialogDuration.config.AggregationStrategy
+			aggMap["tcpcheck.dialog.ok"] = mb.metricTcpcheckDialogOk.config.AggregationStrategy
 			aggMap["tcpcheck.dns.lookup.duration"] = mb.metricTcpcheckDNSLookupDuration.config.AggregationStrategy
 			aggMap["tcpcheck.errors"] = mb.metricTcpcheckErrors.config.AggregationStrategy
 			aggMap["tcpcheck.family.omitted"] = mb.metricTcpcheckFamilyOmitted.config.AggregationStrategy
@@ -105,6 +107,18 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordTcpcheckChecksDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4)
 			if tt.name == "reaggregate_set" {
 				mb.RecordTcpcheckChecksDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6)
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordTcpcheckDialogDurationDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordTcpcheckDialogDurationDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordTcpcheckDialogOkDataPoint(ts, 1, "tcpcheck.instance-val", "server.address-val", 11, AttributeNetworkTypeIpv4, "network.peer.address-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordTcpcheckDialogOkDataPoint(ts, 3, "tcpcheck.instance-val-2", "server.address-val-2", 12, AttributeNetworkTypeIpv6, "network.peer.address-val-2")
 			}
 
 			allMetricsCount++
@@ -176,6 +190,8 @@ func TestMetricsBuilder(t *testing.T) {
 				assert.Empty(t, mb.metricNetworkTCPCanConnect.aggDataPoints)
 				assert.Empty(t, mb.metricNetworkTCPResponseTime.aggDataPoints)
 				assert.Empty(t, mb.metricTcpcheckChecks.aggDataPoints)
+				assert.Empty(t, mb.metricTcpcheckDialogDuration.aggDataPoints)
+				assert.Empty(t, mb.metricTcpcheckDialogOk.aggDataPoints)
 				assert.Empty(t, mb.metricTcpcheckDNSLookupDuration.aggDataPoints)
 				assert.Empty(t, mb.metricTcpcheckErrors.aggDataPoints)
 				assert.Empty(t, mb.metricTcpcheckFamilyOmitted.aggDataPoints)
@@ -408,6 +424,126 @@ func TestMetricsBuilder(t *testing.T) {
 						_, ok = dp.Attributes().Get("server.port")
 						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("network.type")
+						assert.False(t, ok)
+					}
+				case "tcpcheck.dialog.duration":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["tcpcheck.dialog.duration"], "Found a duplicate in the metrics slice: tcpcheck.dialog.duration")
+						validatedMetrics["tcpcheck.dialog.duration"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "Time of the dialogue, without the TLS handshake in it. One point per address with which all steps were done, for instances with `steps`.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						tcpcheckInstanceAttrVal, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.True(t, ok)
+						assert.Equal(t, "tcpcheck.instance-val", tcpcheckInstanceAttrVal.Str())
+						serverAddressAttrVal, ok := dp.Attributes().Get("server.address")
+						assert.True(t, ok)
+						assert.Equal(t, "server.address-val", serverAddressAttrVal.Str())
+						serverPortAttrVal, ok := dp.Attributes().Get("server.port")
+						assert.True(t, ok)
+						assert.EqualValues(t, 11, serverPortAttrVal.Int())
+						networkTypeAttrVal, ok := dp.Attributes().Get("network.type")
+						assert.True(t, ok)
+						assert.Equal(t, "ipv4", networkTypeAttrVal.Str())
+						networkPeerAddressAttrVal, ok := dp.Attributes().Get("network.peer.address")
+						assert.True(t, ok)
+						assert.Equal(t, "network.peer.address-val", networkPeerAddressAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["tcpcheck.dialog.duration"], "Found a duplicate in the metrics slice: tcpcheck.dialog.duration")
+						validatedMetrics["tcpcheck.dialog.duration"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "Time of the dialogue, without the TLS handshake in it. One point per address with which all steps were done, for instances with `steps`.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						switch aggMap["tcpcheck.dialog.duration"] {
+						case "sum":
+							assert.InDelta(t, float64(4), dp.DoubleValue(), 0.01)
+						case "avg":
+							assert.InDelta(t, float64(2), dp.DoubleValue(), 0.01)
+						case "min":
+							assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						case "max":
+							assert.InDelta(t, float64(3), dp.DoubleValue(), 0.01)
+						}
+						_, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.address")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.port")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("network.type")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("network.peer.address")
+						assert.False(t, ok)
+					}
+				case "tcpcheck.dialog.ok":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["tcpcheck.dialog.ok"], "Found a duplicate in the metrics slice: tcpcheck.dialog.ok")
+						validatedMetrics["tcpcheck.dialog.ok"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "1 if all steps of the dialogue were done, 0 if the service did not answer as expected. One point per address that a TCP connection was made to and with which TLS did not fail, for instances with `steps`.", mi.Description())
+						assert.Equal(t, "{dialog}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						tcpcheckInstanceAttrVal, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.True(t, ok)
+						assert.Equal(t, "tcpcheck.instance-val", tcpcheckInstanceAttrVal.Str())
+						serverAddressAttrVal, ok := dp.Attributes().Get("server.address")
+						assert.True(t, ok)
+						assert.Equal(t, "server.address-val", serverAddressAttrVal.Str())
+						serverPortAttrVal, ok := dp.Attributes().Get("server.port")
+						assert.True(t, ok)
+						assert.EqualValues(t, 11, serverPortAttrVal.Int())
+						networkTypeAttrVal, ok := dp.Attributes().Get("network.type")
+						assert.True(t, ok)
+						assert.Equal(t, "ipv4", networkTypeAttrVal.Str())
+						networkPeerAddressAttrVal, ok := dp.Attributes().Get("network.peer.address")
+						assert.True(t, ok)
+						assert.Equal(t, "network.peer.address-val", networkPeerAddressAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["tcpcheck.dialog.ok"], "Found a duplicate in the metrics slice: tcpcheck.dialog.ok")
+						validatedMetrics["tcpcheck.dialog.ok"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "1 if all steps of the dialogue were done, 0 if the service did not answer as expected. One point per address that a TCP connection was made to and with which TLS did not fail, for instances with `steps`.", mi.Description())
+						assert.Equal(t, "{dialog}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["tcpcheck.dialog.ok"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("tcpcheck.instance")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.address")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("server.port")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("network.type")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("network.peer.address")
 						assert.False(t, ok)
 					}
 				case "tcpcheck.dns.lookup.duration":

@@ -140,9 +140,9 @@ func TestHandshake(t *testing.T) {
 			if test.client != nil {
 				test.client(checked.TLS, config)
 			}
-			report := NewSystem(0).TLS(&checked).Check(context.Background(), time.Now, unknownHost)
-			require.Len(t, report.Results, 1)
-			result := report.Results[0]
+			report := NewSystem(0).Session(&checked).Check(context.Background(), time.Now, unknownHost)
+			require.Len(t, report.TLS, 1)
+			result := report.TLS[0]
 			assert.Equal(t, check.IPv4, result.Family)
 			assert.Equal(t, address.Addr(), result.Address)
 			assert.Equal(t, test.want, result.ErrorType, "%v", result.Err)
@@ -166,9 +166,9 @@ func TestCertificate(t *testing.T) {
 	address := serve(t, speak(&tls.Config{Certificates: []tls.Certificate{issued}, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS13}))
 	checked := literal(address)
 	checked.TLS = &check.TLS{Client: tlsClient{config: &tls.Config{RootCAs: root.Pool(), MinVersion: tls.VersionTLS12}}, ALPN: []string{"http/1.1", "h2"}}
-	report := NewSystem(0).TLS(&checked).Check(context.Background(), time.Now, unknownHost)
-	require.Len(t, report.Results, 1)
-	got := report.Results[0].Certificate
+	report := NewSystem(0).Session(&checked).Check(context.Background(), time.Now, unknownHost)
+	require.Len(t, report.TLS, 1)
+	got := report.TLS[0].Certificate
 	require.NotNil(t, got)
 	assert.Equal(t, "CN=leaf", got.Subject)
 	assert.Equal(t, "CN=intermediate", got.Issuer)
@@ -190,10 +190,10 @@ func TestChainOfWhatIsShown(t *testing.T) {
 	issued := root.Intermediate(func(c *x509.Certificate) { c.NotBefore, c.NotAfter = past.AddDate(-1, 0, 0), past }).Issue([]string{"127.0.0.1"})
 	checked := literal(serve(t, speak(&tls.Config{Certificates: []tls.Certificate{issued}, MinVersion: tls.VersionTLS12})))
 	checked.TLS = &check.TLS{Client: tlsClient{config: &tls.Config{RootCAs: root.Pool(), MinVersion: tls.VersionTLS12}}}
-	report := NewSystem(0).TLS(&checked).Check(context.Background(), time.Now, unknownHost)
-	require.NotNil(t, report.Results[0].Certificate)
-	assert.Equal(t, past, report.Results[0].Certificate.ChainNotAfter)
-	assert.Equal(t, issued.Leaf.NotAfter, report.Results[0].Certificate.NotAfter)
+	report := NewSystem(0).Session(&checked).Check(context.Background(), time.Now, unknownHost)
+	require.NotNil(t, report.TLS[0].Certificate)
+	assert.Equal(t, past, report.TLS[0].Certificate.ChainNotAfter)
+	assert.Equal(t, issued.Leaf.NotAfter, report.TLS[0].Certificate.NotAfter)
 }
 
 // What this machine lacks says nothing about the certificate, and neither does a port that is closed.
@@ -217,11 +217,11 @@ func TestHandshakeUnchecked(t *testing.T) {
 			if test.from != "" {
 				checked.Outgoing = &check.Outgoing{Sources: []netip.Addr{netip.MustParseAddr(test.from)}}
 			}
-			report := NewSystem(0).TLS(&checked).Check(context.Background(), time.Now, unknownHost)
-			require.Len(t, report.Results, 1)
-			assert.Equal(t, check.Unchecked, report.Results[0].Status)
-			assert.Equal(t, test.lack, report.Results[0].Lack)
-			assert.ErrorContains(t, report.Results[0].Err, test.says)
+			report := NewSystem(0).Session(&checked).Check(context.Background(), time.Now, unknownHost)
+			require.Len(t, report.TLS, 1)
+			assert.Equal(t, check.Unchecked, report.TLS[0].Status)
+			assert.Equal(t, test.lack, report.TLS[0].Lack)
+			assert.ErrorContains(t, report.TLS[0].Err, test.says)
 		})
 	}
 }
@@ -243,16 +243,16 @@ func TestHandshakeEnds(t *testing.T) {
 			checked := literal(serve(t, server))
 			checked.TLS = &check.TLS{Client: tlsClient{config: &tls.Config{MinVersion: tls.VersionTLS12}}}
 			checked.Timeout = 50 * time.Millisecond
-			report := NewSystem(0).TLS(&checked).Check(context.Background(), time.Now, unknownHost)
-			require.Len(t, report.Results, 1)
-			assert.Equal(t, check.Down, report.Results[0].Status)
+			report := NewSystem(0).Session(&checked).Check(context.Background(), time.Now, unknownHost)
+			require.Len(t, report.TLS, 1)
+			assert.Equal(t, check.Down, report.TLS[0].Status)
 			if name == "silent" {
-				assert.Equal(t, check.TLSTimeout, report.Results[0].ErrorType)
+				assert.Equal(t, check.TLSTimeout, report.TLS[0].ErrorType)
 			}
 			checked.Timeout = time.Hour
 			ctx, cancel := context.WithCancel(context.Background())
 			cancel()
-			assert.Empty(t, NewSystem(0).TLS(&checked).Check(ctx, time.Now, unknownHost).Results)
+			assert.Empty(t, NewSystem(0).Session(&checked).Check(ctx, time.Now, unknownHost).TLS)
 		})
 	}
 }

@@ -20,6 +20,7 @@ type turnConn struct {
 	ctx      context.Context
 	deadline time.Time // but for the time that was waited for the turn
 	has      bool      // the turn
+	left     bool      // it goes on without turns
 	waited   time.Duration
 	began    time.Time     // when the first byte was sent; zero before
 	last     time.Time     // when a byte was read the last time, and
@@ -57,8 +58,17 @@ func (c *turnConn) give() {
 	}
 }
 
+// leave has the connection go on without turns.
+func (c *turnConn) leave() {
+	c.give()
+	c.left = true
+}
+
 // Read is that of the connection. Others have their turn meanwhile.
 func (c *turnConn) Read(b []byte) (int, error) {
+	if c.left {
+		return c.Conn.Read(b)
+	}
 	if c.err != nil {
 		return 0, c.err
 	}

@@ -109,7 +109,7 @@ func (r *Receiver) reportFiles(found []check.CertificateFile, now time.Time) {
 			f.log.WriteTLS(told, changes)
 		}
 		if r.delivery != nil {
-			r.delivery.Add(f.series, &check.Report{Target: f.Target, Time: now, TLS: told}, len(changes) > 0)
+			r.delivery.Add(f.series, &check.Report{Target: f.Target, Time: now, Session: told}, len(changes) > 0)
 		}
 	}
 }

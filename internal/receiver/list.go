@@ -27,9 +27,9 @@ func (r *Receiver) add(targets []*target) {
 	for _, t := range targets {
 		r.machine.Add(&t.watch, t.Target)
 		t.entry = r.schedule.Add(t, t.phaseKey(), t.Interval)
-		if t.TLS != nil {
+		if t.SessionInterval() != 0 {
 			t.mu.Lock() // its checks have begun
-			r.secure(t)
+			r.beginSessions(t)
 			t.mu.Unlock()
 		}
 	}
@@ -125,12 +125,12 @@ func (r *Receiver) replace(t *target, by *check.Target, now time.Time) {
 	t.Target = by
 	t.log.Follow(by)
 	r.machine.Follow(&t.watch, by)
-	if !reflect.DeepEqual(was.Labels, by.Labels) || (was.TLS == nil) != (by.TLS == nil) { // which have other series
+	if !reflect.DeepEqual(was.Labels, by.Labels) || !sessionsAlike(was, by) { // which have other series
 		r.end(t)
 		t.series = r.points.NewSeries(by, now)
 	}
 	if !checkedAlike(*was, *by) {
-		r.secure(t)
+		r.beginSessions(t)
 		t.probe = r.system.Probe(by)
 		if t.giveUp != nil {
 			t.giveUp()
@@ -146,13 +146,18 @@ func checkedAlike(a, b check.Target) bool {
 	return reflect.DeepEqual(a, b)
 }
 
+// sessionsAlike reports whether the sessions of two targets have values of the same layers.
+func sessionsAlike(a, b *check.Target) bool {
+	return (a.TLS == nil) == (b.TLS == nil) && (a.Dialog == nil) == (b.Dialog == nil)
+}
+
 // remove has a target be checked no longer. Its check that is under way is given up.
 func (r *Receiver) remove(t *target) {
 	r.schedule.Remove(t.entry)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.gone = true
-	r.unsecure(t)
+	r.endSessions(t)
 	if t.giveUp != nil {
 		t.giveUp()
 	}

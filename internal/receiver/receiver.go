@@ -74,14 +74,14 @@ type Receiver struct {
 	delivery  *report.Delivery // nil without a pipeline of metrics
 	events    *report.Events   // nil without a pipeline of logs
 	schedule  *schedule.Schedule[*target]
-	// handshakes is the schedule of the checks of certificates.
-	handshakes *schedule.Schedule[*target]
-	system     *probe.System
-	addresses  hostAddresses
-	targets    []*target // on the schedule; nil if the list does not change
-	sources    sources
-	files      certificateFiles
-	status     status
+	// sessions is the schedule of what goes on over connections once they are made.
+	sessions  *schedule.Schedule[*target]
+	system    *probe.System
+	addresses hostAddresses
+	targets   []*target // on the schedule; nil if the list does not change
+	sources   sources
+	files     certificateFiles
+	status    status
 	// leadership counts if there is an elector.
 	leadership leadership
 
@@ -112,7 +112,7 @@ func New(set collector.Settings, settings Settings) (*Receiver, error) {
 	r.schedule = schedule.New(schedule.Settings{
 		Clock: schedule.SystemClock(), Seed: settings.seed(set.ID), Slots: settings.slots(), Workers: runtime.GOMAXPROCS(0),
 	}, r.check)
-	r.handshakes = r.newHandshakes()
+	r.sessions = r.newSessions()
 	r.files = newCertificateFiles(settings.CertificateFiles)
 	r.running, r.cancel = context.WithCancel(context.Background())
 	r.consuming, r.giveUp = context.WithCancel(context.Background())
@@ -205,7 +205,7 @@ func (r *Receiver) runChecks() {
 	itself := r.points.NewSeries(r.machine.Target(), time.Now())
 	running.Go(func() { r.review(itself) })
 	running.Go(func() { r.schedule.Run(r.running) })
-	running.Go(func() { r.handshakes.Run(r.running) })
+	running.Go(func() { r.sessions.Run(r.running) })
 	if len(r.settings.CertificateFiles) > 0 {
 		running.Go(r.followFiles)
 	}

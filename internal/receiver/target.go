@@ -19,16 +19,16 @@ type target struct {
 
 	mu sync.Mutex // held while the target is replaced or removed, and while a report is told
 	*check.Target
-	listed *check.Target // what the list has, which is equal
-	probe  *probe.Probe
-	known  state.Target
-	log    report.Log
-	series *report.Series
-	watch  report.Watch
-	last   time.Time          // the time of the last report
-	giveUp context.CancelFunc // ends the check that is under way; nil if nothing may have to
-	gone   bool               // it was removed
-	tls    *secured           // nil if its certificates are not checked
+	listed  *check.Target // what the list has, which is equal
+	probe   *probe.Probe
+	known   state.Target
+	log     report.Log
+	series  *report.Series
+	watch   report.Watch
+	last    time.Time          // the time of the last report
+	giveUp  context.CancelFunc // ends the check that is under way; nil if nothing may have to
+	gone    bool               // it was removed
+	session *session           // nil if there is nothing but the connection
 }
 
 // phaseKey is what the target's phase comes from.
@@ -66,7 +66,7 @@ func (r *Receiver) check(ctx context.Context, t *target, late time.Duration, han
 	t.last = found.Time.Round(0)
 	t.log.Flush(&found, &t.known)
 	told := t.known.Confirm(found)
-	news := t.tls.tell(&told)
+	news := t.session.tell(&told)
 	changes := t.known.Observe(&told)
 	t.log.Write(&told, changes)
 	r.machine.Observe(&t.watch, &told, slices.ContainsFunc(changes, stoppedAnswering), late)

@@ -29,7 +29,7 @@ func TestPointsOfAFile(t *testing.T) {
 	target, now := FileTarget("/etc/web.crt"), time.Unix(1000, 0)
 	s, b := p.NewSeries(target, start), newBatch(p)
 	file := check.CertificateFile{Certificate: &check.Certificate{Subject: "CN=web", NotAfter: now.Add(time.Hour), ChainNotAfter: now.Add(time.Minute)}}
-	b.add(s, &check.Report{Target: target, Time: now, TLS: file.Report(target, now)})
+	b.add(s, &check.Report{Target: target, Time: now, Session: file.Report(target, now)})
 	assert.Equal(t, []string{
 		"{} tls.certificate.time_left{file.path=/etc/web.crt tls.server.subject=CN=web} s",
 		"{} tls.certificate_chain.time_left{file.path=/etc/web.crt} s",
@@ -57,7 +57,7 @@ func TestLinesOfAFile(t *testing.T) {
 	result := func(c *check.Certificate) *check.TLSResult {
 		return &check.TLSResult{Certificate: c, Err: errors.New("ended"), ErrorType: check.TLSCertificateExpired}
 	}
-	log.WriteTLS(&check.TLSReport{Time: now}, []state.CertificateChange{
+	log.WriteTLS(&check.SessionReport{Time: now}, []state.CertificateChange{
 		{Kind: state.Expiring, Certificate: &leaf, Within: state.Warnings[0]},
 		{Kind: state.Expiring, Certificate: &chain, Within: state.Warnings[2]},
 		{Kind: state.NotVerified, Result: result(&leaf)},

@@ -14,7 +14,7 @@ import (
 )
 
 // WriteTLS tells the changes that a check of the target's certificates brought.
-func (l *Log) WriteTLS(report *check.TLSReport, changes []state.CertificateChange) {
+func (l *Log) WriteTLS(report *check.SessionReport, changes []state.CertificateChange) {
 	l.now = report.Time
 	for i := range changes {
 		if l.target.File() != "" {

@@ -43,6 +43,8 @@ const (
 	outageEnded          = "tcpcheck.outage.ended"
 	sourceFresh          = "tcpcheck.source.fresh"
 	sourceStale          = "tcpcheck.source.stale"
+	dialogFailed         = "tcpcheck.dialog.failed"
+	dialogWorks          = "tcpcheck.dialog.works"
 	tlsFailed            = "tcpcheck.tls.failed"
 	tlsVerified          = "tcpcheck.tls.verified"
 )

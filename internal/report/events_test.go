@@ -312,9 +312,14 @@ func TestEveryEvent(t *testing.T) {
 				Within: 24 * time.Hour, Shown: []state.Shown{{Certificate: &shown, Addresses: []netip.Addr{v4}}},
 			})
 		}
-		log.WriteTLS(&check.TLSReport{Time: began}, certificates)
+		talks := NewLog(journal, log.target) // not held back for what is told before
+		silent := check.DialogResult{Family: check.IPv4, Address: v4, Status: check.Down, Err: errors.New("it failed"), ErrorType: check.DialogTimeout}
+		for kind := state.DialogFailed; kind <= state.DialogWorks; kind++ {
+			talks.WriteDialogs(&check.SessionReport{Time: began}, []state.DialogChange{{Kind: kind, Endpoint: endpoint, Result: &silent, Before: check.UnexpectedAnswer, Since: began}})
+		}
+		log.WriteTLS(&check.SessionReport{Time: began}, certificates)
 		file := NewLog(journal, FileTarget("/etc/web.crt"))
-		file.WriteTLS(&check.TLSReport{Time: began}, certificates)
+		file.WriteTLS(&check.SessionReport{Time: began}, certificates)
 		journal.SourceStale(&check.Source{Name: "a.yaml", Err: errors.New("bad"), Stale: began})
 		journal.SourceFresh(&check.Source{Name: "a.yaml", Stale: began})
 		machine := NewMachine(receivertest.NewNopSettings(metadata.Type), journal, nil, noConntrack, func(error) {})
@@ -342,7 +347,7 @@ func TestEveryEvent(t *testing.T) {
 				told[name] = nil
 			}
 			ofTarget := strings.HasPrefix(name, "tcpcheck.address.") || strings.HasPrefix(name, "tcpcheck.family.") ||
-				strings.HasPrefix(name, "tcpcheck.certificate") || strings.HasPrefix(name, "tcpcheck.tls.")
+				strings.HasPrefix(name, "tcpcheck.certificate") || strings.HasPrefix(name, "tcpcheck.dialog.") || strings.HasPrefix(name, "tcpcheck.tls.")
 			if _, ofFile := record.Attributes().Get(pathOfFile); ofFile {
 				ofTarget = false // which has neither a service nor tags
 			}

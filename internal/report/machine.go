@@ -148,7 +148,7 @@ func (m *Machine) Observe(w *Watch, r *check.Report, stopped bool, late time.Dur
 		}
 	}
 	if now.unchecked == "" {
-		now.unchecked = unableToShake(r.TLS)
+		now.unchecked = unableToTalk(r.Session)
 	}
 	if !r.Done() || now == w.ailing && now.unchecked == "" && !stopped && late < lateAfter {
 		return
@@ -174,23 +174,33 @@ func (m *Machine) countUnchecked(lack check.Lack) {
 	m.telemetry.ReceiverTcpcheckResultsUnchecked.Add(context.Background(), 1, m.receiver, otelmetric.WithAttributes(attribute.String("reason", string(lack))))
 }
 
-// ObserveTLS counts the handshakes that this machine was unable to make. Why it was, the reports say that
-// come after.
-func (m *Machine) ObserveTLS(r *check.TLSReport) {
-	for i := range r.Results {
-		if lack := r.Results[i].Lack; lack != "" {
+// ObserveSessions counts those that this machine was unable to hold. Why it was, the reports say that come
+// after.
+func (m *Machine) ObserveSessions(r *check.SessionReport) {
+	for i := range r.TLS {
+		if lack := r.TLS[i].Lack; lack != "" {
+			m.countUnchecked(lack)
+		}
+	}
+	for i := range r.Dialogs {
+		if lack := r.Dialogs[i].Lack; lack != "" && len(r.TLS) == 0 { // else it is that of the handshake
 			m.countUnchecked(lack)
 		}
 	}
 }
 
-// unableToShake returns why this machine was unable to make a handshake; empty if it was not.
-func unableToShake(r *check.TLSReport) string {
+// unableToTalk returns why this machine was unable to hold a session; empty if it was not.
+func unableToTalk(r *check.SessionReport) string {
 	if r == nil {
 		return ""
 	}
-	for i := range r.Results {
-		if result := &r.Results[i]; result.Lack != "" {
+	for i := range r.TLS {
+		if result := &r.TLS[i]; result.Lack != "" {
+			return check.RootCause(result.Err).Error()
+		}
+	}
+	for i := range r.Dialogs {
+		if result := &r.Dialogs[i]; result.Lack != "" {
 			return check.RootCause(result.Err).Error()
 		}
 	}

@@ -274,18 +274,18 @@ func TestUnableToShake(t *testing.T) {
 	m := newMachine(t, noConntrack, 1)
 	var watch Watch
 	unable := check.TLSResult{Status: check.Unchecked, Err: errors.New("ca.pem is gone"), Lack: check.LacksCertificates}
-	shaken := &check.TLSReport{Results: []check.TLSResult{{Status: check.Up}, unable}}
-	m.ObserveTLS(shaken)
+	shaken := &check.SessionReport{TLS: []check.TLSResult{{Status: check.Up}, unable}}
+	m.ObserveSessions(shaken)
 	for n, step := range []struct {
-		tls  *check.TLSReport
+		tls  *check.SessionReport
 		want []string
 	}{
 		{nil, nil},
 		{shaken, []string{cannotCheck + ": ca.pem is gone"}},
 		{shaken, nil},
-		{&check.TLSReport{Results: []check.TLSResult{{Status: check.Up}}}, []string{"this machine is able to check all of its instances again"}},
+		{&check.SessionReport{TLS: []check.TLSResult{{Status: check.Up}}}, []string{"this machine is able to check all of its instances again"}},
 	} {
-		m.Observe(&watch, &check.Report{Results: []check.Result{connected(v4)}, TLS: step.tls}, false, 0)
+		m.Observe(&watch, &check.Report{Results: []check.Result{connected(v4)}, Session: step.tls}, false, 0)
 		assert.Equal(t, step.want, m.review(), "step %d", n)
 	}
 	counted, err := m.meter.GetMetric("otelcol_receiver_tcpcheck_results_unchecked")

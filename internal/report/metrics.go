@@ -28,8 +28,8 @@ type metric struct {
 	staleWhenGone bool
 	// dials says that the values are of the addresses that are dialled.
 	dials bool
-	// tls says that the values are of certificates. Those metrics come last.
-	tls bool
+	// session says that the values are of what goes on over a connection. Those metrics come last.
+	session bool
 	// machine says that the values are of the machine, and not of a target.
 	machine bool
 	// possible reports whether a target can have a value; nil means that each can.
@@ -46,6 +46,9 @@ func metricsOf(c *metadata.MetricsConfig) []metric {
 	collected := func(t *check.Target) bool { return t.Labels.CollectResponseTime }
 	isName := func(t *check.Target) bool { _, literal := t.Literal(); return !literal }
 	isAutomatic := func(t *check.Target) bool { return isName(t) && len(t.Families) == 0 }
+	// A target without TLS has none of its metrics, so that it cannot clash with another one in them.
+	hasTLS := func(t *check.Target) bool { return t.TLS != nil }
+	hasDialog := func(t *check.Target) bool { return t.Dialog != nil }
 	all := []metric{
 		{
 			name: info.NetworkTCPCanConnect.Name, enabled: c.NetworkTCPCanConnect.Enabled, strategy: c.NetworkTCPCanConnect.AggregationStrategy,
@@ -92,41 +95,46 @@ func metricsOf(c *metadata.MetricsConfig) []metric {
 			template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckSynRetransmitsDataPoint(now, 0, "", "", 0, 0, "") },
 		},
 		{
+			name: info.TcpcheckDialogDuration.Name, enabled: c.TcpcheckDialogDuration.Enabled, strategy: c.TcpcheckDialogDuration.AggregationStrategy,
+			attributes: names(c.TcpcheckDialogDuration.EnabledAttributes), staleWhenGone: true, dials: true, session: true, possible: hasDialog, emit: emitDialogDuration,
+			template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckDialogDurationDataPoint(now, 0, "", "", 0, 0, "") },
+		},
+		{
+			name: info.TcpcheckDialogOk.Name, enabled: c.TcpcheckDialogOk.Enabled, strategy: c.TcpcheckDialogOk.AggregationStrategy,
+			attributes: names(c.TcpcheckDialogOk.EnabledAttributes), integer: true, staleWhenGone: true, dials: true, session: true, possible: hasDialog, emit: emitDialogOK,
+			template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckDialogOkDataPoint(now, 0, "", "", 0, 0, "") },
+		},
+		{
 			name: info.TcpcheckTLSCertificateTimeLeft.Name, enabled: c.TcpcheckTLSCertificateTimeLeft.Enabled, strategy: c.TcpcheckTLSCertificateTimeLeft.AggregationStrategy,
-			attributes: names(c.TcpcheckTLSCertificateTimeLeft.EnabledAttributes), staleWhenGone: true, dials: true, tls: true, emit: emitTimeLeft,
+			attributes: names(c.TcpcheckTLSCertificateTimeLeft.EnabledAttributes), staleWhenGone: true, dials: true, session: true, possible: hasTLS, emit: emitTimeLeft,
 			template: func(b *metadata.MetricsBuilder) {
 				b.RecordTcpcheckTLSCertificateTimeLeftDataPoint(now, 0, "", "", 0, "", 0, "", "", "", "", "", "", "", false)
 			},
 		},
 		{
 			name: info.TcpcheckTLSCertificateChainTimeLeft.Name, enabled: c.TcpcheckTLSCertificateChainTimeLeft.Enabled, strategy: c.TcpcheckTLSCertificateChainTimeLeft.AggregationStrategy,
-			attributes: names(c.TcpcheckTLSCertificateChainTimeLeft.EnabledAttributes), staleWhenGone: true, dials: true, tls: true, emit: emitChainTimeLeft,
+			attributes: names(c.TcpcheckTLSCertificateChainTimeLeft.EnabledAttributes), staleWhenGone: true, dials: true, session: true, possible: hasTLS, emit: emitChainTimeLeft,
 			template: func(b *metadata.MetricsBuilder) {
 				b.RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(now, 0, "", "", 0, "", 0, "", "", "", "", "")
 			},
 		},
 		{
 			name: info.TcpcheckTLSCertificates.Name, enabled: c.TcpcheckTLSCertificates.Enabled, strategy: c.TcpcheckTLSCertificates.AggregationStrategy,
-			attributes: names(c.TcpcheckTLSCertificates.EnabledAttributes), integer: true, staleWhenGone: true, tls: true, emit: emitCertificates,
+			attributes: names(c.TcpcheckTLSCertificates.EnabledAttributes), integer: true, staleWhenGone: true, session: true, possible: hasTLS, emit: emitCertificates,
 			template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckTLSCertificatesDataPoint(now, 0, "", "", 0) },
 		},
 		{
 			name: info.TcpcheckTLSHandshakeDuration.Name, enabled: c.TcpcheckTLSHandshakeDuration.Enabled, strategy: c.TcpcheckTLSHandshakeDuration.AggregationStrategy,
-			attributes: names(c.TcpcheckTLSHandshakeDuration.EnabledAttributes), staleWhenGone: true, dials: true, tls: true, emit: emitHandshakeDuration,
+			attributes: names(c.TcpcheckTLSHandshakeDuration.EnabledAttributes), staleWhenGone: true, dials: true, session: true, possible: hasTLS, emit: emitHandshakeDuration,
 			template: func(b *metadata.MetricsBuilder) {
 				b.RecordTcpcheckTLSHandshakeDurationDataPoint(now, 0, "", "", 0, 0, "", "", "")
 			},
 		},
 		{
 			name: info.TcpcheckTLSVerified.Name, enabled: c.TcpcheckTLSVerified.Enabled, strategy: c.TcpcheckTLSVerified.AggregationStrategy,
-			attributes: names(c.TcpcheckTLSVerified.EnabledAttributes), integer: true, staleWhenGone: true, dials: true, tls: true, emit: emitVerified,
+			attributes: names(c.TcpcheckTLSVerified.EnabledAttributes), integer: true, staleWhenGone: true, dials: true, session: true, possible: hasTLS, emit: emitVerified,
 			template: func(b *metadata.MetricsBuilder) { b.RecordTcpcheckTLSVerifiedDataPoint(now, 0, "", "", 0, 0, "") },
 		},
-	}
-	for i := range all { // a target without TLS has none of these, so that it cannot clash with another one
-		if all[i].tls {
-			all[i].possible = func(t *check.Target) bool { return t.TLS != nil }
-		}
 	}
 	for i := range all {
 		m := &all[i]

@@ -101,6 +101,9 @@ func randomTargets(random *rand.Rand) []check.Target {
 		l := &targets[i].Labels
 		if random.IntN(2) == 0 {
 			targets[i].TLS = &check.TLS{}
+			if random.IntN(2) == 0 {
+				targets[i].Dialog = &check.Dialog{}
+			}
 		}
 		// With its tag, no target is labelled as another one.
 		l.Name, l.Tags = []string{"a-b", "a b", "c"}[random.IntN(3)], []check.Tag{{Key: "number", Value: fmt.Sprint(i)}}
@@ -116,7 +119,7 @@ func randomReports(random *rand.Rand, targets []check.Target, unknown bool) []ch
 	for i := range reports {
 		reports[i].Target, reports[i].Time = &targets[i], time.Unix(0, 1)
 		if targets[i].TLS != nil {
-			reports[i].TLS = randomHandshakes(random, unknown)
+			reports[i].Session = randomHandshakes(random, unknown)
 		}
 		if unknown {
 			if random.IntN(2) == 0 {
@@ -156,10 +159,10 @@ func randomReports(random *rand.Rand, targets []check.Target, unknown bool) []ch
 }
 
 // randomHandshakes returns a report on certificates, or nil. If unknown, there is one, with a local fault.
-func randomHandshakes(random *rand.Rand, unknown bool) *check.TLSReport {
-	r := &check.TLSReport{}
+func randomHandshakes(random *rand.Rand, unknown bool) *check.SessionReport {
+	r := &check.SessionReport{}
 	if unknown {
-		r.Results = []check.TLSResult{{Family: check.IPv4, Address: netip.AddrFrom4([4]byte{192, 0, 2, 99}), Status: check.Unchecked, Err: errors.New("failed"), Lack: check.LacksOther}}
+		r.TLS = []check.TLSResult{{Family: check.IPv4, Address: netip.AddrFrom4([4]byte{192, 0, 2, 99}), Status: check.Unchecked, Err: errors.New("failed"), Lack: check.LacksOther}}
 	} else if random.IntN(8) == 0 {
 		return nil
 	}
@@ -183,7 +186,15 @@ func randomHandshakes(random *rand.Rand, unknown bool) *check.TLSReport {
 				Stapled: random.IntN(2) == 0,
 			}
 		}
-		r.Results = append(r.Results, result)
+		r.TLS = append(r.TLS, result)
+		talked := check.DialogResult{Family: result.Family, Address: result.Address, Status: check.Up, Time: time.Second}
+		switch random.IntN(4) {
+		case 0:
+			talked.Status, talked.Err, talked.Time = check.Unchecked, errors.New("no handshake"), 0
+		case 1:
+			talked.Status, talked.Err, talked.ErrorType, talked.Time = check.Down, errors.New("failed"), check.UnexpectedAnswer, 0
+		}
+		r.Dialogs = append(r.Dialogs, talked)
 	}
 	return r
 }
@@ -199,7 +210,7 @@ func generated(config metadata.MetricsBuilderConfig, reports []check.Report, ser
 		for k := range reports[i].Results {
 			recordGenerated(builder, t, &reports[i].Results[k])
 		}
-		recordHandshakes(builder, t, reports[i].TLS)
+		recordHandshakes(builder, t, reports[i].Session)
 		for _, lookup := range reports[i].Lookups {
 			builder.RecordTcpcheckDNSLookupDurationDataPoint(1, lookup.Time.Seconds(), name, t.Host, port, networkType(lookup.Family))
 		}
@@ -252,12 +263,12 @@ func recordGenerated(builder *metadata.MetricsBuilder, t *check.Target, result *
 	}
 }
 
-func recordHandshakes(builder *metadata.MetricsBuilder, t *check.Target, r *check.TLSReport) {
+func recordHandshakes(builder *metadata.MetricsBuilder, t *check.Target, r *check.SessionReport) {
 	if r == nil {
 		return
 	}
 	name, port, different := t.Labels.Name, int64(t.Port), make(map[byte]bool)
-	for _, result := range r.Results {
+	for _, result := range r.TLS {
 		family, address := networkType(result.Family), result.Address.String()
 		if result.Status != check.Unchecked {
 			verified := int64(0)
@@ -276,6 +287,17 @@ func recordHandshakes(builder *metadata.MetricsBuilder, t *check.Target, r *chec
 				c.Subject, c.Issuer, hash, c.SerialNumber, version, cipher, c.Stapled)
 			builder.RecordTcpcheckTLSCertificateChainTimeLeftDataPoint(1, float64(c.ChainNotAfter.Unix()), name, t.Host, port, "", family, address,
 				c.Subject, c.Issuer, hash, c.SerialNumber)
+		}
+	}
+	for _, result := range r.Dialogs {
+		family, address := networkType(result.Family), result.Address.String()
+		switch result.Status {
+		case check.Up:
+			builder.RecordTcpcheckDialogOkDataPoint(1, 1, name, t.Host, port, family, address)
+			builder.RecordTcpcheckDialogDurationDataPoint(1, 1, name, t.Host, port, family, address)
+		case check.Down:
+			builder.RecordTcpcheckDialogOkDataPoint(1, 0, name, t.Host, port, family, address)
+		default:
 		}
 	}
 	if len(different) > 0 {

@@ -21,7 +21,7 @@ import (
 // check, where BenchmarkPoints now measures 0.6 to 1.1 µs and 8 to 16.
 type Points struct {
 	metrics   []metric
-	plain     int  // so many of them are of all targets; the others are of those whose certificates are checked
+	plain     int  // so many of them are of all targets; the others are of those with sessions
 	checks    bool // are counted, and not only those that failed
 	sources   bool // of errors are told apart
 	templates templates
@@ -36,13 +36,13 @@ func NewPoints(set collector.Settings, config metadata.MetricsBuilderConfig) *Po
 	return &Points{
 		metrics: metrics, checks: config.Metrics.TcpcheckChecks.Enabled, templates: newTemplates(set, config, metrics),
 		sources: slices.ContainsFunc(metrics, func(m metric) bool { return m.shows.errorSource }),
-		plain:   len(metrics) - len(slices.DeleteFunc(slices.Clone(metrics), func(m metric) bool { return !m.tls })),
+		plain:   len(metrics) - len(slices.DeleteFunc(slices.Clone(metrics), func(m metric) bool { return !m.session })),
 	}
 }
 
 // of returns the metrics that a target may have values of.
 func (p *Points) of(t *check.Target) []metric {
-	if t.TLS == nil {
+	if t.TLS == nil && t.Dialog == nil {
 		return p.metrics[:p.plain]
 	}
 	return p.metrics
@@ -55,10 +55,10 @@ type Series struct {
 	start    pcommon.Timestamp // of what is counted
 	tallies  []tally
 	address  addressText
-	tls      *check.TLSReport // the last one that was counted
-	live     []seriesKey      // that had a value in the last report, in the order of the metrics
-	given    []seriesKey      // whose last point was given to the consumer and is a value
-	waiting  []seriesKey      // for newest
+	session  *check.SessionReport // the last one that was counted
+	live     []seriesKey          // that had a value in the last report, in the order of the metrics
+	given    []seriesKey          // whose last point was given to the consumer and is a value
+	waiting  []seriesKey          // for newest
 }
 
 // seriesKey is what tells the series of a target apart.
@@ -108,12 +108,16 @@ func (s *Series) count(r *check.Report, checks, sources bool) {
 		}
 		s.countResult(result.Status, of, checks)
 	}
-	if r.TLS == nil || r.TLS == s.tls {
+	if r.Session == nil || r.Session == s.session {
 		return
 	}
-	s.tls = r.TLS
-	for i := range r.TLS.Results {
-		result := &r.TLS.Results[i]
+	s.session = r.Session
+	for i := range r.Session.TLS {
+		result := &r.Session.TLS[i]
+		s.countResult(result.Status, tallied{family: result.Family, errorType: result.ErrorType}, checks)
+	}
+	for i := range r.Session.Dialogs {
+		result := &r.Session.Dialogs[i]
 		s.countResult(result.Status, tallied{family: result.Family, errorType: result.ErrorType}, checks)
 	}
 }
@@ -226,8 +230,8 @@ func (w *writer) add(p *Points, s *Series, r *check.Report) (changed bool) {
 				n++
 			}
 			known := complete
-			if w.metric.tls {
-				known = r.TLS.Complete()
+			if w.metric.session {
+				known = r.Session.Complete()
 			}
 			changed = w.endGone(key{s, seriesKey{metric: i}}, now, had[:n], known) || changed
 			had = had[n:]

@@ -63,11 +63,11 @@ func emitCertificates(w *writer, _ *Series, r *check.Report) {
 
 // eachHandshake calls f for each result of the last check of certificates.
 func eachHandshake(r *check.Report, f func(*check.TLSResult)) {
-	if r.TLS == nil {
+	if r.Session == nil {
 		return
 	}
-	for i := range r.TLS.Results {
-		f(&r.TLS.Results[i])
+	for i := range r.Session.TLS {
+		f(&r.Session.TLS[i])
 	}
 }
 

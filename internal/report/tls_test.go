@@ -75,14 +75,14 @@ func TestShownCertificates(t *testing.T) {
 			target := check.Target{Host: "h", Port: 1, TLS: &check.TLS{}}
 			s := p.NewSeries(&target, start)
 			for n, step := range steps {
-				r := check.TLSReport{Target: &target}
+				r := check.SessionReport{Target: &target}
 				for i := range step {
 					address := netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)})
 					certificate := step[i] // each handshake makes one of its own
-					r.Results = append(r.Results, check.TLSResult{Family: check.IPv4, Address: address, Status: check.Up, HandshakeTime: 1, Certificate: &certificate})
+					r.TLS = append(r.TLS, check.TLSResult{Family: check.IPv4, Address: address, Status: check.Up, HandshakeTime: 1, Certificate: &certificate})
 				}
 				b := newBatch(p)
-				b.add(s, &check.Report{Target: &target, Time: time.Unix(1, 0), TLS: &r})
+				b.add(s, &check.Report{Target: &target, Time: time.Unix(1, 0), Session: &r})
 				var got []string
 				for _, line := range reporttest.Lines(t, b.metrics()) {
 					if _, after, ok := strings.Cut(line, "tls.certificate.time_left"); ok {

@@ -59,7 +59,7 @@ instances: [{name: a}, {name: b, endpoint: "x:1", collect_response_time: false, 
 func TestInvalidDefaults(t *testing.T) {
 	for name, test := range map[string]struct{ yaml, want string }{
 		"no mapping":     {"{defaults: [a], instances: [{name: a, host: h, port: 1}]}", "defaults: a list of 1 is not a mapping of the options of an instance"},
-		"unknown option": {"{defaults: {time: 5}, instances: [{name: a, host: h, port: 1}]}", "defaults.time: unknown option; an instance has name, host, port, endpoint, timeout, collect_response_time, address_families, ipv4_only, multiple_ips, source_address, interface, dscp, quiet, tls, retry, recheck_interval, ip_cache_duration, resolver, tags, service, min_collection_interval, empty_default_hostname, metric_patterns"},
+		"unknown option": {"{defaults: {time: 5}, instances: [{name: a, host: h, port: 1}]}", "defaults.time: unknown option; an instance has name, host, port, endpoint, timeout, collect_response_time, address_families, ipv4_only, multiple_ips, source_address, interface, dscp, quiet, tls, steps, steps_interval, retry, recheck_interval, ip_cache_duration, resolver, tags, service, min_collection_interval, empty_default_hostname, metric_patterns"},
 		"inherited":      {"{defaults: {timeout: -1, tags: [':a']}, instances: [{name: a, host: h, port: 1}, {name: b, host: h, port: 1}]}", "defaults.timeout: -1s is not more than 0\ndefaults.tags[0]: \":a\" has no key; write key:value"},
 		"inherited by none": {
 			`{defaults: {endpoint: "h", host: "a b", port: 0}, instances: [{name: a, host: h, port: 1}]}`,

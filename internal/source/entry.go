@@ -71,9 +71,10 @@ func (j *judge) instance(i *Instance, number int, problems *Problems) *Entry {
 	loaded := j.loadTLS(i.TLS)
 	v.validate()
 	v.checkTLS(loaded, i.Quiet.or(bool(j.Quiet)))
+	v.checkSteps(loaded.target != nil, loaded.target == nil && loaded.wrong == nil, i.Quiet.or(bool(j.Quiet)))
 	if len(problems.texts) == 0 || i.isIdentified(problems, place) {
 		e.Target = j.target(i)
-		e.Target.Addresses, e.Target.TLS = j.addresses, loaded.target
+		e.Target.Addresses, e.Target.TLS, e.Target.Dialog = j.addresses, loaded.target, i.dialog(loaded.target)
 	}
 	j.note(e, i, place)
 	return e

@@ -186,6 +186,11 @@ type Instance struct {
 	Quiet *Bool `mapstructure:"quiet"`
 	// TLS has the certificates of every address checked as well.
 	TLS *TLS `mapstructure:"tls" is:"a mapping of options"`
+	// Steps are what is said to the service once the connection is made, and what it is to answer.
+	Steps []Step `mapstructure:"steps" is:"a list of steps" each:"a step, which is a mapping of expect, send or starttls"`
+	// StepsInterval is the time between two dialogues with each address: 1s or more, default 1m. With TLS it
+	// is TLS.Interval.
+	StepsInterval *Duration `mapstructure:"steps_interval"`
 	// Retry has a failed check repeated before the target is said to be down.
 	Retry Retry `mapstructure:"retry" is:"a mapping of attempts and interval"`
 	// RecheckInterval is the time between two checks while an address is down: 1s or more,

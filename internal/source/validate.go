@@ -186,6 +186,9 @@ func (v *instanceValidator) validate() {
 		v.addTogether("recheck_interval", []string{"min_collection_interval", "timeout"},
 			"%v is not shorter than the interval of %v, so it would change nothing", recheck, v.interval)
 	}
+	if len(v.Steps) == 0 && v.has("steps_interval") {
+		v.add("steps_interval", "there are no steps")
+	}
 }
 
 // validateDefaults finds what is wrong with the defaults of instances, whatever these are.
@@ -198,7 +201,9 @@ func (v *instanceValidator) validateDefaults() {
 	}
 	v.checkPort()
 	v.checkValues()
-	v.checkTLS(v.TLS.load(), v.Quiet.or(false))
+	secured := v.TLS.load()
+	v.checkTLS(secured, v.Quiet.or(false))
+	v.checkSteps(secured.target != nil, false, v.Quiet.or(false))
 }
 
 // checkValues checks the options that say what is wrong with them by themselves.

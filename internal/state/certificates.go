@@ -22,10 +22,7 @@ type Certificates struct {
 
 // secured is what is known of TLS at an Endpoint.
 type secured struct {
-	Endpoint
-	verified    bool
-	since       time.Time // it came to be verified, or not
-	errorType   check.ErrorType
+	layer                          // it works if the certificate is verified
 	certificate *check.Certificate // the last one that it has shown; nil before
 }
 
@@ -37,16 +34,16 @@ type told struct {
 
 // Observe takes note of a report, and returns what it changes. Of an address whose state is not known now it
 // keeps what it knew, as long as the address is one of the target.
-func (c *Certificates) Observe(report *check.TLSReport) []CertificateChange {
-	if len(report.Results) == 0 {
+func (c *Certificates) Observe(report *check.SessionReport) []CertificateChange {
+	if len(report.TLS) == 0 {
 		return nil
 	}
 	var changes []CertificateChange
-	endpoints := make([]secured, 0, len(report.Results))
-	for i := range report.Results {
-		r := &report.Results[i]
+	endpoints := make([]secured, 0, len(report.TLS))
+	for i := range report.TLS {
+		r := &report.TLS[i]
 		at := Endpoint{r.Family, r.Address}
-		e := secured{Endpoint: at}
+		e := secured{layer: layer{Endpoint: at}}
 		before := slices.IndexFunc(c.endpoints, func(e secured) bool { return e.Endpoint == at })
 		if before >= 0 {
 			e = c.endpoints[before]
@@ -73,23 +70,16 @@ func (c *Certificates) Observe(report *check.TLSReport) []CertificateChange {
 
 // observe takes note of a result at the endpoint, which is known or is not, and appends what that changes.
 func (e *secured) observe(changes []CertificateChange, r *check.TLSResult, now time.Time, known bool) []CertificateChange {
-	verified := r.Status == check.Up
 	change := CertificateChange{Endpoint: e.Endpoint, Result: r, Since: e.since, Before: e.errorType}
-	switch {
-	case verified && known && !e.verified:
-		change.Kind = Verified
-	case verified:
-	case !known || e.verified:
-		change.Kind = NotVerified
-	case e.errorType != r.ErrorType:
-		change.Kind = NotVerifiedOtherwise
-	}
-	if !known || e.verified != verified {
-		e.since = now
-	}
-	e.verified, e.errorType = verified, r.ErrorType
-	if change.Kind == Unchanged {
+	switch e.layer.observe(r.Status == check.Up, r.ErrorType, now, known) {
+	case same:
 		return changes
+	case failed:
+		change.Kind = NotVerified
+	case failedOtherwise:
+		change.Kind = NotVerifiedOtherwise
+	case recovered:
+		change.Kind = Verified
 	}
 	return append(changes, change)
 }
@@ -148,7 +138,7 @@ func (c *Certificates) warn(changes []CertificateChange, shown []Shown, now time
 // takes reports whether a certificate is verified by an address, be it that it is not looked at.
 func (c *Certificates) takes(sha256 [32]byte) bool {
 	return slices.ContainsFunc(c.endpoints, func(e secured) bool {
-		return e.verified && e.certificate != nil && e.certificate.SHA256 == sha256
+		return e.works && e.certificate != nil && e.certificate.SHA256 == sha256
 	})
 }
 

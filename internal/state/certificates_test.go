@@ -93,7 +93,7 @@ func TestCertificates(t *testing.T) {
 			var c Certificates
 			for i, r := range test.reports {
 				var got []CertificateKind
-				for _, change := range c.Observe(&check.TLSReport{Time: time.Unix(0, 0).Add(r.at), Results: r.results}) {
+				for _, change := range c.Observe(&check.SessionReport{Time: time.Unix(0, 0).Add(r.at), TLS: r.results}) {
 					got = append(got, change.Kind)
 				}
 				assert.Equal(t, r.want, got, "report %d", i)
@@ -106,7 +106,7 @@ func TestCertificates(t *testing.T) {
 func TestCertificateChange(t *testing.T) {
 	var c Certificates
 	observe := func(at time.Duration, results ...check.TLSResult) []CertificateChange {
-		return c.Observe(&check.TLSReport{Time: time.Unix(0, 0).Add(at), Results: results})
+		return c.Observe(&check.SessionReport{Time: time.Unix(0, 0).Add(at), TLS: results})
 	}
 	observe(0, shows(one, 1, 50*day), shows(two, 1, 50*day))
 	changes := observe(30*day, shows(one, 2, 90*day), fails(shows(two, 1, 50*day), check.TLSTimeout))
