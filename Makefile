@@ -14,7 +14,7 @@ SOAKTIME ?= 10m
 RELOADS ?= 9
 
 .DEFAULT_GOAL = test
-.PHONY: help check run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog e2e-scaling e2e-contrib compat configs without-ipv6 lowest-go faults trace tls quiet accuracy soak soak-tracked bench profile
+.PHONY: help check run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog e2e-scaling e2e-contrib compat configs without-ipv6 lowest-go faults trace tls quiet dialog accuracy soak soak-tracked bench profile
 .PHONY: benchmarks picture fuzz mutants distribution-datadog distribution-datadog-modules generate generated lint vet tidy clean
 
 help: ## list the targets
@@ -132,6 +132,11 @@ tls: ## the table of TLS situations
 quiet: ## what real servers log of a check (root)
 	cd e2e && $(GO) test -race -count=1 ./quiet -all
 
+# The examples of docs/dialogues.md with these servers, and what fails with them. The tests wait for
+# most of their time. Needs root.
+dialog: ## dialogues with real servers, and the documented examples of them (root)
+	cd e2e && $(GO) test -race -count=1 ./dialog -all
+
 # How true the response times are under load. Needs root.
 accuracy: ## how true the response times are under load (root)
 	cd e2e && $(GO) test -count=1 -v -timeout 0 ./accuracy -loopback 10000 -peer 2000
@@ -196,6 +201,8 @@ fuzz: ## new inputs for the fuzz tests
 	$(FUZZ) FuzzHTTPAnswer ./internal/source
 	$(FUZZ) FuzzErrorType ./internal/probe
 	$(FUZZ) FuzzDNSAnswer ./internal/probe
+	$(FUZZ) FuzzDialog ./internal/probe
+	$(FUZZ) FuzzTLSAnswer ./internal/probe
 
 # Mutation tests: gremlins changes each operator in turn, and sees whether a test of that
 # room fails. It tells of each mutant that lives or hangs, of how many die (efficacy), and go test

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -26,32 +25,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.com/tcpcheckreceiver/e2e/harness"
+	"example.com/tcpcheckreceiver/e2e/servers"
 )
 
-var (
-	update = flag.Bool("update", false, "write docs/quiet.md")
-	all    = flag.Bool("all", false, "fail where a server is not installed")
-)
-
-// host is an address of this machine that is not of loopback: MariaDB blocks no other. It
-// has a name, since MariaDB knows a client by that.
-const host = "192.0.2.1"
+var update = flag.Bool("update", false, "write docs/quiet.md")
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	os.Exit(harness.InNamespace("nameserver 127.0.0.1\noptions timeout:1\n", func() int {
-		if os.Geteuid() == 0 {
-			err := exec.Command("ip", "address", "add", host+"/32", "dev", "lo").Run()
-			if err == nil {
-				err = harness.MountText("/etc/hosts", "127.0.0.1 localhost\n"+host+" checker.test\n")
-			}
-			if err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				return 1
-			}
-		}
-		return m.Run()
-	}))
+	os.Exit(servers.InNamespace(m.Run))
 }
 
 // check has the receiver check an address so often, and returns once all checks are done.
@@ -83,48 +64,27 @@ var logs = map[string][]string{}
 // Of a plain check each of these servers has something to say, and of a quiet one nothing:
 // what it logs of many quiet checks and of a plain one after them is what it logs of that.
 func TestServers(t *testing.T) {
-	for _, s := range servers {
-		t.Run(s.name, func(t *testing.T) {
-			address, program := s.start(t)
+	for _, s := range rows {
+		t.Run(s.Name, func(t *testing.T) {
+			address, program := s.Start(t, servers.Settings{})
 			check(t, address, false, 1)
 			program.Await(s.last)
-			logs[s.name] = s.lines(program.Output())
-			require.NotEmpty(t, logs[s.name])
+			logs[s.Name] = s.lines(program.Output())
+			require.NotEmpty(t, logs[s.Name])
 			before := len(program.Output())
 			check(t, address, true, 50)
 			check(t, address, false, 1)
 			require.Eventually(t, func() bool { return strings.Contains(program.Output()[before:], s.last) }, harness.Patience, harness.Patience/1000)
-			assert.Equal(t, logs[s.name], s.lines(program.Output()[before:]))
+			assert.Equal(t, logs[s.Name], s.lines(program.Output()[before:]))
 		})
 	}
 }
 
-// start starts the server, and returns its address.
-func (s *server) start(t *testing.T) (address string, program *harness.Program) {
-	t.Helper()
-	harness.RequireNamespace(t)
-	if _, err := exec.LookPath(s.program); err != nil && !*all {
-		t.Skipf("%s is not installed; .ci/run has the names of the packages", s.program)
-	}
-	_, port, err := net.SplitHostPort(harness.FreeAddress(t))
-	require.NoError(t, err)
-	folder, err := os.MkdirTemp("", "quiet") //nolint:usetesting // the test's own folder is for root alone
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(folder) })
-	require.NoError(t, os.Chmod(folder, 0o755)) //nolint:gosec // servers run as users of their own
-	address = net.JoinHostPort(host, port)
-	program = harness.Start(t, s.command(t, folder, host, port), s.ready)
-	if s.stop != nil {
-		t.Cleanup(func() { assert.NoError(t, s.stop(folder).Run()) })
-	}
-	return address, program
-}
-
 // lines returns what there is in a log of checks, without what is different each time.
-func (s *server) lines(log string) []string {
+func (s *row) lines(log string) []string {
 	var lines []string
 	for line := range strings.Lines(log) {
-		if found := s.line.FindStringSubmatch(strings.TrimSpace(line)); found != nil && !strings.Contains(line, s.ready) {
+		if found := s.line.FindStringSubmatch(strings.TrimSpace(line)); found != nil && !strings.Contains(line, s.Ready) {
 			lines = append(lines, generic(found[1]))
 		}
 	}
@@ -132,7 +92,7 @@ func (s *server) lines(log string) []string {
 }
 
 var (
-	hostAndPort = regexp.MustCompile(regexp.QuoteMeta(host) + `(:\d+| port \d+|.*?\bport=\d+)?`)
+	hostAndPort = regexp.MustCompile(regexp.QuoteMeta(servers.Host) + `(:\d+| port \d+|.*?\bport=\d+)?`)
 	redisRest   = regexp.MustCompile(` (laddr|id|fd)=.*`)
 	connection  = regexp.MustCompile(`connection \d+`)
 	named       = regexp.MustCompile(`(user: '\w+' )?host: '[^']*'`)
@@ -147,7 +107,7 @@ func generic(line string) string {
 
 // The document has what the servers log.
 func TestDocument(t *testing.T) {
-	if len(logs) < len(servers) {
+	if len(logs) < len(rows) {
 		t.Skip("not all of the servers were tested")
 	}
 	const file, begin, end = "../../docs/quiet.md", "<!-- servers: begin -->\n", "<!-- servers: end -->"
@@ -156,8 +116,8 @@ func TestDocument(t *testing.T) {
 	require.True(t, found)
 	var b strings.Builder
 	b.WriteString("| server | how much it logs | of a plain check | of a quiet check |\n| --- | --- | --- | --- |\n")
-	for _, s := range servers {
-		fmt.Fprintf(&b, "| %s | %s | `%s` | nothing |\n", s.name, s.verbose, strings.Join(logs[s.name], "`<br>`"))
+	for _, s := range rows {
+		fmt.Fprintf(&b, "| %s | %s | `%s` | nothing |\n", s.Name, s.verbose, strings.Join(logs[s.Name], "`<br>`"))
 	}
 	text := before + begin + b.String() + end + after
 	if *update {
@@ -171,11 +131,11 @@ func TestDocument(t *testing.T) {
 func TestMariaDBBlocksNobody(t *testing.T) {
 	for quiet, want := range map[bool]string{false: "is blocked because of many connection errors", true: "mysql_native_password"} {
 		t.Run(fmt.Sprint("quiet: ", quiet), func(t *testing.T) {
-			address, program := mariaDB.start(t)
+			address, program := servers.MariaDB.Start(t, servers.Settings{})
 			const checks = 30
 			check(t, address, quiet, checks)
 			if !quiet {
-				require.Eventually(t, func() bool { return strings.Count(program.Output(), mariaDB.last) == checks }, harness.Patience, harness.Patience/1000)
+				require.Eventually(t, func() bool { return strings.Count(program.Output(), "Aborted connection") == checks }, harness.Patience, harness.Patience/1000)
 			}
 			conn, err := net.Dial("tcp", address)
 			require.NoError(t, err)
@@ -234,7 +194,7 @@ func TestWire(t *testing.T) {
 	harness.RequireNamespace(t)
 	for quiet, want := range map[bool][]string{false: plainWire, true: quietWire} {
 		t.Run(fmt.Sprint("quiet: ", quiet), func(t *testing.T) {
-			listener, err := net.Listen("tcp4", host+":0")
+			listener, err := net.Listen("tcp4", servers.Host+":0")
 			require.NoError(t, err)
 			defer func() { _ = listener.Close() }()
 			closed := make(chan struct{}, 10)
