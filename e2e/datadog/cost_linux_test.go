@@ -27,6 +27,7 @@ const (
 	upBothTimed   = "up over two families, with response times"
 	upIPv4Only    = "up over two families, with response times and `ipv4_only`"
 	upTLS         = "up over two families, with response times and `tls`"
+	upSteps       = "up over two families, with response times and `steps`"
 	upHalfOmitted = "up over one family, with response times; the name has another, which this machine cannot reach"
 	downIPv4Timed = "down over one family, with response times"
 	downBothTimed = "down over two families, with response times"
@@ -45,6 +46,7 @@ var costing = []struct {
 	{name: upBothTimed, options: "host: both.test, port: 1000, collect_response_time: true"},
 	{name: upIPv4Only, options: "host: both.test, port: 1000, collect_response_time: true, ipv4_only: true"},
 	{name: upTLS, options: "host: both.test, port: 1005, collect_response_time: true, tls: {insecure_skip_verify: true}"},
+	{name: upSteps, options: "host: both.test, port: 1006, collect_response_time: true, steps: [{expect: ^220}]"},
 	{name: "up over three addresses of one family, with `multiple_ips`", options: "host: many.test, port: 1000, multiple_ips: true"},
 	{name: "up over one family, whose address has changed", options: "host: moves.test, port: 1004, ip_cache_duration: 0"},
 	{name: upHalfOmitted, options: "host: far.test, port: 1000, collect_response_time: true"},
@@ -117,8 +119,11 @@ func TestCost(t *testing.T) {
 			assert.Equal(t, count, every[c.name][metric], "an attribute costs something: %s of %s", metric, c.name)
 		}
 		least := map[string]int{canConnect: 1}
-		if c.name == upTLS {
+		switch c.name {
+		case upTLS:
 			least[verified], least[chainTimeLeft] = 1, 1
+		case upSteps:
+			least[dialogOK] = 1
 		}
 		assert.Equal(t, least, smallest[c.name], c.name)
 		assert.Len(t, perFamily[c.name], len(least), c.name)
@@ -129,7 +134,7 @@ func TestCost(t *testing.T) {
 		return p.metric == failures && p.value == 0
 	}), "the count of failures ends with them")
 
-	metrics := [][]string{{"metric", "default", "up over one family", "up over two", "down over one", "down over two", "up over one, another omitted", "up over two, with `tls`"}}
+	metrics := [][]string{{"metric", "default", "up over one family", "up over two", "down over one", "down over two", "up over one, another omitted", "up over two, with `tls`", "up over two, with `steps`"}}
 	for _, m := range [][2]string{
 		{canConnect, "on"},
 		{responseTime, "on, where the instance collects it"},
@@ -143,9 +148,11 @@ func TestCost(t *testing.T) {
 		{chainTimeLeft, "the same"},
 		{handshakeTime, "the same"},
 		{certificates, "the same"},
+		{dialogOK, "on, where the instance has `steps`"},
+		{dialogTime, "the same"},
 	} {
 		row := []string{"`" + m[0] + "`", m[1]}
-		for _, name := range []string{upIPv4Timed, upBothTimed, downIPv4Timed, downBothTimed, upHalfOmitted, upTLS} {
+		for _, name := range []string{upIPv4Timed, upBothTimed, downIPv4Timed, downBothTimed, upHalfOmitted, upTLS, upSteps} {
 			row = append(row, strconv.Itoa(every[name][m[0]]))
 		}
 		metrics = append(metrics, row)
@@ -204,6 +211,7 @@ func checkCosting(t *testing.T, example, receiver string, more ...string) []poin
 	moved := machine.Listen("tcp4", "127.0.0.3:1004")
 	certificate := testnet.SelfSigned(t, []string{"both.test"})
 	testnet.ServeTLS(t, machine.Listen("tcp", "[::]:1005"), func() *tls.Certificate { return &certificate })
+	testnet.ServeGreeting(t, machine.Listen("tcp", "[::]:1006"), func() string { return "220 both.test ESMTP\r\n" })
 	hosts := filepath.Join(t.TempDir(), "hosts")
 	harness.Write(t, hosts, costHosts)
 	in := newIntakeAt(t, func(network, address string) (net.Listener, error) { return machine.Listen(network, address), nil })
@@ -222,6 +230,7 @@ func checkCosting(t *testing.T, example, receiver string, more ...string) []poin
 	}
 
 	in.await(verified, upTLS, 1)
+	in.await(dialogOK, upSteps, 1)
 	machine.Listen("tcp4", "0.0.0.0:1003")
 	in.awaitThat(canConnect, downThenUp, func(points []point) bool { return points[len(points)-1].value == 1 })
 	// In its place, so that no other name is gone for a moment.

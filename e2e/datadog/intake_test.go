@@ -34,6 +34,8 @@ const (
 	chainTimeLeft  = "tcpcheck.tls.certificate_chain.time_left"
 	handshakeTime  = "tcpcheck.tls.handshake.duration"
 	certificates   = "tcpcheck.tls.certificates"
+	dialogOK       = "tcpcheck.dialog.ok"
+	dialogTime     = "tcpcheck.dialog.duration"
 )
 
 // The paths of what the intake takes.

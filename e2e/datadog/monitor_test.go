@@ -86,6 +86,38 @@ func certificateStates(t *testing.T) (arrived []point, folder string) {
 	return in.arrived(canConnect, verified, timeLeft, chainTimeLeft, handshakeTime, certificates), folder
 }
 
+// dialogStates has dialogues in each state that there is, each as an instance of that name, and returns what arrived.
+func dialogStates(t *testing.T) []point {
+	t.Helper()
+	both, fine := []string{"127.0.0.1", "::1"}, "220 both.test ESMTP\r\n"
+	half := testnet.NewGreeter(t, fine, both...)
+	half.Say("421 too many connections\r\n", "::1")
+	works := testnet.NewGreeter(t, fine, both...).Port
+	ports := map[string]uint16{
+		"works":                works,
+		"fails at one address": half.Port,
+		"silent":               testnet.NewGreeter(t, "", both...).Port,
+	}
+	const steps = `steps: [{expect: "^220 "}], steps_interval: 1s`
+	options := "collection_interval: 3s\ninstances:\n"
+	for name, port := range ports {
+		options += fmt.Sprintf("  - {name: %s, host: both.test, port: %d, timeout: 1s, %s}\n", name, port, steps)
+	}
+	untrusted := testnet.NewTLSServer(t, testnet.NewAuthority(t).Issue([]string{"both.test"}), both...)
+	options += fmt.Sprintf("  - {name: closed, host: both.test, port: %d, %s}\n", testnet.ClosedPort(t, "127.0.0.1").Port(), steps)
+	options += fmt.Sprintf("  - {name: of an unknown authority, host: both.test, port: %d, tls: {}, steps: [{expect: ^220}]}\n", untrusted.Port)
+	options += fmt.Sprintf("  - {name: without steps, host: both.test, port: %d}\n", works)
+	in, _ := startWithHosts(t, bothHosts, options)
+	for name := range ports {
+		in.await(dialogOK, name, 4)
+	}
+	in.await(dialogTime, "works", 4)
+	in.await(verified, "of an unknown authority", 4)
+	in.await(canConnect, "closed", 4)
+	assert.Equal(t, []string{"dialog_timeout"}, values(in.await(failures, "silent", 1), "error.type"))
+	return in.arrived(canConnect, verified, failures, dialogOK, dialogTime)
+}
+
 var monitorPattern = regexp.MustCompile(`^(avg|min|max|sum)\(last_\w+\):(.+) ([<>]) ([0-9.]+)$`)
 
 // alertsOf returns which groups a monitor in datadog/ alerts for.
@@ -194,6 +226,13 @@ func TestCertificateMonitors(t *testing.T) {
 		statusesOf(t, "monitor-certificate-file-ends.json", arrived))
 }
 
+// The monitor of dialogues says which of them fail, and nothing of what has none: a port that does not accept, a
+// handshake of TLS that fails, an instance without steps.
+func TestDialogMonitor(t *testing.T) {
+	assert.Equal(t, map[string]string{"works": "OK", "fails at one address": "alert", "silent": "alert"},
+		statusesOf(t, "monitor-dialog.json", dialogStates(t)))
+}
+
 // The objective in datadog/, which Datadog's own client reads, is about what arrives: of each
 // instance, the part of the checks that connected.
 func TestSLO(t *testing.T) {
@@ -231,7 +270,7 @@ func TestDashboard(t *testing.T) {
 	var dashboard datadogV1.Dashboard
 	readJSON(t, "../../datadog/dashboard.json", &dashboard)
 	secured, _ := certificateStates(t)
-	arrived := append(states(t), secured...)
+	arrived := slices.Concat(states(t), secured, dialogStates(t))
 	var variables []string // $name, *, …
 	for _, variable := range dashboard.GetTemplateVariables() {
 		assert.Contains(t, keys(arrived), variable.GetPrefix())

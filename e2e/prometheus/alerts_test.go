@@ -197,6 +197,42 @@ func TestCertificateAlerts(t *testing.T) {
 	firing("TCPCheckTLSFailing critical untrusted")
 }
 
+// A dialogue is an alert while the service does not answer as it is to, and none where the port does not accept or TLS
+// fails, of which there are others. A target without steps is none.
+func TestDialogAlerts(t *testing.T) {
+	w := newWorld(t)
+	w.resolve("mail.test", "127.0.0.1", "::1")
+	both, fine := []string{"127.0.0.1", "::1"}, "220 mail.test ESMTP\r\n"
+	answers, busy := testnet.NewGreeter(t, fine, both...), testnet.NewGreeter(t, fine, both...)
+	busy.Say("421 too many connections\r\n", "::1")
+	silent := testnet.NewGreeter(t, "", both...)
+	untrusted := testnet.NewTLSServer(t, testnet.NewAuthority(t).Issue([]string{"mail.test"}), both...)
+	_, untrusting := tlsOptions(t, testnet.NewAuthority(t))
+	const steps = `steps: [{expect: "^220 "}], steps_interval: 1s`
+	c := startCollector(t, fmt.Sprintf(`
+{name: plain, host: mail.test, port: %[3]d},
+{name: answers, host: mail.test, port: %[3]d, %[1]s},
+{name: busy, host: mail.test, port: %[4]d, %[1]s},
+{name: silent, host: mail.test, port: %[5]d, %[1]s},
+{name: closed, host: mail.test, port: 1, %[1]s},
+{name: untrusted, host: mail.test, port: %[6]d, steps: [{expect: "^220 "}], %[2]s},
+`, steps, untrusting, answers.Port, busy.Port, silent.Port, untrusted.Port), "")
+	s := startServer(t, c)
+	firing := func(lines ...string) {
+		t.Helper()
+		s.awaitLines(`ALERTS{alertstate="firing"}`, []model.LabelName{"alertname", "severity", "tcpcheck_instance", "network_type", "network_peer_address"}, lines...)
+	}
+	others := []string{"TCPCheckDown critical closed", "TCPCheckTLSFailing critical untrusted"}
+	firing(append(others, "TCPCheckDialogFailing critical busy", "TCPCheckDialogFailing critical silent")...)
+	s.requireAnnotations()
+	s.awaitLines(`tcpcheck_dialog_ok`, []model.LabelName{"tcpcheck_instance", "network_type"},
+		"answers ipv4", "answers ipv6", "busy ipv4", "busy ipv6", "silent ipv4", "silent ipv6")
+
+	busy.Say(fine, "::1")
+	silent.Say(fine, both...)
+	firing(others...)
+}
+
 // alert returns the only alert of a name.
 func (s *server) alert(name string) promv1.Alert {
 	s.t.Helper()

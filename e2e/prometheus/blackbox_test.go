@@ -119,11 +119,17 @@ func listen(t *testing.T, port uint16, addresses ...string) {
 	s.up(addresses...)
 }
 
-// block returns the block of YAML of the page that begins with a key, not indented. The
-// times of a scrape in it are shorter ones, and still leave the exporter time for a slow host.
+// block returns the block of YAML of the page that begins with a key, not indented.
 func (b *blackbox) block(t *testing.T, key string) string {
 	t.Helper()
-	found := regexp.MustCompile("(?ms)^( *)```yaml\n *" + key + "\n.*?```").FindStringSubmatch(b.page)
+	return block(t, b.page, key)
+}
+
+// block returns the first block of YAML of a text that begins with a key, not indented. The
+// times of a scrape in it are shorter ones, and still leave the exporter time for a slow host.
+func block(t *testing.T, text, key string) string {
+	t.Helper()
+	found := regexp.MustCompile("(?ms)^( *)```yaml\n *" + key + "\n.*?```").FindStringSubmatch(text)
 	require.NotNil(t, found, key)
 	lines := strings.Split(found[0], "\n")
 	for i, line := range lines {
@@ -209,25 +215,32 @@ func (b *blackbox) outcomes(s *server, target string) string {
 
 // testOutcomes compares the page's table with what is said.
 func (b *blackbox) testOutcomes(s *server) {
-	const begin, end = "<!-- outcomes: begin -->\n", "<!-- outcomes: end -->"
-	before, rest, _ := strings.Cut(b.page, begin)
-	written, after, found := strings.Cut(rest, end)
-	require.True(s.t, found)
-	var table string
-	same := func() bool {
-		table = "| target | `" + strings.Join(blackboxModules, "` | `") + "` | the receiver |\n" + strings.Repeat("| --- ", len(blackboxModules)+2) + "|\n"
+	compareTable(s.t, "outcomes", func() string {
+		table := "| target | `" + strings.Join(blackboxModules, "` | `") + "` | the receiver |\n" + strings.Repeat("| --- ", len(blackboxModules)+2) + "|\n"
 		for _, target := range b.targets {
 			table += b.outcomes(s, target) + "\n"
 		}
-		return table == written
-	}
+		return table
+	})
+}
+
+// compareTable compares a table of the page, by its name, with what is said, until they are the same.
+func compareTable(t *testing.T, name string, said func() string) {
+	t.Helper()
+	begin, end := "<!-- "+name+": begin -->\n", "<!-- "+name+": end -->"
+	before, rest, _ := strings.Cut(harness.Read(t, blackboxPage), begin)
+	written, after, found := strings.Cut(rest, end)
+	require.True(t, found)
 	if *update {
-		same()
-		harness.Write(s.t, blackboxPage, before+begin+table+end+after)
+		harness.Write(t, blackboxPage, before+begin+said()+end+after)
 		return
 	}
-	await(same)
-	assert.Equal(s.t, written, table, "run the test with -all -update")
+	var table string
+	await(func() bool {
+		table = said()
+		return table == written
+	})
+	assert.Equal(t, written, table, "run the test with -all -update")
 }
 
 // testMetrics compares the metrics of the page with those that there are.

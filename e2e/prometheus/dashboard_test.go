@@ -55,6 +55,8 @@ func TestQueries(t *testing.T) {
 	both := testnet.NewTLSServer(t, issue(20*day), "127.0.0.1", "::1")
 	both.Show(issue(10*day), "::1")
 	trusting, untrusting := tlsOptions(t, authority)
+	mail := testnet.NewGreeter(t, "220 web.test ESMTP\r\n", "127.0.0.1", "::1")
+	mail.Say("554 no\r\n", "::1")
 	w.resolve("web.test", "127.0.0.1", "::1")
 	w.resolve("half.test", "127.0.0.1", "2001::1") // Teredo, for which no machine of today has an address
 	c := startCollector(t, fmt.Sprintf(`
@@ -63,10 +65,11 @@ func TestQueries(t *testing.T) {
 {name: closed, host: web.test, port: 1, collect_response_time: true, service: shop, tags: ["env:prod"]},
 {name: nameless, host: nobody.test, port: 443, service: shop, tags: ["env:prod"]},
 {name: half, host: half.test, port: %[2]d, service: shop, tags: ["env:prod"]},
-`, web.Port, both.Port, trusting, untrusting), `receivers::tcpcheck::metrics: {tcpcheck.syn_retransmits: {enabled: true}, tcpcheck.dns.lookup.duration: {enabled: true}}`)
+{name: mail, host: web.test, port: %[5]d, service: shop, tags: ["env:prod"], steps: [{expect: "^220 "}], steps_interval: 1s},
+`, web.Port, both.Port, trusting, untrusting, mail.Port), `receivers::tcpcheck::metrics: {tcpcheck.syn_retransmits: {enabled: true}, tcpcheck.dns.lookup.duration: {enabled: true}}`)
 	s := startServer(t, c)
 	// An increase takes two samples, and a step of two seconds that there were some.
-	s.awaitLines(`count by (tcpcheck_instance) (increase(tcpcheck_errors_total[2s]) > 0)`, []model.LabelName{"tcpcheck_instance"}, "both", "closed", "nameless", "web")
+	s.awaitLines(`count by (tcpcheck_instance) (increase(tcpcheck_errors_total[2s]) > 0)`, []model.LabelName{"tcpcheck_instance"}, "both", "closed", "mail", "nameless", "web")
 	s.awaitSome(`count_over_time(network_tcp_can_connect[1m]) > 10`)
 	t.Run("dashboard", func(t *testing.T) { s.in(t).testDashboard() })
 	t.Run("documented series", func(t *testing.T) { s.in(t).testDocumentedSeries() })
@@ -100,7 +103,9 @@ func TestOneFailure(t *testing.T) {
 			queries = append(queries, target.Expr)
 		}
 	}
-	queries = slices.DeleteFunc(queries, func(query string) bool { return !strings.Contains(query, "increase(tcpcheck_errors_total") })
+	queries = slices.DeleteFunc(queries, func(query string) bool {
+		return !strings.Contains(query, "increase(tcpcheck_errors_total") || strings.Contains(query, "error_type=")
+	})
 	require.Len(t, queries, 3)
 	for _, query := range queries {
 		counted := 0.0
@@ -128,7 +133,6 @@ func (s *server) testDashboard() {
 	}
 	require.Len(s.t, everything, 5)
 	one := maps.Clone(everything)
-	one["check"] = "web"
 	for _, variable := range d.Templating.List {
 		if variable.Type == "query" {
 			assert.NotEmpty(s.t, s.labelValues(variable.Query.(map[string]any)["query"].(string), everything), variable.Name)
@@ -138,6 +142,10 @@ func (s *server) testDashboard() {
 	answers := make(map[string]model.Vector)
 	for _, panel := range d.Panels {
 		require.NotEmpty(s.t, panel.Targets, panel.Title)
+		one["check"] = "web"
+		if strings.Contains(strings.ToLower(panel.Title), "dialogue") {
+			one["check"] = "mail"
+		}
 		for _, target := range panel.Targets {
 			answers[panel.Title] = s.query(substitute(s.t, target.Expr, everything))
 			assert.NotEmpty(s.t, answers[panel.Title], "%s: %s", panel.Title, target.Expr)
@@ -150,7 +158,7 @@ func (s *server) testDashboard() {
 	}
 	assert.InDelta(s.t, 2, value("Down"), 0)
 	assert.InDelta(s.t, 1, value("Down over one family only"), 0)
-	assert.InDelta(s.t, 5, value("Targets"), 0)
+	assert.InDelta(s.t, 6, value("Targets"), 0)
 	assert.InDelta(s.t, 1, value("Collectors"), 0)
 	assert.Equal(s.t, []string{"web ipv6"}, linesOf(answers["One family against the other"], []model.LabelName{"tcpcheck_instance", "network_type"}))
 	assert.Contains(s.t, linesOf(answers["Failed checks by reason"], []model.LabelName{"error_type"}), "connection_refused")
@@ -165,6 +173,13 @@ func (s *server) testDashboard() {
 		verified[string(sample.Metric["tcpcheck_instance"]+" "+sample.Metric["network_type"])] = float64(sample.Value)
 	}
 	assert.Equal(s.t, map[string]float64{"both ipv4": 0, "both ipv6": 0, "web ipv4": 1}, verified)
+	works := make(map[string]float64)
+	for _, sample := range answers["Dialogues"] {
+		works[string(sample.Metric["tcpcheck_instance"]+" "+sample.Metric["network_type"]+" "+sample.Metric["network_peer_address"])] = float64(sample.Value)
+	}
+	assert.Equal(s.t, map[string]float64{"mail ipv4 127.0.0.1": 1, "mail ipv6 ::1": 0}, works)
+	assert.Equal(s.t, []string{"mail ipv4"}, linesOf(answers["Time of the dialogue"], []model.LabelName{"tcpcheck_instance", "network_type"}))
+	assert.Equal(s.t, []string{"mail unexpected_answer"}, linesOf(answers["Failed dialogues by reason"], []model.LabelName{"tcpcheck_instance", "error_type"}))
 }
 
 // labelValues returns what Grafana's label_values(series, label) has.

@@ -22,7 +22,7 @@ import (
 	"example.com/tcpcheckreceiver/e2e/harness"
 )
 
-var update = flag.Bool("update", false, "write docs/outage.svg, in the time of the quickstart, or the table of docs/migrating-from-blackbox-exporter.md")
+var update = flag.Bool("update", false, "write docs/outage.svg, in the time of the quickstart, or the tables of docs/migrating-from-blackbox-exporter.md")
 
 // pictureChecks is how many checks there are before each event of the outage, and
 // after the last one.
