@@ -14,7 +14,7 @@ SOAKTIME ?= 10m
 RELOADS ?= 9
 
 .DEFAULT_GOAL = test
-.PHONY: help check run collector test unit e2e e2e-fleet e2e-prometheus e2e-datadog e2e-scaling e2e-contrib compat configs without-ipv6 lowest-go faults trace tls quiet dialog accuracy soak soak-tracked bench profile
+.PHONY: help check run collector test unit coverage e2e e2e-fleet e2e-prometheus e2e-datadog e2e-scaling e2e-contrib compat configs without-ipv6 lowest-go faults editor trace tls quiet dialog accuracy soak soak-tracked bench profile
 .PHONY: benchmarks picture fuzz mutants distribution-datadog distribution-datadog-modules generate generated lint vet tidy clean
 
 help: ## list the targets
@@ -41,6 +41,12 @@ test: ## all tests that need no special rights
 unit: ## the unit tests
 	$(GO) test -race ./...
 	cd cmd/tcpcheck && $(GO) test -race ./...
+
+# Of the statements of the receiver, its generated code aside, at least 80 in 100 are to be run by the unit tests.
+coverage: ## what the unit tests cover; fails below 80 %
+	mkdir -p build
+	$(GO) test -coverpkg=$$($(GO) list ./... | grep -v -e metadata -e testnet -e test$$ | paste -sd,) -coverprofile=build/coverage ./... >build/coverage.log || { cat build/coverage.log; exit 1; }
+	$(GO) tool cover -func=build/coverage | awk 'END { print $$NF " of the statements are covered"; exit $$NF + 0 < 80 }'
 
 # The collector as a process. Tests that need root skip with a reason.
 e2e: $(COLLECTOR) ## the collector as a process
@@ -116,6 +122,11 @@ e2e-datadog: $(DATADOG) ## what arrives at Datadog's intake
 # The table of faults, and the test peers that it is made with. Needs root.
 faults: ## the table of faults (root)
 	cd e2e && $(GO) test -race -count=1 ./faults ./peers ./dnsserver ./soak
+
+# What an editor makes of the schemas: the language server that the common editors run. Needs node and npm.
+editor: ## completion and diagnosis in an editor (node, npm)
+	cd e2e/editor && npm ci --ignore-scripts --no-audit --no-fund
+	cd e2e && $(GO) test -race -count=1 ./editor
 
 # What tcpcheck --trace tells of ways through chains of network namespaces. The tests wait for
 # most of their time. Needs root.
@@ -224,14 +235,15 @@ $(GREMLINS): tools/gremlins/go.mod tools/gremlins/go.sum
 
 # The generator names a package after its folder, so it is given a path that
 # ends in the package's name, whatever the checkout is called.
-generate: ## generate what comes from metadata.yaml, and the manual page of the command
+generate: ## generate what comes from metadata.yaml, the schemas, and the manual page of the command
 	mkdir -p build
 	ln -sfn .. build/tcpcheckreceiver
 	$(TOOL) mdatagen build/tcpcheckreceiver/metadata.yaml
 	$(GO) -C cmd/tcpcheck test -count=1 -run '^TestManual$$' . -update
+	$(GO) run ./internal/schema
 
-# Fails if the generated files are not those that metadata.yaml and the command ask for.
-GENERATED = documentation.md '*generated_*' internal/metadata cmd/tcpcheck/tcpcheck.1
+# Fails if the generated files are not those that metadata.yaml, the options and the command ask for.
+GENERATED = documentation.md '*generated_*' internal/metadata cmd/tcpcheck/tcpcheck.1 '*.schema.json'
 generated: generate ## fail if that is not what is committed
 	git diff --exit-code -- $(GENERATED)
 	test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))"

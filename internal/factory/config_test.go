@@ -17,6 +17,7 @@ import (
 
 	"example.com/tcpcheckreceiver/internal/check"
 	"example.com/tcpcheckreceiver/internal/metadata"
+	"example.com/tcpcheckreceiver/internal/schema/schematest"
 )
 
 // load decodes and validates a configuration as the collector does.
@@ -28,9 +29,12 @@ func load(t *testing.T, yaml string) (*Config, error) {
 	require.NoError(t, err)
 	config := defaultConfig(t)
 	if err := conf.Unmarshal(config); err != nil {
+		schematest.Judge(t, yaml, err)
 		return nil, err
 	}
-	return config, confmap.Validate(config)
+	err = confmap.Validate(config)
+	schematest.Judge(t, yaml, err)
+	return config, err
 }
 
 func defaultConfig(t *testing.T) *Config {

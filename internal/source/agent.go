@@ -25,6 +25,12 @@ var agentOptions = map[string]map[string]string{
 	"the receiver": besideInstances,
 }
 
+// Ignored returns the options of the Datadog Agent's tcp_check that have no effect here, each with the reason, by what
+// has them: an instance, init_config, and the receiver or a file. Nobody changes them.
+func Ignored() (ofInstance, ofInitConfig, besideInstances map[string]string) {
+	return agentOptions["an instance"], agentOptions["init_config"], agentOptions["the receiver"]
+}
+
 // besideInstances are those beside the instances.
 var besideInstances = map[string]string{
 	"ad_identifiers":            "receiver_creator starts checks for what it finds",

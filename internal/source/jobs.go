@@ -51,6 +51,10 @@ var scrapeOptions = []string{
 	"scrape_failure_log_file", "scrape_native_histograms", "scrape_protocols", "target_limit", "tls_config", "track_timestamps_staleness",
 }
 
+// JobOptions returns the options of a job of ScrapeConfigs that are not a way to discover targets, and those of
+// Prometheus that have no effect, since nothing is scraped. Nobody changes them.
+func JobOptions() (read, ignored []string) { return jobOptions, scrapeOptions }
+
 // discoveries returns the options that are ways to discover targets: those that are built in.
 var discoveries = sync.OnceValue(func() []string {
 	options := []string{discoveryOption(static)}

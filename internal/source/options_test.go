@@ -18,13 +18,16 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 
 	"example.com/tcpcheckreceiver/internal/check"
+	"example.com/tcpcheckreceiver/internal/schema/schematest"
 )
 
 // load decodes and checks options as the receiver does.
 func load(t testing.TB, yaml string) (*Options, error) {
 	t.Helper()
 	options := decode(t, yaml)
-	return options, validate(options)
+	err := validate(options)
+	schematest.Judge(t, yaml, err)
+	return options, err
 }
 
 func decode(t testing.TB, yaml string) *Options {

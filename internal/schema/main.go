@@ -1,0 +1,122 @@
+// Command schema writes what an editor needs to complete and to check a configuration: the JSON
+// Schema (draft 2020-12) of the receiver's section in that of a collector, and of a file of instances. It is made of the
+// structs that the configuration is decoded into, with their comments and tags, and of metadata.yaml. It says
+// what shape a configuration has. What is wrong beyond that, the receiver tells.
+package main
+
+import (
+	"encoding/json"
+	"log"
+	"os"
+	"path/filepath"
+	"reflect"
+
+	"example.com/tcpcheckreceiver/internal/factory"
+	"example.com/tcpcheckreceiver/internal/source"
+)
+
+const draft = "https://json-schema.org/draft/2020-12/schema"
+
+func main() {
+	if err := run("."); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// run writes the schemas of the module in a folder into that folder.
+func run(folder string) error {
+	w, err := newWriter(folder)
+	if err != nil {
+		return err
+	}
+	w.definition(reflect.TypeFor[factory.Config](), "receiver")
+	w.definition(reflect.TypeFor[source.List](), "file")
+	requireNames(w.definitions["receiver"])
+	w.addJobs()
+	w.addIgnored()
+	err = write(filepath.Join(folder, "config.schema.json"), object{
+		"$schema": draft,
+		"title":   "The configuration of a collector that has the tcpcheck receiver",
+		"type":    "object",
+		"properties": object{"receivers": object{
+			"type":              []string{"object", "null"},
+			"properties":        object{"tcpcheck": ref("receiver")},
+			"patternProperties": object{"^tcpcheck/.+$": ref("receiver")},
+		}},
+		"$defs": w.definitions,
+	})
+	if err != nil {
+		return err
+	}
+	return write(filepath.Join(folder, "instances.schema.json"), object{
+		"$schema": draft,
+		"title":   "A file that instances_file of the tcpcheck receiver names",
+		"$ref":    "config.schema.json#/$defs/file",
+	})
+}
+
+// addJobs adds the options of the jobs and of the instances of observers, which are decoded one by one.
+func (w *writer) addJobs() {
+	list := func(items object) object {
+		return object{"type": []string{"array", "string", "null"}, "pattern": variable, "items": items}
+	}
+	mapping := object{"type": []string{"object", "string", "null"}, "pattern": variable}
+	text := w.valueOf(reflect.TypeFor[string]())
+	duration := object{"type": []string{"string", "null"}, "pattern": texts(`0|(\d+(y|w|d|h|m|s|ms))+`)} // as Prometheus has them
+	values := object{
+		"job_name": text, "params": mapping, "relabel_configs": list(mapping), "scrape_interval": duration, "scrape_timeout": duration,
+		"defaults": ref("Instance"), "max_targets": w.valueOf(reflect.TypeFor[source.Integer]()),
+	}
+	properties := object{}
+	read, ignored := source.JobOptions()
+	for _, name := range read {
+		properties[name] = values[name]
+	}
+	for _, name := range ignored {
+		properties[name] = noEffect("nothing is scraped")
+	}
+	w.definitions["Job"] = object{
+		"type": []string{"object", "string", "null"}, "pattern": variable, "properties": properties,
+		"patternProperties": object{"^(static|[a-z0-9_]+_sd)_configs$": list(mapping)}, "additionalProperties": false,
+	}
+	w.option("receiver", "scrape_configs")["items"] = ref("Job")
+	w.option("Observer", "instance")["$ref"] = "#/$defs/Instance"
+}
+
+// addIgnored adds the options that are legal and have no effect.
+func (w *writer) addIgnored() {
+	ofInstance, ofInitConfig, besideInstances := source.Ignored()
+	for definition, options := range map[string]map[string]string{"Instance": ofInstance, "Init": ofInitConfig, "receiver": besideInstances, "file": besideInstances} {
+		for name, why := range options {
+			w.definitions[definition]["properties"].(object)[name] = noEffect(why)
+		}
+	}
+}
+
+// option returns an option of a definition.
+func (w *writer) option(definition, name string) object {
+	return w.definitions[definition]["properties"].(object)[name].(object)
+}
+
+// noEffect returns the schema of an option that may have any value.
+func noEffect(why string) object {
+	return object{"description": "It has no effect: " + why + ".", "deprecated": true}
+}
+
+// requireNames has the instances of a receiver without defaults have a name and a target, which nothing else would give
+// them.
+func requireNames(receiver object) {
+	receiver["if"] = object{"not": object{"required": []string{"defaults"}}}
+	receiver["then"] = object{"properties": object{"instances": object{"items": object{
+		"required": []string{"name"},
+		"anyOf":    []object{{"required": []string{"endpoint"}}, {"required": []string{"host", "port"}}},
+	}}}}
+}
+
+func write(path string, schema object) error {
+	text, err := json.MarshalIndent(schema, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(text, '\n'), 0o644) //nolint:gosec // it is for everybody to read
+}
