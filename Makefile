@@ -8,13 +8,15 @@ DATADOG = build/datadog/tcpcheck-collector-datadog
 LATER = build/collector-later/tcpcheck-collector-later
 CONTRIB = build/collector-contrib/tcpcheck-collector-contrib
 ALLOCATOR = build/otel-allocator
+KUBERNETES = build/kube-apiserver
+HELM = build/helm
 SOURCES = $(shell find . -name '*.go' -not -name '*_test.go' -not -path './build/*' -not -path './cmd/*' -not -path './e2e/*')
 FUZZTIME ?= 5s
 SOAKTIME ?= 10m
 RELOADS ?= 9
 
 .DEFAULT_GOAL = test
-.PHONY: help check run collector test unit coverage e2e e2e-fleet e2e-prometheus e2e-datadog e2e-scaling e2e-contrib compat configs without-ipv6 lowest-go faults editor trace tls quiet dialog accuracy soak soak-tracked bench profile
+.PHONY: help check run collector test unit coverage e2e e2e-fleet e2e-prometheus e2e-datadog e2e-scaling e2e-kubernetes e2e-contrib compat configs without-ipv6 lowest-go faults editor trace tls quiet dialog accuracy soak soak-tracked bench profile
 .PHONY: benchmarks picture fuzz mutants distribution-datadog distribution-datadog-modules generate generated lint vet tidy clean
 
 help: ## list the targets
@@ -67,14 +69,32 @@ compat: $(LATER) ## the receiver in a later release of the collector (root)
 	cd $(dir $(LATER)) && $(GO) test -mod=mod -tags remove_all_sd -count=1 example.com/tcpcheckreceiver/...
 	cd e2e && COLLECTOR=$(CURDIR)/$(LATER) $(GO) test -race -count=1 -skip TestHealth .
 
-# One list for several collectors: by Prometheus' hashmod, by an elector, and by a Target
-# Allocator, which takes about 4 minutes to build without a build cache.
-e2e-scaling: $(COLLECTOR) $(ALLOCATOR) $(LATER) ## several collectors that share out one list
-	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) COLLECTOR_LATER=$(CURDIR)/$(LATER) ALLOCATOR=$(CURDIR)/$(ALLOCATOR) $(GO) test -race -count=1 -v ./scaling
+# One list for several collectors, by Prometheus' hashmod. The Target Allocator and the elector are
+# in e2e-kubernetes.
+e2e-scaling: $(COLLECTOR) ## several collectors that share out one list
+	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) test -race -count=1 -v ./scaling
 
+# About 4 minutes without a build cache.
 $(ALLOCATOR): tools/allocator/go.mod tools/allocator/go.sum
 	mkdir -p build
 	cd tools/allocator && $(GO) build -ldflags="-s -w" -o $(CURDIR)/$@ github.com/open-telemetry/opentelemetry-operator/cmd/otel-allocator
+
+# The manifests, the chart, discovery, and collectors that share out a list, with etcd and the API server of
+# Kubernetes. Needs root, and etcd, which .ci/run installs.
+e2e-kubernetes: $(COLLECTOR) $(LATER) $(ALLOCATOR) $(KUBERNETES) $(HELM) ## what is shipped for Kubernetes, with its API server (root)
+	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) COLLECTOR_LATER=$(CURDIR)/$(LATER) ALLOCATOR=$(CURDIR)/$(ALLOCATOR) \
+		KUBE_APISERVER=$(CURDIR)/$(KUBERNETES) KUBECTL=$(CURDIR)/build/kubectl HELM=$(CURDIR)/$(HELM) \
+		$(GO) test -race -count=1 -v ./kubernetes
+
+# The version is said to who asks, such as helm.
+$(KUBERNETES): tools/kubernetes/go.mod tools/kubernetes/go.sum
+	mkdir -p build
+	cd tools/kubernetes && $(GO) build -ldflags="-s -w -X k8s.io/component-base/version.gitVersion=$$($(GO) list -m -f '{{.Version}}' k8s.io/kubernetes)" \
+		-o $(CURDIR)/build/ k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kubectl
+
+$(HELM): tools/helm/go.mod tools/helm/go.sum
+	mkdir -p build
+	cd tools/helm && $(GO) build -ldflags="-s -w" -o $(CURDIR)/$@ helm.sh/helm/v4/cmd/helm
 
 # Beside contrib's TCP check receiver, and with its metrics.
 e2e-contrib: $(CONTRIB) $(LATER) ## the receiver beside contrib's
@@ -269,6 +289,8 @@ tidy: ## tidy all modules
 	cd tools/prometheus && $(GO) mod tidy
 	cd tools/gremlins && $(GO) mod tidy
 	cd tools/allocator && $(GO) mod tidy
+	cd tools/kubernetes && $(GO) mod tidy
+	cd tools/helm && $(GO) mod tidy
 
 clean: ## remove what was built
 	rm -rf build

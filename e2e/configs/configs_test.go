@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer/json"
 	"sigs.k8s.io/yaml"
@@ -28,6 +29,7 @@ import (
 var distributions = map[string]string{
 	"receiver_creator":   "COLLECTOR_LATER",
 	"host_observer":      "COLLECTOR_LATER",
+	"k8s_observer":       "COLLECTOR_LATER",
 	"k8s_leader_elector": "COLLECTOR_LATER",
 	"transform":          "COLLECTOR_LATER",
 	"datadog":            "COLLECTOR_DATADOG",
@@ -122,7 +124,7 @@ func TestOwnMetrics(t *testing.T) {
 		assert.Len(t, regexp.MustCompile(`(?m)^[^#\n]*\b`+own[1]+`\b`).FindAllString(rule.ReplaceAllString(text, ""), -1), 1, "%s: port %s", source, own[1])
 		ports[source] = own[1]
 	}
-	assert.Len(t, ports, 16)
+	assert.Len(t, ports, 17)
 	assert.NotEqual(t, ports["examples/agent.yaml"], ports["examples/gateway.yaml"])
 }
 
@@ -147,7 +149,7 @@ func configurations(t *testing.T) map[string]string {
 	for _, file := range files(t, "../../examples", ".yaml") {
 		found[name(file)] = harness.Read(t, file)
 	}
-	for _, file := range files(t, "../../deploy", ".yaml") {
+	for _, file := range files(t, "../../deploy/kubernetes", ".yaml") {
 		for _, object := range objects(t, file) {
 			if config, ok := object.(*corev1.ConfigMap); ok {
 				for key, text := range config.Data {
@@ -208,6 +210,7 @@ func objects(t *testing.T, file string) []runtime.Object {
 	scheme := runtime.NewScheme()
 	require.NoError(t, corev1.AddToScheme(scheme))
 	require.NoError(t, appsv1.AddToScheme(scheme))
+	require.NoError(t, rbacv1.AddToScheme(scheme))
 	decoder := json.NewSerializerWithOptions(json.DefaultMetaFactory, scheme, scheme, json.SerializerOptions{Yaml: true, Strict: true})
 	var found []runtime.Object
 	if filepath.Base(file) == "kustomization.yaml" {

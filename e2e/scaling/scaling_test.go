@@ -1,5 +1,5 @@
 // Package scaling tests the recipes of docs/scaling.md by which several collectors share out one
-// list, with collectors as processes.
+// list without Kubernetes, with collectors as processes.
 package scaling
 
 import (
