@@ -135,9 +135,9 @@ func (c *cluster) kubectl(t *testing.T, arguments ...string) string {
 }
 
 // apply has kubectl apply what flags name, as server and client know it, and strictly so.
-func (c *cluster) apply(t *testing.T, flags ...string) string {
+func (c *cluster) apply(t *testing.T, flags ...string) {
 	t.Helper()
-	return c.kubectl(t, append([]string{"apply", "--server-side", "--validate=strict"}, flags...)...)
+	c.kubectl(t, append([]string{"apply", "--server-side", "--validate=strict"}, flags...)...)
 }
 
 // namespace makes a namespace, if it is not there, and the account without which no pod is let in: the controller of
@@ -250,8 +250,10 @@ func (r collector) sync(t *testing.T) {
 		folder := r.folders[mount.MountPath]
 		config, err := r.core.ConfigMaps(r.pod.Namespace).Get(t.Context(), volume.ConfigMap.Name, metav1.GetOptions{})
 		require.NoError(t, err)
-		version, err := os.MkdirTemp(folder, "..")
-		require.NoError(t, err)
+		version := filepath.Join(folder, ".."+config.ResourceVersion)
+		if err := os.Mkdir(version, 0o700); os.IsExist(err) {
+			continue // it is as it was
+		}
 		for name, text := range config.Data {
 			harness.Write(t, filepath.Join(version, name), r.inFolders(text))
 		}
@@ -277,7 +279,7 @@ func (c *cluster) withToken(t *testing.T, command *exec.Cmd, namespace, account 
 	harness.Write(t, filepath.Join(folder, "namespace"), namespace)
 	script := `mount -t tmpfs tmpfs /run && mkdir -p /run/secrets/kubernetes.io && ln -s "$1" /run/secrets/kubernetes.io/serviceaccount && shift && exec "$@"`
 	with := exec.Command("unshare", append([]string{"--mount", "sh", "-c", script, "sh", folder}, command.Args...)...)
-	with.Env = append(command.Env, "KUBERNETES_SERVICE_HOST="+apiAddress, "KUBERNETES_SERVICE_PORT=443")
+	with.Env = slices.Concat(command.Env, []string{"KUBERNETES_SERVICE_HOST=" + apiAddress, "KUBERNETES_SERVICE_PORT=443"})
 	return with
 }
 
@@ -290,8 +292,8 @@ func (c *cluster) runs(t *testing.T, pod *corev1.Pod, addresses ...string) {
 		pod.Status.PodIP = addresses[0]
 	}
 	for _, container := range pod.Spec.Containers {
-		pod.Status.ContainerStatuses = append(pod.Status.ContainerStatuses, corev1.ContainerStatus{Name: container.Name, Image: container.Image, Ready: true,
-			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}}})
+		running := corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}}
+		pod.Status.ContainerStatuses = append(pod.Status.ContainerStatuses, corev1.ContainerStatus{Name: container.Name, Image: container.Image, Ready: true, State: running})
 	}
 	_, err := c.core.Pods(pod.Namespace).UpdateStatus(t.Context(), pod, metav1.UpdateOptions{})
 	require.NoError(t, err)

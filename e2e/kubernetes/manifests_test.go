@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"example.com/tcpcheckreceiver/e2e/harness"
 )
@@ -14,8 +16,8 @@ import (
 const manifests = "../../deploy/kubernetes"
 
 // The server takes every manifest, without a warning, a second time as well, and lets
-// the pods of all workloads into a namespace with the strictest of the standard's levels. The
-// results of an agent are on the page of the gateway.
+// the pods of agents and gateway into the namespace, which refuses others that ask for more. The results of an
+// agent are on the page of the gateway.
 func (c *cluster) testManifests(t *testing.T) {
 	for range 2 {
 		c.apply(t, "--kustomize", manifests)
@@ -33,6 +35,12 @@ func (c *cluster) testManifests(t *testing.T) {
 			c.apply(t, "--namespace", "other", "--filename", file)
 		}
 	}
+
+	_, err = c.core.Pods("tcpcheck").Create(t.Context(), &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "privileged"},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "collector", Image: "tcpcheck-collector"}}},
+	}, metav1.CreateOptions{})
+	require.ErrorContains(t, err, `violates PodSecurity "restricted:latest"`)
 
 	gateway := c.runGateway(t)
 	c.run(t, c.podOf(t, "tcpcheck", "daemonset/tcpcheck-agent", "agent"), withoutOwnPage)

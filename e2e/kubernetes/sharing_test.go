@@ -1,39 +1,44 @@
 package kubernetes
 
 import (
+	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"example.com/tcpcheckreceiver/e2e/harness"
 	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
-// mayIn lets a service account of a namespace do what a Role with these rules says there.
-func (c *cluster) mayIn(t *testing.T, namespace, account, rules string) {
+// mayIn lets a service account of a namespace do what a Role with rules for each of some verbs says there.
+func (c *cluster) mayIn(t *testing.T, namespace, account string, rights map[string]string) {
 	t.Helper()
 	c.account(t, namespace, account)
 	c.apply(t, "-f", c.written(t, fmt.Sprintf(`
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: %[2]s, namespace: %[1]s}
-rules: %[3]s
+rules: [%[3]s]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata: {name: %[2]s, namespace: %[1]s}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: %[2]s}
 subjects: [{kind: ServiceAccount, name: %[2]s, namespace: %[1]s}]
-`, namespace, account, rules)))
+`, namespace, account, strings.Join(slices.Collect(maps.Values(rights)), ", "))))
 }
 
 // shared is how many targets an allocator shares out.
@@ -45,6 +50,7 @@ type fleet struct {
 	namespace, allocator string
 	running              map[string]*harness.Program
 	pages                map[string]string
+	known                map[string]bool // all that has ever been checked
 }
 
 // join starts a collector, whose pod is there from then on.
@@ -70,14 +76,14 @@ func (f fleet) leave(t *testing.T, name string) {
 	f.deletePod(t, f.namespace, name)
 }
 
-// settle returns who checks each target, once each is checked by one collector and all of these have some. It logs how long a
-// target was checked by none of them, and by two.
+// settle returns who checks each target, once each is checked by one collector and all of these have some. It logs for how long
+// a target was on the page of none of them, and on those of two.
 func (f fleet) settle(t *testing.T, what string) map[string]string {
 	t.Helper()
-	var none, twice time.Duration // the longest
+	var longest [2]time.Duration // by none, and by two
 	since := make(map[string]time.Time)
 	began := time.Now()
-	for deadline := began.Add(harness.Patience); ; {
+	for {
 		checkers := make(map[string][]string)
 		for name, page := range f.pages {
 			read, err := harness.ReadPage(page)
@@ -86,11 +92,12 @@ func (f fleet) settle(t *testing.T, what string) map[string]string {
 			}
 			for series := range read.Values(canConnect) {
 				checkers[series] = append(checkers[series], name)
+				f.known[series] = true
 			}
 		}
-		owners := make(map[string]string)
-		now := time.Now()
-		for series, by := range checkers {
+		owners, now := make(map[string]string), time.Now()
+		for series := range f.known {
+			by := checkers[series]
 			if len(by) == 1 {
 				owners[series] = by[0]
 				delete(since, series)
@@ -99,16 +106,14 @@ func (f fleet) settle(t *testing.T, what string) map[string]string {
 			if since[series].IsZero() {
 				since[series] = now
 			}
-			twice = max(twice, now.Sub(since[series]))
-		}
-		if len(checkers) < shared {
-			none = now.Sub(began)
+			kind := min(len(by), 1)
+			longest[kind] = max(longest[kind], now.Sub(since[series]))
 		}
 		if owning := counts(owners); len(owners) == shared && len(owning) == len(f.pages) {
-			t.Logf("%s: %v after %v; some were checked by none for %v, by two for %v", what, owning, now.Sub(began).Round(100*time.Millisecond), none.Round(100*time.Millisecond), twice.Round(100*time.Millisecond))
+			t.Logf("%s: %v after %.1f s, in which one was checked by none for %.1f s at most, and by two for %.1f s", what, owning, now.Sub(began).Seconds(), longest[0].Seconds(), longest[1].Seconds())
 			return owners
 		}
-		if now.After(deadline) {
+		if now.Sub(began) > harness.Patience {
 			require.FailNow(t, "the targets are not shared out", "%s: %d are checked, %d of them by one collector: %v", what, len(checkers), len(owners), counts(owners))
 		}
 		time.Sleep(100 * time.Millisecond) //nolint:forbidigo // a page tells nobody that it changes
@@ -119,9 +124,13 @@ func (f fleet) settle(t *testing.T, what string) map[string]string {
 // there. When one leaves, the others have its targets; when one comes, it has some of theirs. When the allocator ends, the
 // checks go on.
 func (c *cluster) testAllocator(t *testing.T) {
-	f := fleet{c, "checks", harness.FreeAddress(t), make(map[string]*harness.Program), make(map[string]string)}
+	f := fleet{c, "checks", harness.FreeAddress(t), make(map[string]*harness.Program), make(map[string]string), make(map[string]bool)}
 	c.namespace(t, f.namespace)
-	c.mayIn(t, f.namespace, "allocator", `[{apiGroups: [""], resources: [pods], verbs: [list, watch]}]`)
+	rights := map[string]string{
+		"list":  `{apiGroups: [""], resources: [pods], verbs: [list]}`,
+		"watch": `{apiGroups: [""], resources: [pods], verbs: [watch]}`,
+	}
+	c.mayIn(t, f.namespace, "allocator", rights)
 	port := testnet.Listen(t, "tcp4", "0.0.0.0:0").Port()
 	var targets []string
 	for i := range shared {
@@ -141,9 +150,18 @@ config:
       static_configs: [{targets: ["%s"], labels: {team: payments}}]
       relabel_configs: [{source_labels: [team], target_label: owner}, {regex: team, action: labeldrop}]
 `, f.allocator, f.namespace, strings.Join(targets, `", "`)))
-	allocator := exec.Command(harness.Binary(t, "ALLOCATOR", "e2e-kubernetes"), "--config-file="+config, "--kubeconfig-path=/nonexistent")
-	allocator.Env = os.Environ()
-	allocating := harness.Start(t, c.withToken(t, allocator, f.namespace, "allocator"), "Starting the Target Allocator")
+	start := func(t *testing.T, account string) *harness.Program {
+		command := exec.Command(harness.Binary(t, "ALLOCATOR", "e2e-kubernetes"), "--config-file="+config, "--kubeconfig-path=/nonexistent")
+		command.Env = os.Environ()
+		return harness.Start(t, c.withToken(t, command, f.namespace, account), "Starting the Target Allocator")
+	}
+	for verb, other := range map[string]string{"list": "watch", "watch": "list"} {
+		t.Run("without "+verb, func(t *testing.T) {
+			c.mayIn(t, f.namespace, "without-"+verb, map[string]string{other: rights[other]})
+			start(t, "without-"+verb).Await("forbidden", "cannot "+verb+" resource", "pods")
+		})
+	}
+	allocator := start(t, "allocator")
 
 	for i := range 3 {
 		f.join(t, fmt.Sprint("tcpcheck-", i))
@@ -166,7 +184,7 @@ config:
 	t.Logf("%d of %d targets moved from three to four", moved(again, four), shared)
 	assert.Less(t, moved(again, four), shared/2)
 
-	allocating.Stop()
+	allocator.Stop()
 	for name := range f.pages {
 		f.running[name].Await("the list of target_allocator cannot be taken as it is, so the last good one stays")
 	}
@@ -196,22 +214,24 @@ func counts(owners map[string]string) map[string]int {
 // may no longer renew the lease ends its series. That takes three verbs, of that lease alone but for the first.
 func (c *cluster) testElector(t *testing.T) {
 	const namespace = "elected"
+	rights := map[string]string{
+		"create": `{apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create]}`,
+		"get":    `{apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [tcpcheck], verbs: [get]}`,
+		"update": `{apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [tcpcheck], verbs: [update]}`,
+	}
 	c.namespace(t, namespace)
-	c.mayIn(t, namespace, "elector", `
-  - {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create]}
-  - {apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [tcpcheck], verbs: [get, update]}
-`)
+	c.mayIn(t, namespace, "elector", rights)
 	up := testnet.Listen(t, "tcp4", "127.0.0.1:0")
 	type member struct {
 		*harness.Program
 		page string
 	}
-	start := func(name string) member {
+	start := func(t *testing.T, name, account string) member {
 		m := member{page: harness.FreeAddress(t)}
 		command := exec.Command(harness.Binary(t, "COLLECTOR_LATER", "e2e-kubernetes"), "--config=../../examples/elected.yaml",
 			"--set=extensions::k8s_leader_elector::lease_duration=3s", "--set=extensions::k8s_leader_elector::renew_deadline=2s", "--set=extensions::k8s_leader_elector::retry_period=500ms")
 		command.Env = append(os.Environ(), "NAMESPACE="+namespace, "HOSTNAME="+name, "TARGET="+up.String(), "OWN_METRICS_PORT=0", "PAGE="+m.page)
-		m.Program = harness.Start(t, c.withToken(t, command, namespace, "elector"), harness.CollectorReady)
+		m.Program = harness.Start(t, c.withToken(t, command, namespace, account), harness.CollectorReady)
 		return m
 	}
 	checks := func(m member) bool {
@@ -228,11 +248,11 @@ func (c *cluster) testElector(t *testing.T) {
 		t.Helper()
 		require.Eventually(t, is, harness.Patience, 50*time.Millisecond, what)
 	}
-	first := start("first")
+	first := start(t, "first", "elector")
 	first.Await("this collector is elected, so it checks")
 	eventually("the first one checks", func() bool { return checks(first) })
 	elected := holder()
-	second := start("second")
+	second := start(t, "second", "elector")
 	second.Await("Attempting to acquire leader lease")
 	assert.False(t, checks(second))
 	assert.Equal(t, elected, holder())
@@ -246,4 +266,21 @@ func (c *cluster) testElector(t *testing.T) {
 	second.Await("forbidden", "cannot get resource", "leases")
 	second.Await("this collector is no longer elected, so another one checks")
 	eventually("nobody checks", func() bool { return !checks(second) })
+	second.Stop()
+
+	for verb := range rights {
+		t.Run("without "+verb, func(t *testing.T) {
+			require.NoError(t, c.coordinated.Leases(namespace).Delete(t.Context(), "tcpcheck", metav1.DeleteOptions{}))
+			t.Cleanup(func() { // there is one to delete, whatever was elected
+				_, err := c.coordinated.Leases(namespace).Create(context.Background(), &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "tcpcheck"}}, metav1.CreateOptions{})
+				if !apierrors.IsAlreadyExists(err) {
+					require.NoError(t, err)
+				}
+			})
+			others := maps.Clone(rights)
+			delete(others, verb)
+			c.mayIn(t, namespace, "without-"+verb, others)
+			start(t, verb, "without-"+verb).Await("forbidden", "cannot "+verb+" resource", "leases")
+		})
+	}
 }
