@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
+	"net/netip"
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -258,6 +261,7 @@ func (n *notify) OnRemove(removed []observer.Endpoint) {
 
 // group returns the group that an endpoint is.
 func (w *observed) group(endpoint observer.Endpoint) group {
+	endpoint.Target = bracketed(endpoint)
 	env, err := endpoint.Env()
 	if err != nil {
 		return group{name: string(endpoint.ID)} // there is nothing that could be checked
@@ -266,6 +270,21 @@ func (w *observed) group(endpoint observer.Endpoint) group {
 	return group{name: string(endpoint.ID), sum: s, targets: []sum{s}, instance: func(_ int, _ *entryMaker, p *Problems, place string) *Instance {
 		return w.instance(p, place, env)
 	}}
+}
+
+// bracketed returns what an endpoint is, with the brackets that k8s_observer leaves out around the IPv6
+// address of a pod's port.
+func bracketed(endpoint observer.Endpoint) string {
+	details, _ := endpoint.Details.(*observer.Port)
+	if details == nil {
+		return endpoint.Target
+	}
+	port := strconv.Itoa(int(details.Port))
+	host, cut := strings.CutSuffix(endpoint.Target, ":"+port)
+	if addr, err := netip.ParseAddr(host); !cut || err != nil || addr.Is4() {
+		return endpoint.Target
+	}
+	return net.JoinHostPort(host, port)
 }
 
 // instance returns the instance that an endpoint is, or nil if the rule does not want it. What is

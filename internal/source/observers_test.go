@@ -56,6 +56,10 @@ func pod(id, ip string, annotations map[string]string) observer.Endpoint {
 	return observer.Endpoint{ID: observer.EndpointID(id), Target: ip, Details: &observer.Pod{Name: id, Namespace: "shop", Annotations: annotations, Labels: map[string]string{"app": "web"}}}
 }
 
+func portOfPod(target string, port uint16) observer.Endpoint {
+	return observer.Endpoint{ID: "a", Target: target, Details: &observer.Port{Name: "http", Pod: observer.Pod{Name: "web"}, Port: port, Transport: observer.ProtocolTCP}}
+}
+
 // The endpoints of an observer come, change and go, and their targets with them.
 func TestObservers(t *testing.T) {
 	const config = `
@@ -133,6 +137,10 @@ func TestObservedAddress(t *testing.T) {
 		{"{port: 81}", pod("a", "10.0.0.1", nil), "10.0.0.1 10.0.0.1:81 "},
 		{"{host: www.example.com, port: '`port`'}", port("a", "[::1]:80", "x", 80), "[::1]:80 www.example.com:80 "},
 		{"{endpoint: '`endpoint`:82'}", pod("a", "10.0.0.1", nil), "10.0.0.1 10.0.0.1:82 "},
+		{"{}", portOfPod("10.0.0.1:80", 80), "10.0.0.1:80 10.0.0.1:80 "},
+		{"{}", portOfPod("fd00::1:8080", 8080), "[fd00::1]:8080 [fd00::1]:8080 "},
+		{"{}", portOfPod("[fd00::1]:8080", 8080), "[fd00::1]:8080 [fd00::1]:8080 "},
+		{"{name: n, host: '`host`', port: '`port`'}", portOfPod("fd00::1:80:80", 80), "n [fd00::1:80]:80 "},
 		{"{port: 1, tags: '`[\"a:b\", \"c:d\"]`'}", pod("a", "10.0.0.1", nil), "10.0.0.1 10.0.0.1:1  a=b c=d"},
 	} {
 		t.Run(test.instance, func(t *testing.T) {
