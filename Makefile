@@ -17,7 +17,7 @@ RELOADS ?= 9
 
 .DEFAULT_GOAL = test
 .PHONY: help check run collector test unit coverage e2e e2e-fleet e2e-prometheus e2e-datadog e2e-scaling e2e-kubernetes e2e-contrib compat configs without-ipv6 lowest-go faults editor trace tls quiet dialog accuracy soak soak-tracked bench profile
-.PHONY: benchmarks picture fuzz mutants distribution-datadog distribution-datadog-modules generate generated lint vet tidy clean
+.PHONY: benchmarks picture fuzz mutants distribution-datadog distribution-datadog-modules generate generated release e2e-release lint vet tidy clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 32
@@ -272,10 +272,24 @@ generated: generate ## fail if that is not what is committed
 lowest-go: ## build with the lowest Go that go.mod allows
 	export GOTOOLCHAIN=go$$($(GO) list -m -f '{{.GoVersion}}') && $(GO) build ./... && $(GO) vet ./... && $(GO) -C cmd/tcpcheck vet ./...
 
+# A release is of a tag such as v1.2.3, and the same byte for byte whenever and wherever the
+# same version of Go makes it. Without a tag, it is one of development.
+VERSION ?= $(or $(patsubst v%,%,$(shell git describe --exact-match --match 'v*' --tags 2>/dev/null)),0.1.0-dev)
+REVISION ?= $(shell git rev-parse HEAD)
+SOURCE_DATE_EPOCH ?= $(shell git show -s --format=%ct HEAD)
+RELEASE = -version '$(VERSION)' -revision '$(REVISION)' -time '$(SOURCE_DATE_EPOCH)'
+release: ## archives, packages, an image, bills of materials and their sums, in build/release
+	$(GO) -C tools/release run . -root $(CURDIR) $(RELEASE)
+
+# A release is built again in another folder, and installed. What needs root skips with a reason.
+e2e-release: release ## a release, built twice, installed, upgraded and removed (root for most)
+	cd e2e && $(GO) test -race -count=1 -v ./release
+
 lint: ## golangci-lint
 	$(TOOL) golangci-lint run ./...
 	cd cmd/tcpcheck && $(TOOL) golangci-lint run ./...
 	cd e2e && $(TOOL) golangci-lint run ./...
+	cd tools/release && $(TOOL) golangci-lint run ./...
 
 vet: ## go vet for Linux, macOS and Windows
 	for os in linux darwin windows; do GOOS=$$os $(GO) vet ./... && GOOS=$$os $(GO) -C cmd/tcpcheck vet ./... || exit; done
@@ -291,6 +305,7 @@ tidy: ## tidy all modules
 	cd tools/allocator && $(GO) mod tidy
 	cd tools/kubernetes && $(GO) mod tidy
 	cd tools/helm && $(GO) mod tidy
+	cd tools/release && $(GO) mod tidy
 
 clean: ## remove what was built
 	rm -rf build

@@ -39,6 +39,9 @@ func run(ctx context.Context, args []string, out, errs io.Writer) status {
 	return result
 }
 
+// version is that of a release, which make release sets.
+var version = "devel"
+
 // defaultTimeout is that of the receiver.
 const defaultTimeout = 10 * time.Second
 
@@ -99,6 +102,7 @@ Environment:
   tcpcheck --tls example.com:443
   tcpcheck --interval 1s localhost:22
   tcpcheck --trace --resolve example.com:443`,
+		Version:               version,
 		SilenceUsage:          true,
 		SilenceErrors:         true,
 		DisableFlagsInUseLine: true,
@@ -144,6 +148,7 @@ Environment:
 	c.Flags().DurationVarP(&repeats.interval, "interval", "i", time.Second, "the time between two checks of a target")
 	way.addFlags(c)
 	c.Flags().StringVarP(&output, "output", "o", "table", "table, json, junit, or nagios, which has performance data in its first line")
+	c.Flags().Bool("version", false, "print the version of the release, and check nothing")
 	for flag, values := range map[string][]string{"family": {"ipv4", "ipv6"}, "output": slices.Sorted(maps.Keys(formats))} {
 		_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	}
