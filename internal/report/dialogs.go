@@ -34,13 +34,7 @@ func why(c *state.DialogChange) []attribute.KeyValue {
 
 func emitDialogOK(w *writer, s *Series, r *check.Report) {
 	eachDialog(r, func(result *check.DialogResult) {
-		switch result.Status {
-		case check.Up:
-			w.emit(s.identityOf(result.Family, result.Address), 1)
-		case check.Down:
-			w.emit(s.identityOf(result.Family, result.Address), 0)
-		default: // it is not known
-		}
+		w.emitWorks(s.identityOf(result.Family, result.Address), result.Status)
 	})
 }
 

@@ -15,13 +15,7 @@ import (
 
 func emitVerified(w *writer, s *Series, r *check.Report) {
 	eachHandshake(r, func(result *check.TLSResult) {
-		switch result.Status {
-		case check.Up:
-			w.emit(s.identityOf(result.Family, result.Address), 1)
-		case check.Down:
-			w.emit(s.identityOf(result.Family, result.Address), 0)
-		default: // it is not known
-		}
+		w.emitWorks(s.identityOf(result.Family, result.Address), result.Status)
 	})
 }
 
@@ -41,6 +35,18 @@ func emitChainTimeLeft(w *writer, s *Series, r *check.Report) {
 	eachCertificate(r, func(result *check.TLSResult) {
 		w.emitOf(s, result, timeLeft(result.Certificate.ChainNotAfter, r.Time))
 	})
+}
+
+// emitWorks takes 1 for a layer that works, and 0 for one that does not. Where the status is another one,
+// that is not known.
+func (w *writer) emitWorks(id identity, status check.Status) {
+	switch status {
+	case check.Up:
+		w.emit(id, 1)
+	case check.Down:
+		w.emit(id, 0)
+	default:
+	}
 }
 
 // emitOf takes a value of a result that has a certificate.
