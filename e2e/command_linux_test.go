@@ -47,16 +47,15 @@ func TestCommand(t *testing.T) {
 
 	const file = "../README.md"
 	readme := harness.Read(t, file)
-	shown := regexp.MustCompile("(?s)```\n([$] tcpcheck .*?)```").FindStringSubmatch(readme)
-	require.NotNil(t, shown)
+	shown := harness.BlockOf(t, "README.md", "$ tcpcheck ")
 	printed := "$ tcpcheck " + targets + "\n" + string(said)
 	if *update {
-		harness.Write(t, file, strings.Replace(readme, shown[1], printed, 1))
+		harness.Write(t, file, strings.Replace(readme, shown, printed, 1))
 		return
 	}
 	timeless := func(text string) string {
 		text = regexp.MustCompile(`up +[\d.]+.?s`).ReplaceAllString(text, "up time")
 		return regexp.MustCompile(` +`).ReplaceAllString(text, " ")
 	}
-	assert.Equal(t, timeless(printed), timeless(shown[1]), "run the test with -update")
+	assert.Equal(t, timeless(printed), timeless(shown), "run the test with -update")
 }

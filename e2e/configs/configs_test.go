@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,6 +24,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"example.com/tcpcheckreceiver/e2e/harness"
+	"example.com/tcpcheckreceiver/internal/testnet"
 )
 
 // The environment variables that name the binaries, by the component that only one
@@ -37,10 +40,12 @@ var distributions = map[string]string{
 
 // What stands for the values that a user has to give in the environment.
 var environment = map[string]string{
-	"VANTAGE_POINT": "here",
-	"GATEWAY":       "gateway.example.com:4317",
-	"TARGET_HOST":   "service.example.com",
-	"DD_API_KEY":    strings.Repeat("0", 32),
+	"VANTAGE_POINT":  "here",
+	"GATEWAY":        "gateway.example.com:4317",
+	"TARGET_HOST":    "service.example.com",
+	"DD_API_KEY":     strings.Repeat("0", 32),
+	"POD_NAME":       "tcpcheck-0",
+	"REDIS_PASSWORD": "secret",
 }
 
 // pipelines is a whole configuration of a collector, as much as is needed to know
@@ -80,7 +85,7 @@ func (p pipelines) distribution() string {
 // manifests, and those in the documentation.
 func TestConfigurations(t *testing.T) {
 	found := configurations(t)
-	for _, source := range []string{"examples/quickstart.yaml", "examples/discovery.yaml", "deploy/kubernetes/agent.yaml: tcpcheck-agent/collector.yaml", "README.md: block 1"} {
+	for _, source := range []string{"examples/quickstart.yaml", "examples/discovery.yaml", "deploy/kubernetes/agent.yaml: tcpcheck-agent/collector.yaml", "deploy/kubernetes/gateway.yaml: tcpcheck-gateway/collector.yaml"} {
 		require.Contains(t, found, source)
 	}
 	for source, text := range found {
@@ -93,6 +98,13 @@ func TestConfigurations(t *testing.T) {
 				t.Skipf("needs the distribution that %s names; run the test by make configs", variable)
 			}
 			file := filepath.Join(t.TempDir(), "collector.yaml")
+			for place, content := range filesInPages(t) {
+				if strings.Contains(text, place) {
+					here := filepath.Join(t.TempDir(), filepath.Base(place))
+					harness.Write(t, here, content)
+					text = strings.ReplaceAll(text, place, here)
+				}
+			}
 			harness.Write(t, file, text)
 			command := exec.Command(collector, "validate", "--config", file)
 			command.Env = os.Environ()
@@ -103,6 +115,15 @@ func TestConfigurations(t *testing.T) {
 			output, err := command.CombinedOutput()
 			assert.NoError(t, err, "%s", output)
 		})
+	}
+}
+
+// filesInPages returns what is in the files that configurations of pages name.
+func filesInPages(t *testing.T) map[string]string {
+	t.Helper()
+	return map[string]string{
+		"/etc/tcpcheck/databases.yaml": "instances: [{name: users, endpoint: users.db.example.com:5432}]",
+		"/etc/ssl/mail-ca.pem":         string(testnet.NewAuthority(t).PEM()),
 	}
 }
 
@@ -158,15 +179,89 @@ func configurations(t *testing.T) map[string]string {
 			}
 		}
 	}
-	for _, file := range append(files(t, "../../docs", ".md"), "../../README.md") {
-		number := 0
-		for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(harness.Read(t, file), -1) {
-			if _, ok := whole(block[1]); ok {
-				number++
-				found[fmt.Sprintf("%s: block %d", name(file), number)] = block[1]
+	for _, page := range harness.Pages(t) {
+		for _, block := range harness.Blocks(t, page) {
+			if text, ok := completed(t, block); ok {
+				found[fmt.Sprintf("%s:%d", page, block.Line)] = text
 			}
 		}
 	}
+	return found
+}
+
+// completed returns a block of YAML of a page as a whole configuration of a collector, if it is a part of one: the instances
+// of a receiver, its options, or components. What is missing is what does not matter: an instance, an exporter, a pipeline.
+func completed(t *testing.T, block harness.Block) (string, bool) {
+	t.Helper()
+	var written any
+	text := strings.NewReplacer("<metric_name>", "network.tcp.can_connect", "<event_name>", "tcpcheck.address.up").Replace(block.Text)
+	if block.Language != "yaml" || yaml.Unmarshal([]byte(text), &written) != nil || slices.ContainsFunc(others, func(a asking) bool { return a.asksFor(block) }) {
+		return "", false
+	}
+	part, _ := written.(map[string]any)
+	if instances, ok := written.([]any); ok {
+		part = map[string]any{"instances": instances}
+	}
+	if slices.ContainsFunc([]string{"instances", "metrics", "events", "defaults"}, func(option string) bool { return part[option] != nil }) {
+		part = map[string]any{"receivers": map[string]any{"tcpcheck": part}}
+	}
+	if part["service"] == nil && part["receivers"] == nil {
+		return "", false
+	}
+	receivers := section(part, "receivers")
+	if receivers == nil {
+		return "", false // a list, as that of a builder
+	}
+	if len(receivers) == 0 {
+		receivers["tcpcheck"] = map[string]any{}
+	}
+	if options, ok := receivers["tcpcheck"].(map[string]any); ok && !slices.ContainsFunc(sources, func(source string) bool { return options[source] != nil }) {
+		options["instances"] = []any{map[string]any{"name": "web", "endpoint": "www.example.com:443"}}
+	}
+	exporters, service := section(part, "exporters"), section(part, "service")
+	if part["extensions"] != nil && service["extensions"] == nil {
+		service["extensions"] = slices.Collect(maps.Keys(section(part, "extensions")))
+	}
+	pipelines := section(service, "pipelines")
+	if len(pipelines) == 0 {
+		exporters["debug"] = map[string]any{}
+		pipelines["metrics"] = map[string]any{"receivers": slices.Collect(maps.Keys(receivers)), "exporters": []any{"debug"}}
+	}
+	for _, pipeline := range pipelines {
+		for _, id := range pipeline.(map[string]any)["exporters"].([]any) {
+			if name := id.(string); exporters[name] == nil {
+				exporters[name] = leastOf[name]
+			}
+		}
+	}
+	whole, err := yaml.Marshal(part)
+	require.NoError(t, err)
+	return string(whole), true
+}
+
+// others are blocks that look like a part of a collector's configuration, and are of another program.
+var others = []asking{
+	{page: "docs/kubernetes.md", begin: "# my-values.yaml"},
+	{page: "docs/migrating-from-contrib.md", begin: "receivers:\n  tls_check:"},
+	{page: "docs/migrating-from-datadog-tls.md", begin: "init_config:"},
+}
+
+// sources are the options of the receiver of which one has to be there.
+var sources = []string{"instances", "instances_file", "scrape_configs", "observers", "target_allocator", "targets", "certificate_files"}
+
+// leastOf is as much of an exporter's configuration as it takes to be valid.
+var leastOf = map[string]any{
+	"debug":      map[string]any{},
+	"prometheus": map[string]any{"endpoint": "localhost:9464"},
+	"datadog":    map[string]any{"api": map[string]any{"key": strings.Repeat("0", 32)}},
+}
+
+// section returns a mapping within a mapping, which it adds if there is nothing; nil if there is something else.
+func section(of map[string]any, name string) map[string]any {
+	if of[name] == nil {
+		of[name] = map[string]any{}
+	}
+	found, _ := of[name].(map[string]any)
 	return found
 }
 

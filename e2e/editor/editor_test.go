@@ -17,6 +17,8 @@ import (
 	"github.com/sourcegraph/jsonrpc2"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/tcpcheckreceiver/e2e/harness"
 )
 
 // What an editor underlines.
@@ -184,10 +186,11 @@ func (e *editor) open(t *testing.T, schema, text string) string {
 	t.Helper()
 	path, err := filepath.Abs("../../" + schema)
 	require.NoError(t, err)
+	line := strings.Replace(harness.BlockOf(t, "README.md", "# yaml-language-server:"), "../config.schema.json", "file://"+path, 1)
 	e.opened++
 	uri := "file:///" + strings.Repeat("x", e.opened) + ".yaml"
 	require.NoError(t, e.conn.Notify(context.Background(), "textDocument/didOpen", map[string]any{"textDocument": map[string]any{
-		"uri": uri, "languageId": "yaml", "version": 1, "text": "# yaml-language-server: $schema=file://" + path + "\n" + text,
+		"uri": uri, "languageId": "yaml", "version": 1, "text": line + text,
 	}}))
 	return uri
 }

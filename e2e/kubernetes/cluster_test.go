@@ -313,6 +313,7 @@ func TestKubernetes(t *testing.T) {
 	t.Run("rights", c.testRights)
 	t.Run("chart", c.testChart)
 	t.Run("release", c.testRelease)
+	t.Run("documented", c.testDocumented)
 	t.Run("roles", c.testRoles)
 	t.Run("allocator", c.testAllocator)
 	t.Run("elector", c.testElector)

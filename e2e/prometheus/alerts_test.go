@@ -260,7 +260,7 @@ func TestInstanceGone(t *testing.T) {
 }
 
 // One agent of two behind a gateway, as examples/agent.yaml and gateway.yaml are, is
-// lost, and comes back. The alerts name the agents.
+// lost, and comes back. The alerts name the agents, and the queries of docs/scaling.md find what they are about.
 func TestAgentGone(t *testing.T) {
 	web, closed := newService(t, "127.0.0.1"), testnet.ClosedPort(t, "127.0.0.1")
 	collector := &collector{page: harness.FreeAddress(t), own: harness.FreeAddress(t)}
@@ -280,12 +280,21 @@ func TestAgentGone(t *testing.T) {
 	agent("there", closed.Port())
 	s := startServer(t, collector)
 	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown there web ipv4")
+	queries := harness.Blocks(t, "docs/scaling.md", "promql")
+	require.Len(t, queries, 3)
+	downSomewhere, downEverywhere, gone := queries[0].Text, queries[1].Text, accelerated(t, queries[2].Text)
+	assert.Len(t, s.query(downSomewhere), 1)
+	assert.Empty(t, s.query(downEverywhere))
+	assert.Empty(t, s.query(gone))
 
 	here.Stop()
 	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown there web ipv4", "TCPCheckAgentGone here")
 	s.requireAnnotations()
 	assert.Contains(t, string(s.alert("TCPCheckAgentGone").Annotations["summary"]), "here reports no TCP checks")
 	assert.Contains(t, string(s.alert("TCPCheckDown").Annotations["description"]), "as seen by there.")
+	assert.Empty(t, s.query(downSomewhere))
+	assert.Len(t, s.query(downEverywhere), 1)
+	s.awaitSome(gone)
 	agent("here", web.port)
 	s.awaitLines(`ALERTS{alertstate="firing"}`, alertLabels, "TCPCheckDown there web ipv4")
 }

@@ -70,7 +70,8 @@ func TestBlackboxDialogues(t *testing.T) {
 	require.True(t, found)
 	config := filepath.Join(t.TempDir(), "blackbox.yml")
 	const pageCA = "/etc/ssl/mail-ca.pem"
-	modules, receiver := block(t, section, "modules:"), block(t, section, "receivers:")
+	modules := harness.BlockOf(t, "docs/migrating-from-blackbox-exporter.md", "modules:\n  redis:")
+	receiver := harness.BlockOf(t, "docs/migrating-from-blackbox-exporter.md", "receivers:\n  tcpcheck:\n    scrape_configs:\n      - job_name: redis\n")
 	require.Contains(t, modules, pageCA)
 	require.Contains(t, receiver, pageCA)
 	harness.Write(t, config, strings.ReplaceAll(modules, pageCA, ca))

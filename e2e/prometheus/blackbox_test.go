@@ -86,7 +86,7 @@ func newBlackbox(t *testing.T) *blackbox {
 	requireInstalled(t, blackboxProgram)
 	testnet.RequireIPv6(t)
 	b := &blackbox{world: newWorld(t), page: harness.Read(t, blackboxPage)}
-	for _, target := range regexp.MustCompile(`(?m)^ {10}- (\S+:\d+)$`).FindAllStringSubmatch(b.block(t, "scrape_configs:"), -1) {
+	for _, target := range regexp.MustCompile(`(?m)^ {10}- (\S+:\d+)$`).FindAllStringSubmatch(exporterJob(t), -1) {
 		b.targets = append(b.targets, target[1])
 	}
 	require.Len(t, b.targets, 6)
@@ -106,7 +106,7 @@ func newBlackbox(t *testing.T) *blackbox {
 	b.hosts.SetOthers(peers.Behaviour{Delay: 300 * time.Millisecond})
 
 	config := filepath.Join(t.TempDir(), "blackbox.yml")
-	harness.Write(t, config, b.block(t, "modules:"))
+	harness.Write(t, config, harness.BlockOf(t, "docs/migrating-from-blackbox-exporter.md", "modules:\n  tcp_connect:"))
 	harness.Start(t, exec.Command(blackboxProgram, "--config.file="+config, "--web.listen-address=127.0.0.1:9115"), "Listening on")
 	return b
 }
@@ -119,32 +119,26 @@ func listen(t *testing.T, port uint16, addresses ...string) {
 	s.up(addresses...)
 }
 
-// block returns the block of YAML of the page that begins with a key, not indented.
-func (b *blackbox) block(t *testing.T, key string) string {
+// The jobs of the page: the exporter's, and the receiver's with the same.
+func exporterJob(t *testing.T) string {
 	t.Helper()
-	return block(t, b.page, key)
+	return faster.Replace(harness.BlockOf(t, "docs/migrating-from-blackbox-exporter.md", "scrape_configs:"))
 }
 
-// block returns the first block of YAML of a text that begins with a key, not indented. The
-// times of a scrape in it are shorter ones, and still leave the exporter time for a slow host.
-func block(t *testing.T, text, key string) string {
+func receiverJob(t *testing.T) string {
 	t.Helper()
-	found := regexp.MustCompile("(?ms)^( *)```yaml\n *" + key + "\n.*?```").FindStringSubmatch(text)
-	require.NotNil(t, found, key)
-	lines := strings.Split(found[0], "\n")
-	for i, line := range lines {
-		lines[i] = strings.TrimPrefix(line, found[1])
-	}
-	shorter := strings.NewReplacer("scrape_interval: 15s", "scrape_interval: 3s", "scrape_timeout: 10s", "scrape_timeout: 3s")
-	return shorter.Replace(strings.Join(lines[1:len(lines)-1], "\n") + "\n")
+	return faster.Replace(harness.BlockOf(t, "docs/migrating-from-blackbox-exporter.md", "receivers:\n  tcpcheck:\n    scrape_configs:\n      - job_name: blackbox\n"))
 }
+
+// faster makes the times of a scrape shorter ones, which still leave the exporter time for a slow host.
+var faster = strings.NewReplacer("scrape_interval: 15s", "scrape_interval: 3s", "scrape_timeout: 10s", "scrape_timeout: 3s")
 
 // startCollector runs the collector of the page, with more lines of YAML among the defaults.
 // Its job is that of the server.
 func (b *blackbox) startCollector(t *testing.T, defaults string) *collector {
 	t.Helper()
-	receiver := b.block(t, "receivers:")
-	require.Contains(t, receiver, harness.Indent(b.block(t, "scrape_configs:"), "    "))
+	receiver := receiverJob(t)
+	require.Contains(t, receiver, harness.Indent(exporterJob(t), "    "))
 	require.Contains(t, receiver, "\n    defaults:\n")
 	receiver = strings.Replace(receiver, "\n    defaults:\n", "\n    defaults:\n"+defaults, 1)
 	// What the page asks of it: more than an interval and a flush_interval.
@@ -158,7 +152,7 @@ func (b *blackbox) startServer(t *testing.T, c *collector) *server {
 	t.Helper()
 	jobs := "scrape_configs:\n"
 	for _, module := range blackboxModules {
-		_, job, _ := strings.Cut(b.block(t, "scrape_configs:"), "\n")
+		_, job, _ := strings.Cut(exporterJob(t), "\n")
 		jobs += strings.NewReplacer("job_name: blackbox", "job_name: "+jobOf(module), prefersIPv6, module).Replace(job)
 	}
 	return startServer(t, c, "scrape_configs:\n", jobs)
@@ -281,7 +275,7 @@ func (b *blackbox) rows(t *testing.T, heading string) [][]string {
 
 // testOldRules compares the rule of the page with the exporter, of either preference.
 func (b *blackbox) testOldRules(s *server) {
-	rules := b.block(s.t, "groups:")
+	rules := harness.BlockOf(s.t, "docs/migrating-from-blackbox-exporter.md", "groups:")
 	file := filepath.Join(s.t.TempDir(), "blackbox.rules.yml")
 	harness.Write(s.t, file, rules)
 	output, err := exec.Command(harness.Binary(s.t, "PROMTOOL", "e2e-prometheus"), "check", "rules", file).CombinedOutput()

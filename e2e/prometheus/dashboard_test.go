@@ -17,6 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/tcpcheckreceiver/internal/testnet"
+
+	"example.com/tcpcheckreceiver/e2e/harness"
 )
 
 // dashboard is what the test reads of a dashboard of Grafana.
@@ -249,8 +251,8 @@ func (s *server) testDocumentedSeries() {
 func documentedQueries(t *testing.T) []string {
 	t.Helper()
 	var queries []string
-	for _, block := range regexp.MustCompile("(?s)```promql\n(.*?)```").FindAllStringSubmatch(accelerated(t, page), -1) {
-		queries = append(queries, block[1])
+	for _, block := range harness.Blocks(t, "docs/prometheus.md", "promql") {
+		queries = append(queries, accelerated(t, block.Text))
 	}
 	require.NotEmpty(t, queries)
 	return queries

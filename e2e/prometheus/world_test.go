@@ -53,12 +53,12 @@ const scale = 30
 // of PromQL within it.
 var times = regexp.MustCompile(`((?:\bfor|keep_firing_for|interval|metric_expiration): |\boffset |\[|:)(\d+[smhd])\b`)
 
-// accelerated returns the text of a shipped file with all its times divided by
+// accelerated returns the text of a shipped file, or a part of it, with all its times divided by
 // scale. Nothing else is changed: expressions are tested as they are shipped, but
 // for their windows.
-func accelerated(t *testing.T, file string) string {
+func accelerated(t *testing.T, text string) string {
 	t.Helper()
-	return times.ReplaceAllStringFunc(harness.Read(t, file), func(place string) string {
+	return times.ReplaceAllStringFunc(text, func(place string) string {
 		parts := times.FindStringSubmatch(place)
 		duration, err := model.ParseDuration(parts[2])
 		require.NoError(t, err)
@@ -86,7 +86,7 @@ func startCollectorAt(t *testing.T, page, instances, different string) *collecto
 	folder := t.TempDir()
 	c := &collector{page: page, own: harness.FreeAddress(t), file: filepath.Join(folder, "instances.yaml")}
 	c.configure(t, 0, instances)
-	harness.Write(t, filepath.Join(folder, "example.yaml"), accelerated(t, "../../examples/prometheus.yaml"))
+	harness.Write(t, filepath.Join(folder, "example.yaml"), accelerated(t, harness.Read(t, "../../examples/prometheus.yaml")))
 	_, port, err := net.SplitHostPort(c.own)
 	require.NoError(t, err)
 	harness.Write(t, filepath.Join(folder, "different.yaml"), fmt.Sprintf(`
@@ -232,7 +232,7 @@ type server struct {
 func startServer(t *testing.T, c *collector, replacements ...string) *server {
 	t.Helper()
 	folder := t.TempDir()
-	config := accelerated(t, "../../prometheus/prometheus.yml")
+	config := accelerated(t, harness.Read(t, "../../prometheus/prometheus.yml"))
 	replacements = append([]string{"localhost:9464", c.page, "localhost:9466", c.own}, replacements...)
 	for pair := range slices.Chunk(replacements, 2) {
 		require.Contains(t, config, pair[0])
@@ -240,7 +240,7 @@ func startServer(t *testing.T, c *collector, replacements ...string) *server {
 	}
 	harness.Write(t, filepath.Join(folder, "prometheus.yml"), config)
 	for _, rules := range []string{"tcpcheck.rules.yml", "tcpcheck-slo.rules.yml"} {
-		harness.Write(t, filepath.Join(folder, rules), accelerated(t, "../../prometheus/"+rules))
+		harness.Write(t, filepath.Join(folder, rules), accelerated(t, harness.Read(t, "../../prometheus/"+rules)))
 	}
 	address := harness.FreeAddress(t)
 	harness.Start(t, exec.Command(harness.Binary(t, "PROMETHEUS", "e2e-prometheus"),

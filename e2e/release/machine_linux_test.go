@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,11 +32,16 @@ if [ -d /sys/fs/cgroup/systemd ]; then mkdir -p /sys/fs/cgroup/systemd/payload /
 exec systemd-nspawn --quiet --directory="$1" --volatile=overlay --machine=tcpcheck --register=no --keep-unit --private-network \
   --link-journal=no --notify-ready=yes --bind-ro="$2":/mnt --console=pipe --boot systemd.unit=basic.target`
 
-// newMachine starts a machine, which has the files of a folder in /mnt. It ends with the test.
+// oneMachine is held while there is a machine: systemd-nspawn has one place for them in the control groups.
+var oneMachine sync.Mutex
+
+// newMachine starts a machine, which has the files of a folder in /mnt, once there is no other one. It ends with the test.
 func newMachine(t *testing.T, folder string) *machine {
 	t.Helper()
 	harness.RequireRoot(t, "boot a machine with systemd")
 	needs(t, "systemd-nspawn", "nsenter", "unshare")
+	oneMachine.Lock()
+	t.Cleanup(oneMachine.Unlock)
 	place, err := os.MkdirTemp("", "nspawn") //nolint:usetesting // t.TempDir removes what is in it, and this machine is mounted there
 	require.NoError(t, err)
 	notify := filepath.Join(t.TempDir(), "notify")

@@ -38,6 +38,19 @@ var packagers = []packager{
 	},
 }
 
+// documented returns the command of docs/installation.md that installs the package of the release. What Debian's rpm
+// installs needs packages that it knows nothing of.
+func (p packager) documented(t *testing.T) string {
+	t.Helper()
+	for line := range strings.Lines(ofVersion(t, harness.BlockOf(t, "docs/installation.md", "dpkg --install"))) {
+		if program, _, _ := strings.Cut(p.install, " "); strings.HasPrefix(line, program+" --install ") {
+			return strings.Replace(line, program+" --install", p.install, 1)
+		}
+	}
+	require.Fail(t, "docs/installation.md does not install a package", p.format)
+	return ""
+}
+
 // newer makes a package of a later version, with a configuration that the file has.
 func newer(t *testing.T, p packager, version, config, folder string) {
 	t.Helper()
@@ -49,8 +62,7 @@ func newer(t *testing.T, p packager, version, config, folder string) {
 	require.NoError(t, err, "%s", text)
 }
 
-// A package is installed, runs, is upgraded, and removed, on a machine with systemd. The machines come
-// one after the other: systemd-nspawn has one place for them in the control groups.
+// A package is installed, runs, is upgraded, and removed, on a machine with systemd.
 func TestPackages(t *testing.T) {
 	t.Parallel()
 	for _, p := range packagers {
@@ -61,19 +73,20 @@ func TestPackages(t *testing.T) {
 			harness.Write(t, other, "# of the new version\n"+harness.Read(t, repository+"/packaging/config.yaml"))
 			data, err := os.ReadFile(file(t, "tcpcheck-collector", "linux_amd64."+p.format))
 			require.NoError(t, err)
-			require.NoError(t, os.WriteFile(filepath.Join(folder, "first."+p.format), data, 0o600))
+			first := filepath.Base(file(t, "tcpcheck-collector", "linux_amd64."+p.format))
+			require.NoError(t, os.WriteFile(filepath.Join(folder, first), data, 0o600))
 			newer(t, p, "98.0.0", other, folder)
 			newer(t, p, "99.0.0", "packaging/config.yaml", folder)
 			m := newMachine(t, folder)
 
 			// Where systemd is not what runs, as when an image is made: a configuration that nobody changed is
 			// that of the new version, and it is valid for the package's user.
-			m.run("mount --bind /mnt /run && " + p.install + " /run/first." + p.format + " && " + p.upgrade + " /run/98.0.0." + p.format)
+			m.run("mount --bind /mnt /run && " + p.install + " /run/" + first + " && " + p.upgrade + " /run/98.0.0." + p.format)
 			m.run("grep --quiet 'of the new version' " + configuration + " && test ! -e " + configuration + p.theirs)
 			m.run("setpriv --reuid=tcpcheck-collector --regid=tcpcheck-collector --clear-groups tcpcheck-collector validate --config " + configuration)
 			m.run(p.remove + " && " + p.purge + " && umount /run && test ! -e /etc/tcpcheck-collector/config.yaml")
 
-			m.run(p.install + " /mnt/first." + p.format)
+			m.run("cd /mnt && " + p.documented(t))
 			assert.Contains(t, m.run(p.list), "/usr/share/man/man1/tcpcheck.1.gz\n")
 			assert.Equal(t, "tcpcheck version "+version(t), m.run("tcpcheck --version"))
 			assert.Contains(t, m.run("gzip --decompress --stdout /usr/share/man/man1/tcpcheck.1.gz"), "Check TCP targets")
@@ -84,7 +97,7 @@ func TestPackages(t *testing.T) {
 			assert.NotZero(t, status, "an installation starts nothing")
 
 			// It runs as its user, without a privilege, and what it reads and serves is there.
-			m.run("systemctl enable --now tcpcheck-collector")
+			m.run(harness.BlockOf(t, "docs/installation.md", "systemctl enable"))
 			page := m.await("curl --silent --fail http://localhost:9464/metrics | grep network_tcp_can_connect{")
 			assert.Contains(t, page, `tcpcheck_instance="this collector"`)
 			assert.True(t, strings.HasSuffix(strings.TrimSpace(page), "} 1"), page)
@@ -142,4 +155,21 @@ func TestRPM(t *testing.T) {
 		assert.Contains(t, output(t, "rpm", "--query", "--scripts", "--package", path), "systemd-sysusers tcpcheck-collector.conf")
 		assert.Contains(t, output(t, "rpm", "--query", "--list", "--package", path), "/usr/share/zsh/site-functions/_tcpcheck\n")
 	}
+}
+
+// The commands of docs/installation.md, in a folder with the files of the release: an archive's collector runs with the
+// configuration that is beside it.
+func TestDocumentedArchives(t *testing.T) {
+	m := harness.NewMachine(t)
+	m.Listen("tcp4", "127.0.0.1:22")
+	folder := t.TempDir()
+	require.NoError(t, os.CopyFS(folder, os.DirFS(built)))
+	commands := strings.TrimSuffix(ofVersion(t, harness.BlockOf(t, "docs/installation.md", "tar --extract")), "\n")
+	last := strings.LastIndex(commands, "\n") + 1
+	command := m.Command("sh", "-euc", commands[:last]+"exec "+commands[last:])
+	command.Dir = folder
+	harness.Start(t, command, harness.CollectorReady)
+	harness.AwaitPage(t, func() (harness.Page, error) { return m.ReadPage("127.0.0.1:9464") }, func(p harness.Page) bool {
+		return len(p.Of("network_tcp_can_connect")) == 1
+	})
 }

@@ -42,6 +42,12 @@ func file(t *testing.T, name, rest string) string {
 	return filepath.Join(built, name+"_"+version(t)+"_"+rest)
 }
 
+// ofVersion returns commands of docs/installation.md with the version of the release in the place of its example.
+func ofVersion(t *testing.T, commands string) string {
+	t.Helper()
+	return strings.ReplaceAll(commands, "1.2.3", version(t))
+}
+
 // needs skips the test without programs that Debian has.
 func needs(t *testing.T, programs ...string) {
 	t.Helper()

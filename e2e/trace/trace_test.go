@@ -57,10 +57,9 @@ const documentFile, documented = "../../docs/command.md", "broken-in-the-middle"
 // document returns the way in the page, and what is before and behind it.
 func document(t *testing.T) (before, example, after string) {
 	t.Helper()
-	page := harness.Read(t, documentFile)
-	at := regexp.MustCompile("(?s)```\n\\$ tcpcheck --trace [^\n]*\n(.*?)```").FindStringSubmatchIndex(page)
-	require.NotNil(t, at)
-	return page[:at[2]], page[at[2]:at[3]], page[at[3]:]
+	_, example, _ = strings.Cut(harness.BlockOf(t, "docs/command.md", "$ tcpcheck --trace"), "\n")
+	before, after, _ = strings.Cut(harness.Read(t, documentFile), example)
+	return before, example, after
 }
 
 // The document has a way that is tested.
