@@ -255,7 +255,7 @@ $(GREMLINS): tools/gremlins/go.mod tools/gremlins/go.sum
 
 # The generator names a package after its folder, so it is given a path that
 # ends in the package's name, whatever the checkout is called.
-generate: ## generate what comes from metadata.yaml, the schemas, and the manual page of the command
+generate: ## generate what comes from metadata.yaml, the schemas and docs/options.md, and the manual page of the command
 	mkdir -p build
 	ln -sfn .. build/tcpcheckreceiver
 	$(TOOL) mdatagen build/tcpcheckreceiver/metadata.yaml
@@ -263,7 +263,7 @@ generate: ## generate what comes from metadata.yaml, the schemas, and the manual
 	$(GO) run ./internal/schema
 
 # Fails if the generated files are not those that metadata.yaml, the options and the command ask for.
-GENERATED = documentation.md '*generated_*' internal/metadata cmd/tcpcheck/tcpcheck.1 '*.schema.json'
+GENERATED = documentation.md docs/options.md '*generated_*' internal/metadata cmd/tcpcheck/tcpcheck.1 '*.schema.json'
 generated: generate ## fail if that is not what is committed
 	git diff --exit-code -- $(GENERATED)
 	test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))"

@@ -22,11 +22,11 @@ type Config struct {
 	Options source.Options `mapstructure:",squash"`
 
 	// Metrics says which metrics there are and with which attributes.
-	Metrics metadata.MetricsConfig `mapstructure:"metrics" is:"a mapping of metrics"`
+	Metrics metadata.MetricsConfig `mapstructure:"metrics" default:"those of documentation.md" is:"a mapping of metrics"`
 	// Events says which events a pipeline of logs is given.
-	Events metadata.EventsConfig `mapstructure:"events" is:"a mapping of events"`
+	Events metadata.EventsConfig `mapstructure:"events" default:"those of documentation.md" is:"a mapping of events"`
 	// ResourceAttributes says which attributes the resource has.
-	ResourceAttributes metadata.ResourceAttributesConfig `mapstructure:"resource_attributes" is:"a mapping of attributes"`
+	ResourceAttributes metadata.ResourceAttributesConfig `mapstructure:"resource_attributes" default:"those of documentation.md" is:"a mapping of attributes"`
 }
 
 func createDefaultConfig() component.Config {

@@ -1,7 +1,7 @@
-// Command schema writes what an editor needs to complete and to check a configuration: the JSON
-// Schema (draft 2020-12) of the receiver's section in that of a collector, and of a file of instances. It is made of the
-// structs that the configuration is decoded into, with their comments and tags, and of metadata.yaml. It says
-// what shape a configuration has. What is wrong beyond that, the receiver tells.
+// Command schema writes what is known of the options, for editors and for readers: the JSON
+// Schema (draft 2020-12) of the receiver's section in the configuration of a collector, and of a file of instances, and
+// docs/options.md. All are made of the structs that the configuration is decoded into, with their comments and tags, and
+// of metadata.yaml. A schema says what shape a configuration has. What is wrong beyond that, the receiver tells.
 package main
 
 import (
@@ -23,7 +23,7 @@ func main() {
 	}
 }
 
-// run writes the schemas of the module in a folder into that folder.
+// run writes the schemas and the page of the module in a folder into that folder.
 func run(folder string) error {
 	w, err := newWriter(folder)
 	if err != nil {
@@ -48,39 +48,24 @@ func run(folder string) error {
 	if err != nil {
 		return err
 	}
-	return write(filepath.Join(folder, "instances.schema.json"), object{
+	err = write(filepath.Join(folder, "instances.schema.json"), object{
 		"$schema": draft,
 		"title":   "A file that instances_file of the tcpcheck receiver names",
 		"$ref":    "config.schema.json#/$defs/file",
 	})
+	if err != nil {
+		return err
+	}
+	return writePage(w, filepath.Join(folder, "docs"))
 }
 
-// addJobs adds the options of the jobs and of the instances of observers, which are decoded one by one.
+// addJobs adds the options of jobs that Prometheus decodes or that have no effect.
 func (w *writer) addJobs() {
-	list := func(items object) object {
-		return object{"type": []string{"array", "string", "null"}, "pattern": variable, "items": items}
+	job := w.definitions["Job"]
+	job["patternProperties"] = object{"^(static|[a-z0-9_]+_sd)_configs$": w.valueOf(reflect.TypeFor[[]map[string]any]())}
+	for _, name := range source.IgnoredOfJob() {
+		job["properties"].(object)[name] = noEffect("nothing is scraped")
 	}
-	mapping := object{"type": []string{"object", "string", "null"}, "pattern": variable}
-	text := w.valueOf(reflect.TypeFor[string]())
-	duration := object{"type": []string{"string", "null"}, "pattern": texts(`0|(\d+(y|w|d|h|m|s|ms))+`)} // as Prometheus has them
-	values := object{
-		"job_name": text, "params": mapping, "relabel_configs": list(mapping), "scrape_interval": duration, "scrape_timeout": duration,
-		"defaults": ref("Instance"), "max_targets": w.valueOf(reflect.TypeFor[source.Integer]()),
-	}
-	properties := object{}
-	read, ignored := source.JobOptions()
-	for _, name := range read {
-		properties[name] = values[name]
-	}
-	for _, name := range ignored {
-		properties[name] = noEffect("nothing is scraped")
-	}
-	w.definitions["Job"] = object{
-		"type": []string{"object", "string", "null"}, "pattern": variable, "properties": properties,
-		"patternProperties": object{"^(static|[a-z0-9_]+_sd)_configs$": list(mapping)}, "additionalProperties": false,
-	}
-	w.option("receiver", "scrape_configs")["items"] = ref("Job")
-	w.option("Observer", "instance")["$ref"] = "#/$defs/Instance"
 }
 
 // addIgnored adds the options that are legal and have no effect.
@@ -91,11 +76,6 @@ func (w *writer) addIgnored() {
 			w.definitions[definition]["properties"].(object)[name] = noEffect(why)
 		}
 	}
-}
-
-// option returns an option of a definition.
-func (w *writer) option(definition, name string) object {
-	return w.definitions[definition]["properties"].(object)[name].(object)
 }
 
 // noEffect returns the schema of an option that may have any value.

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"go/ast"
-	"go/doc/comment"
 	"go/parser"
 	"go/token"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"go.opentelemetry.io/collector/config/configopaque"
 	"go.yaml.in/yaml/v3"
 
@@ -29,7 +29,7 @@ func ref(definition string) object { return object{"$ref": "#/$defs/" + definiti
 // writer makes definitions of types.
 type writer struct {
 	definitions map[string]object
-	comments    map[string]string // of fields, as in Options.Timeout, and of types
+	comments    map[string]string // of fields, as in Instance.Timeout, and of types
 	options     map[string]string // the names of options by those of fields
 	told        map[string]string // what metadata.yaml says of metrics, events and attributes
 }
@@ -48,6 +48,9 @@ func newWriter(folder string) (*writer, error) {
 			}
 		}
 	}
+	for _, o := range generated {
+		w.comments[o.structure+"."+o.field] = o.comment
+	}
 	return w, w.readMetadata(filepath.Join(folder, "metadata.yaml"))
 }
 
@@ -58,14 +61,16 @@ func (w *writer) readComments(name string) error {
 		return err
 	}
 	ast.Inspect(file, func(node ast.Node) bool {
-		declared, isType := node.(*ast.TypeSpec)
-		if !isType {
+		declaration, isDeclaration := node.(*ast.GenDecl)
+		if !isDeclaration || declaration.Tok != token.TYPE {
 			return true
 		}
+		declared := declaration.Specs[0].(*ast.TypeSpec)
 		fields, isStruct := declared.Type.(*ast.StructType)
 		if !isStruct {
 			return true
 		}
+		w.comments[declared.Name.Name] = declaration.Doc.Text()
 		for _, field := range fields.Fields.List {
 			if field.Tag == nil || len(field.Names) == 0 {
 				continue
@@ -125,7 +130,7 @@ func (w *writer) addOptions(properties object, t reflect.Type) {
 		case strings.Contains(flags, "squash"):
 			w.addOptions(properties, field.Type)
 		case name != "":
-			option := w.valueOf(field.Type)
+			option := w.valueOf(decodedType(t, field))
 			if words := wordsOf(t.Name(), field.Name); words != nil {
 				word := object{"anyOf": []object{{"enum": words}, {"type": "string", "pattern": variable}, {"type": "null"}}}
 				if field.Type.Kind() == reflect.Slice {
@@ -134,12 +139,40 @@ func (w *writer) addOptions(properties object, t reflect.Type) {
 					option = word
 				}
 			}
-			if told := cmp.Or(w.described(t.Name()+"."+field.Name), w.told[name]); told != "" {
+			if told := cmp.Or(w.described(keyOf(t, field)), w.told[name]); told != "" {
+				if fallback := field.Tag.Get("default"); fallback != "" {
+					told += " Default: " + fallback + "."
+				}
 				option["description"] = told
 			}
 			properties[name] = option
 		}
 	}
+}
+
+// decodedType returns the type of what an option is. In the structs it is a mapping where it is decoded later.
+func decodedType(structure reflect.Type, field reflect.StructField) reflect.Type {
+	switch structure.Name() + "." + field.Name {
+	case "Options.ScrapeConfigs":
+		return reflect.TypeFor[[]source.Job]()
+	case "Observer.Instance":
+		return reflect.TypeFor[source.Instance]()
+	}
+	return field.Type
+}
+
+// keyOf returns the key of the comment of a field. The structs that mdatagen makes for each metric, each event and each
+// resource attribute have one for all.
+func keyOf(structure reflect.Type, field reflect.StructField) string {
+	name := structure.Name()
+	if structure.PkgPath() == reflect.TypeFor[metadata.MetricsConfig]().PkgPath() {
+		for _, kind := range []string{"MetricConfig", "EventConfig", "ResourceAttributeConfig"} {
+			if strings.HasSuffix(name, kind) {
+				name = kind
+			}
+		}
+	}
+	return name + "." + field.Name
 }
 
 // wordsOf returns what a field, or each element of it, may be, or nil if it may be any text.
@@ -180,6 +213,8 @@ func (w *writer) valueOf(t reflect.Type) object {
 		return object{"type": []string{"boolean", "string", "null"}, "pattern": texts(bools)}
 	case reflect.TypeFor[source.Texts]():
 		return object{"type": []string{"array", "string", "null"}, "items": w.valueOf(reflect.TypeFor[string]())}
+	case reflect.TypeFor[model.Duration]():
+		return object{"type": []string{"string", "null"}, "pattern": texts(`0|(\d+(y|w|d|h|m|s|ms))+`)}
 	case reflect.TypeFor[source.StartTLS]():
 		return object{"enum": []any{true, "true", "postgresql", "mysql"}}
 	case reflect.TypeFor[configopaque.String]():
@@ -203,17 +238,41 @@ func (w *writer) valueOf(t reflect.Type) object {
 	}
 }
 
-// described returns the comment of a field for who writes a configuration: with the names of options in place of those of
-// fields.
-func (w *writer) described(field string) string {
-	var parser comment.Parser
-	text := string((&comment.Printer{}).Text(parser.Parse(w.comments[field])))
-	return strings.TrimSpace(identifier.ReplaceAllStringFunc(strings.Join(strings.Fields(text), " "), func(word string) string {
-		if option := w.options[word[strings.LastIndexByte(word, '.')+1:]]; option != "" {
-			return "`" + option + "`"
-		}
+// described returns the comment of a field, or the first paragraph of that of a type, for who writes a configuration:
+// with the names of options in place of those of fields. A name in capitals, such as TLS, is one only where the comment
+// begins with it, or behind the name of a struct: it is what the option is named after otherwise.
+func (w *writer) described(key string) string {
+	text, _, _ := strings.Cut(w.comments[key], "\n\n")
+	text = strings.Join(strings.Fields(text), " ")
+	names := identifier.FindAllStringIndex(text, -1)
+	var told strings.Builder
+	last := 0
+	for _, at := range names {
+		word := text[at[0]:at[1]]
+		told.WriteString(text[last:at[0]])
+		told.WriteString(w.optionOf(word, at[0] == 0))
+		last = at[1]
+	}
+	told.WriteString(text[last:])
+	return told.String()
+}
+
+// optionOf returns a word, or the option that is named by it, in backquotes.
+func (w *writer) optionOf(word string, begins bool) string {
+	structure, field, isQualified := strings.Cut(word, ".")
+	if !isQualified {
+		structure, field = "", word
+	}
+	option := w.options[field]
+	switch {
+	case option == "" || !begins && !isQualified && field == strings.ToUpper(field):
 		return word
-	}))
+	case structure == "Options":
+		return "`" + option + "` of the receiver"
+	case structure == "" || structure == "Instance":
+		return "`" + option + "`"
+	}
+	return "`" + w.options[structure] + "." + option + "`"
 }
 
 // identifier is what the name of a field looks like.

@@ -28,15 +28,15 @@ type TargetAllocator struct {
 	// CollectorID is the name by which it knows this collector, such as ${env:POD_NAME}. It is
 	// required.
 	CollectorID string `mapstructure:"collector_id"`
-	// Interval is how often it is asked: 1s or more, default 30s.
-	Interval *Duration `mapstructure:"interval"`
+	// Interval is how often it is asked: 1s or more.
+	Interval *Duration `mapstructure:"interval" default:"30s"`
 	// HTTPSDConfig says how it is asked, with the options of Prometheus for its HTTP clients,
 	// such as basic_auth and tls_config.
 	HTTPSDConfig map[string]any `mapstructure:"http_sd_config" is:"a mapping of options"`
-	// Defaults has the options of the instance that each target is.
+	// Defaults are any options of the instance that each target is.
 	Defaults Instance `mapstructure:"defaults" is:"a mapping of the options of an instance" each:"an instance"`
-	// MaxTargets is how many targets each job may have: 1 or more, or any number by default.
-	MaxTargets *Integer `mapstructure:"max_targets"`
+	// MaxTargets is how many targets each job may have: 1 or more. A list with more is not taken.
+	MaxTargets *Integer `mapstructure:"max_targets" default:"any number"`
 }
 
 // inAllocator is the option that has it.

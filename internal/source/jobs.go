@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -38,8 +39,31 @@ type job struct {
 // inJobs is the option that has the jobs.
 const inJobs = "scrape_configs"
 
+// Job is a job of Prometheus, whose targets are checked. It has one way to discover them at least:
+// static_configs, dns_sd_configs, file_sd_configs or http_sd_configs, each as Prometheus has it, or
+// another one that the distribution has for its Prometheus receiver.
+//
+// It says which options there are, and no value is in it: a job is decoded option by option.
+type Job struct {
+	// JobName names the job, and is the service of its targets where there is no other one. It is required.
+	JobName string `mapstructure:"job_name"`
+	// RelabelConfigs are rules that change the labels of each target, or leave it out, as Prometheus has
+	// them. In the configuration of a collector, a $ is written $$.
+	RelabelConfigs []map[string]any `mapstructure:"relabel_configs" is:"a list of rules"`
+	// Params become labels for the rules: the first value of target is __param_target, and so on.
+	Params map[string][]string `mapstructure:"params" is:"a mapping of lists"`
+	// ScrapeInterval is min_collection_interval of its targets, such as 1m, in the units of Prometheus.
+	ScrapeInterval model.Duration `mapstructure:"scrape_interval"`
+	// ScrapeTimeout is the timeout of its targets, such as 10s, in the units of Prometheus.
+	ScrapeTimeout model.Duration `mapstructure:"scrape_timeout"`
+	// Defaults are any options of the instance that each target is.
+	Defaults Instance `mapstructure:"defaults" is:"a mapping of the options of an instance" each:"an instance"`
+	// MaxTargets is how many targets it may have: 1 or more. A list with more is not taken.
+	MaxTargets *Integer `mapstructure:"max_targets" default:"any number"`
+}
+
 // jobOptions are those of a job that are not a way to discover targets.
-var jobOptions = []string{"job_name", "relabel_configs", "params", "scrape_interval", "scrape_timeout", "defaults", "max_targets"}
+var jobOptions = schemaOf(reflect.TypeFor[Job]()).names
 
 // scrapeOptions are those of Prometheus that say how a target is scraped.
 var scrapeOptions = []string{
@@ -51,9 +75,9 @@ var scrapeOptions = []string{
 	"scrape_failure_log_file", "scrape_native_histograms", "scrape_protocols", "target_limit", "tls_config", "track_timestamps_staleness",
 }
 
-// JobOptions returns the options of a job of ScrapeConfigs that are not a way to discover targets, and those of
-// Prometheus that have no effect, since nothing is scraped. Nobody changes them.
-func JobOptions() (read, ignored []string) { return jobOptions, scrapeOptions }
+// IgnoredOfJob returns the options of Prometheus' jobs that have no effect, since nothing is scraped. Nobody
+// changes them.
+func IgnoredOfJob() []string { return scrapeOptions }
 
 // discoveries returns the options that are ways to discover targets: those that are built in.
 var discoveries = sync.OnceValue(func() []string {

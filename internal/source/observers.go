@@ -25,15 +25,15 @@ type Observer struct {
 	// Observer is the ID of the extension, such as host_observer. It is required.
 	Observer string `mapstructure:"observer"`
 	// Rule says which endpoints are checked, as receiver_creator has it: an expression that
-	// begins with the type of the endpoint, as in type == "hostport" && port == 443. It is
+	// begins with the type of the endpoint, as in `type == "hostport" && port == 443`. It is
 	// required.
 	Rule string `mapstructure:"rule"`
-	// Instance has the options of the instance of each endpoint. What is between backquotes is
+	// Instance is what is checked of each endpoint: any options of an instance. What is between backquotes is
 	// an expression, whose value comes in its place; an option, or a tag, that is empty then is
-	// left out. By default, name and endpoint are the endpoint's.
+	// left out. Without them, name and endpoint are the endpoint's.
 	Instance map[string]any `mapstructure:"instance" is:"a mapping of the options of an instance"`
-	// MaxTargets is how many endpoints may be checked: 1 or more, or any number by default.
-	MaxTargets *Integer `mapstructure:"max_targets"`
+	// MaxTargets is how many endpoints may be checked: 1 or more.
+	MaxTargets *Integer `mapstructure:"max_targets" default:"any number"`
 }
 
 // inObservers is the option that has these.

@@ -19,13 +19,14 @@ const (
 
 // Step is one step of a dialogue with a service. One of its options is written.
 type Step struct {
-	// Expect is a regular expression (RE2) that is awaited in what the service says. In it, ^ and $ stand for
-	// the beginning and the end of a line.
+	// Expect is a regular expression (RE2, https://github.com/google/re2/wiki/Syntax) that is awaited in what the
+	// service says. In it, ^ and $ stand for the beginning and the end of a line.
 	Expect string `mapstructure:"expect"`
 	// Send is sent as it is, but for ${1}, which stands for what the first group of the last Expect has
-	// matched.
+	// matched. In the configuration of a collector, which has variables of its own, that is written $${1}.
 	Send configopaque.String `mapstructure:"send"`
-	// StartTLS begins a TLS handshake: true does so at once, postgresql and mysql as their protocols have it.
+	// StartTLS begins a TLS handshake, as Instance.TLS says: `true` does so at once, `postgresql` and `mysql` as
+	// their protocols have it.
 	StartTLS StartTLS `mapstructure:"starttls"`
 }
 

@@ -21,16 +21,18 @@ const (
 	maxProtocol = 255
 )
 
-// TLS says how the certificates of a port are checked. Empty is by the roots of this machine, for the host.
+// TLS says how the certificates of a port are checked. An empty section verifies by the roots of this machine, for the host.
+// `insecure: true` without an authority (ca_file, ca_pem) is no TLS, as everywhere in the collector.
 type TLS struct {
-	// Interval is the time between two handshakes with each address: 1s or more, default 5m.
-	Interval *Duration `mapstructure:"interval"`
-	// ServerName is the name that is asked for and verified; by default the host.
-	ServerName string `mapstructure:"server_name"`
-	// ALPN are the application protocols that are offered, such as h2; by default none.
+	// Interval is the time between two handshakes with each address: 1s or more.
+	Interval *Duration `mapstructure:"interval" default:"5m"`
+	// ServerName is the name that is asked for and verified.
+	ServerName string `mapstructure:"server_name" default:"the host"`
+	// ALPN are the application protocols that are offered, such as `h2`.
 	ALPN Texts `mapstructure:"alpn" is:"a list of application protocols" each:"an application protocol, such as h2"`
-	// ClientConfig has the options of the collector's clients. With insecure, and without an
-	// authority, there is no TLS, as everywhere in the collector.
+	// ClientConfig is what all clients of the collector have, of which its documentation tells:
+	// https://github.com/open-telemetry/opentelemetry-collector/blob/v0.155.0/config/configtls/README.md.
+	// The files are read again for each handshake, so reload_interval has no effect.
 	ClientConfig configtls.ClientConfig `mapstructure:",squash"`
 }
 
