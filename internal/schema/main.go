@@ -18,15 +18,22 @@ import (
 const draft = "https://json-schema.org/draft/2020-12/schema"
 
 func main() {
-	if err := run("."); err != nil {
+	if err := run(".", "."); err != nil {
 		log.Fatal(err)
 	}
 }
 
-// run writes the schemas and the page of the module in a folder into that folder.
-func run(folder string) error {
-	w, err := newWriter(folder)
+// run writes the schemas and the page of a module into a folder.
+func run(module, folder string) error {
+	w, err := newWriter(module)
 	if err != nil {
+		return err
+	}
+	text, err := pageOf(w, filepath.Join(module, "docs"))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(folder, "docs", "options.md"), text, 0o644); err != nil { //nolint:gosec // it is for everybody to read
 		return err
 	}
 	w.definition(reflect.TypeFor[factory.Config](), "receiver")
@@ -48,15 +55,11 @@ func run(folder string) error {
 	if err != nil {
 		return err
 	}
-	err = write(filepath.Join(folder, "instances.schema.json"), object{
+	return write(filepath.Join(folder, "instances.schema.json"), object{
 		"$schema": draft,
 		"title":   "A file that instances_file of the tcpcheck receiver names",
 		"$ref":    "config.schema.json#/$defs/file",
 	})
-	if err != nil {
-		return err
-	}
-	return writePage(w, filepath.Join(folder, "docs"))
 }
 
 // addJobs adds the options of jobs that Prometheus decodes or that have no effect.

@@ -45,7 +45,7 @@ const (
 // page is docs/options.md while it is written.
 type page struct {
 	*writer
-	folder   string // that it is in
+	folder   string // of the pages that it is beside
 	text     strings.Builder
 	titles   map[reflect.Type]string // of the sections, by the structs whose options they have
 	sections []section               // that are to be written
@@ -58,9 +58,9 @@ type section struct {
 	intro     string
 }
 
-// writePage writes docs/options.md into the folder of the documentation. It returns an error for each option without a
-// comment, and for each link to a page or a heading that there is not.
-func writePage(w *writer, folder string) error {
+// pageOf returns docs/options.md, which is beside the pages of a folder. It returns an error for each option whose
+// comment does not begin with its name, and for each link to a page or a heading that there is not.
+func pageOf(w *writer, folder string) ([]byte, error) {
 	p := &page{writer: w, folder: folder, titles: map[reflect.Type]string{
 		reflect.TypeFor[source.Instance](): instanceTitle,
 		reflect.TypeFor[source.List]():     fileTitle,
@@ -88,10 +88,7 @@ with a YAML language server completes, explains and checks these options by [con
 	p.write(fileTitle, section{reflect.TypeFor[source.List](), "What a file that `instances_file` names has, such as that of `tcp_check`."})
 	p.writeGenerated()
 	p.writeIgnored()
-	if len(p.errs) > 0 {
-		return errors.Join(p.errs...)
-	}
-	return os.WriteFile(filepath.Join(folder, "options.md"), []byte(strings.TrimSuffix(p.text.String(), "\n")), 0o644) //nolint:gosec // it is for everybody to read
+	return []byte(strings.TrimSuffix(p.text.String(), "\n")), errors.Join(p.errs...)
 }
 
 // write writes a section.
@@ -146,14 +143,16 @@ func namesOf(structure reflect.Type) (names []string) {
 
 // meaning returns what the comment of a field says.
 func (p *page) meaning(structure reflect.Type, field reflect.StructField) string {
-	_, text, _ := strings.Cut(p.described(keyOf(structure, field)), " ") // without its name
-	if text == "" {
-		p.errs = append(p.errs, fmt.Errorf("%s.%s has no comment", structure.Name(), field.Name))
+	key := keyOf(structure, field)
+	if !strings.HasPrefix(p.comments[key], field.Name+" ") {
+		p.errs = append(p.errs, fmt.Errorf("%s has no comment that begins with its name", key))
+		return ""
 	}
+	_, text, _ := strings.Cut(p.described(key), " ") // without that name
 	for _, verb := range []string{"is ", "are "} {
 		text = strings.TrimPrefix(text, verb)
 	}
-	return p.markdown(strings.ToUpper(text[:min(1, len(text))]) + text[min(1, len(text)):])
+	return p.markdown(strings.ToUpper(text[:1]) + text[1:])
 }
 
 // fallback returns what an option is that is not written.
@@ -202,7 +201,7 @@ func (p *page) typeOf(name string, t reflect.Type, is string) string {
 			p.titles[t] = "`" + name + "`"
 			begin := p.titles[t]
 			if isList {
-				begin = cases(t.Name())
+				begin = withArticle(t.Name())
 			}
 			p.sections = append(p.sections, section{t, p.introOf(t, begin)})
 		}
@@ -210,8 +209,8 @@ func (p *page) typeOf(name string, t reflect.Type, is string) string {
 	return fmt.Sprintf("[%s](#%s)", is, anchor(p.titles[t]))
 }
 
-// cases returns the name of a type as a sentence begins with it.
-func cases(name string) string {
+// withArticle returns the name of a type as a sentence begins with it.
+func withArticle(name string) string {
 	article := "A "
 	if strings.ContainsRune("AEIOU", rune(name[0])) {
 		article = "An "
