@@ -152,7 +152,10 @@ func (p *page) meaning(structure reflect.Type, field reflect.StructField) string
 	for _, verb := range []string{"is ", "are "} {
 		text = strings.TrimPrefix(text, verb)
 	}
-	return p.markdown(strings.ToUpper(text[:1]) + text[1:])
+	if word, _, _ := strings.Cut(text, " "); !strings.ContainsAny(word, "_.") { // no name of an option or an attribute
+		text = strings.ToUpper(text[:1]) + text[1:]
+	}
+	return p.markdown(text)
 }
 
 // fallback returns what an option is that is not written.
