@@ -15,6 +15,9 @@ type List struct {
 	Kept []Key
 	// Refused is how many entries of the sources are no target, since they are wrong.
 	Refused int
+	// NotChecked are those entries and the ones that an earlier list has as well, for a status page. They are
+	// nil where there is none.
+	NotChecked []NotChecked
 	// Warnings are sentences for the log.
 	Warnings []string
 	// Sources are those that may change.

@@ -135,7 +135,7 @@ func (c *Config) metrics() metadata.MetricsBuilderConfig {
 // settings returns what a valid Config asks for, with every default applied.
 func (c *Config) settings() receiver.Settings {
 	settings := receiver.Settings{
-		InitialDelay: c.Options.Delay(), FlushInterval: c.Options.Flush(), PhaseSeed: c.Options.PhaseSeed, Elector: c.Options.K8sLeaderElector,
+		InitialDelay: c.Options.Delay(), FlushInterval: c.Options.Flush(), PhaseSeed: c.Options.PhaseSeed, Elector: c.Options.K8sLeaderElector, Status: c.Options.Status,
 		List: c.Options.ToCheck(&source.Problems{}), CertificateFiles: c.Options.CertificateFiles, CertificateInterval: c.Options.FileInterval(), Metrics: c.metrics(), Events: c.Events,
 	}
 	if limit := c.Options.MaxConcurrentChecks; limit != nil {

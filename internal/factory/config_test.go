@@ -62,7 +62,7 @@ func TestInvalidConfig(t *testing.T) {
 			name: "unknown option of the receiver",
 			yaml: `timeout: 5s
 instances: [{name: a, host: h, port: 1}]`,
-			want: `timeout: unknown option; the receiver has collection_interval, initial_delay, flush_interval, k8s_leader_elector, phase_seed, max_concurrent_checks, max_ip_cache_duration, quiet, allowed_addresses, denied_addresses, service, endpoint, init_config, defaults, instances, targets, instances_file, scrape_configs, observers, target_allocator, certificate_files, metrics, events, resource_attributes`,
+			want: `timeout: unknown option; the receiver has collection_interval, initial_delay, flush_interval, k8s_leader_elector, status, phase_seed, max_concurrent_checks, max_ip_cache_duration, quiet, allowed_addresses, denied_addresses, service, endpoint, init_config, defaults, instances, targets, instances_file, scrape_configs, observers, target_allocator, certificate_files, metrics, events, resource_attributes`,
 		},
 		{
 			name: "same instance twice",
@@ -159,7 +159,7 @@ instances[1].name: there is none; every instance needs a name
 instances[1].host: "::1" is an ipv6 address, but ipv4_only is true
 instances[1].port: "many" is not a whole number
 instances[1].tags[0]: ":prod" has no key; write key:value
-colour: unknown option; the receiver has collection_interval, initial_delay, flush_interval, k8s_leader_elector, phase_seed, max_concurrent_checks, max_ip_cache_duration, quiet, allowed_addresses, denied_addresses, service, endpoint, init_config, defaults, instances, targets, instances_file, scrape_configs, observers, target_allocator, certificate_files, metrics, events, resource_attributes
+colour: unknown option; the receiver has collection_interval, initial_delay, flush_interval, k8s_leader_elector, status, phase_seed, max_concurrent_checks, max_ip_cache_duration, quiet, allowed_addresses, denied_addresses, service, endpoint, init_config, defaults, instances, targets, instances_file, scrape_configs, observers, target_allocator, certificate_files, metrics, events, resource_attributes
 metrics::network.tcp.can_connect: invalid aggregation strategy "median", valid strategies: [sum, avg, min, max]`,
 		},
 	} {
@@ -331,6 +331,7 @@ func TestAllOptions(t *testing.T) {
 	assert.Equal(t, 2*time.Second, config.settings().FlushInterval)
 	assert.Equal(t, "site a", config.settings().PhaseSeed)
 	assert.Equal(t, "k8s_leader_elector", config.settings().Elector)
+	assert.Equal(t, "tcpcheck_status", config.settings().Status)
 	assert.Equal(t, []string{"/etc/ssl/example/*.crt", "/etc/ssl/other.pem"}, config.settings().CertificateFiles)
 	assert.Equal(t, 30*time.Second, config.settings().CertificateInterval)
 }

@@ -67,7 +67,7 @@ func (r *Receiver) lookAtFiles() (next time.Duration) {
 		list.Sources = append(list.Sources, found[i].Source)
 	}
 	if changed, ails := c.sources.observe(r.logger, r.journal, &list); changed {
-		r.status.report(&r.status.files, ails)
+		r.health.report(&r.health.files, ails)
 	}
 	for path, f := range c.files {
 		if there[path] {

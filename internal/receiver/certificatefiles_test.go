@@ -116,11 +116,11 @@ func TestCertificateFiles(t *testing.T) {
 	assert.Equal(t, lookAgainAfter, next)
 	look(append(points("a.crt", "90"), `error the certificate in "a.crt" cannot be taken as it is, so the last good one stays, if there was one`)...)
 	assert.Positive(t, f.files.sources.staleFor(time.Now().Add(time.Second))[f.at("a.crt")])
-	require.EqualError(t, f.status.files, fmt.Sprintf("the certificate in %q cannot be taken as it is since %s: it is empty", f.at("a.crt"), f.files.sources.known[0].Stale.Format(time.RFC3339)))
+	require.EqualError(t, f.health.files, fmt.Sprintf("the certificate in %q cannot be taken as it is since %s: it is empty", f.at("a.crt"), f.files.sources.known[0].Stale.Format(time.RFC3339)))
 	look(points("a.crt", "90")...)
 	f.write("a.crt", certificate(t, 50*24*time.Hour))
 	look(append(points("a.crt", "50"), `info the certificate in "a.crt" is up to date again`, `info there is another certificate in "a.crt"`)...)
-	require.NoError(t, f.status.files)
+	require.NoError(t, f.health.files)
 
 	require.NoError(t, os.Remove(f.at("a.crt")))
 	got, _ = f.look()
@@ -160,7 +160,7 @@ func TestFileWithoutACertificate(t *testing.T) {
 	assert.Equal(t, []string(nil), lines)
 	lines, _ = f.look()
 	assert.Equal(t, []string{`warn certificate_files[0]: there is no file "a"`}, lines)
-	require.NoError(t, f.status.files)
+	require.NoError(t, f.health.files)
 }
 
 // A receiver that runs, without any target, beside files that are renamed and links that are swapped. The collector

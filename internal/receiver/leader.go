@@ -75,8 +75,11 @@ func (r *Receiver) checkIfLeading() {
 		return
 	}
 	list := r.leadership.list
+	var elsewhere []*check.Target
 	if !r.leadership.leads {
+		elsewhere = list.Targets
 		list.Targets, list.Kept = nil, nil
 	}
+	r.showing.leave(elsewhere)
 	r.change(list)
 }

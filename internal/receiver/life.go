@@ -112,13 +112,14 @@ func (p *part) Start(_ context.Context, host component.Host) error {
 	if r.life == notStarted {
 		r.life = started
 		if r.failed = r.start(host); r.failed != nil {
+			r.hide()
 			r.telemetry.Shutdown()
 		}
 	}
 	if r.failed != nil {
 		return r.failed
 	}
-	r.status.add(host)
+	r.health.add(host)
 	close(p.started)
 	return nil
 }
@@ -134,6 +135,9 @@ func (p *part) isStarted() bool {
 
 // start starts the checks. The caller holds mu.
 func (r *Receiver) start(host component.Host) error {
+	if err := r.show(extensionsOf(host)); err != nil {
+		return err
+	}
 	if r.settings.Bind != nil {
 		if err := r.settings.Bind(extensionsOf(host)); err != nil {
 			return err
@@ -162,6 +166,7 @@ func (p *part) Shutdown(ctx context.Context) error {
 	r.mu.Lock()
 	first := r.life != shutDown
 	r.life = shutDown
+	r.hide()
 	runs := r.runs
 	r.mu.Unlock()
 	if first && r.settings.ShutDown != nil {
@@ -183,40 +188,40 @@ func (p *part) Shutdown(ctx context.Context) error {
 	}
 }
 
-// status is that of the component: what ails this machine, what ails the sources of the list, and what
+// health is the status of the component: what ails this machine, what ails the sources of the list, and what
 // ails the files with certificates; nil for nothing. It is that of each part.
-type status struct {
+type health struct {
 	mu                      sync.Mutex
 	machine, sources, files error
 	hosts                   []component.Host // of the parts
 }
 
 // add adds the host of a part, which is told what ails already.
-func (s *status) add(host component.Host) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hosts = append(s.hosts, host)
-	if s.ails() != nil {
-		componentstatus.ReportStatus(host, s.event())
+func (h *health) add(host component.Host) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.hosts = append(h.hosts, host)
+	if h.ails() != nil {
+		componentstatus.ReportStatus(host, h.event())
 	}
 }
 
 // report tells the collector that one of them is what it was not before.
-func (s *status) report(which *error, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (h *health) report(which *error, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	*which = err
-	for _, host := range s.hosts {
-		componentstatus.ReportStatus(host, s.event())
+	for _, host := range h.hosts {
+		componentstatus.ReportStatus(host, h.event())
 	}
 }
 
 // ails returns all that ails, or nil. The caller holds mu.
-func (s *status) ails() error { return errors.Join(s.machine, s.sources, s.files) }
+func (h *health) ails() error { return errors.Join(h.machine, h.sources, h.files) }
 
 // event returns the status. The caller holds mu.
-func (s *status) event() *componentstatus.Event {
-	if ails := s.ails(); ails != nil {
+func (h *health) event() *componentstatus.Event {
+	if ails := h.ails(); ails != nil {
 		return componentstatus.NewRecoverableErrorEvent(ails)
 	}
 	return componentstatus.NewEvent(componentstatus.StatusOK)

@@ -15,10 +15,12 @@ import (
 
 // newTarget returns the target that is listed. It is not on the schedule yet.
 func (r *Receiver) newTarget(listed *check.Target, now time.Time) *target {
-	return &target{
-		Target: listed, listed: listed, last: now.Round(0),
+	t := &target{
+		Target: listed, listed: listed, last: now.Round(0), history: r.showing.newHistory(listed),
 		probe: r.system.Probe(listed), log: report.NewLog(r.journal, listed), series: r.points.NewSeries(listed, now),
 	}
+	t.log.Keep(t.history)
+	return t
 }
 
 // add puts targets on the schedule. It is for all that are new at once: while some were checked for
@@ -40,7 +42,7 @@ func (r *Receiver) add(targets []*target) {
 func (r *Receiver) change(list check.List) {
 	now := time.Now()
 	if changed, ails := r.sources.observe(r.logger, r.journal, &list); changed {
-		r.status.report(&r.status.sources, ails)
+		r.health.report(&r.health.sources, ails)
 	}
 	targets, before := r.stay(&list)
 	counts := make(map[check.Key]int)
@@ -77,6 +79,7 @@ func (r *Receiver) change(list check.List) {
 	}
 	r.add(fresh)
 	r.targets = targets
+	r.showing.follow(targets, &list)
 	if added := len(fresh); added+changed+removed > 0 {
 		r.logger.Info(fmt.Sprintf("the list of targets has changed: %d added, %d changed, %d removed, %d in all", added, changed, removed, len(targets)),
 			zap.Int("added", added), zap.Int("changed", changed), zap.Int("removed", removed), zap.Int("targets", len(targets)))

@@ -201,7 +201,7 @@ func TestServices(t *testing.T) {
 func TestSources(t *testing.T) {
 	l := newListed(t, reporttest.DefaultMetrics())
 	host := &reporter{}
-	l.status.hosts = []component.Host{host}
+	l.health.hosts = []component.Host{host}
 	stale := func(text string) check.List {
 		return check.List{
 			Refused: 2, Warnings: []string{"this is wrong"},

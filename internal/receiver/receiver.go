@@ -40,6 +40,9 @@ type Settings struct {
 	// Elector is the ID of an extension that says when this collector is the one of several that
 	// checks. It is empty if it always is.
 	Elector string
+	// Status is the ID of an extension that shows what is known of the targets. It is empty if none does,
+	// and nothing is kept for it then.
+	Status string
 	// InitialDelay is the time from the start to the first checks; 0 is none.
 	InitialDelay time.Duration
 	// FlushInterval is how often what was found is handed over, but for changes of state.
@@ -81,7 +84,9 @@ type Receiver struct {
 	targets   []*target // on the schedule; nil if the list does not change
 	sources   sources
 	files     certificateFiles
-	status    status
+	health    health
+	// showing is nil where no extension shows the receiver.
+	showing *showing
 	// leadership counts if there is an elector.
 	leadership leadership
 
@@ -108,7 +113,10 @@ func New(set collector.Settings, settings Settings) (*Receiver, error) {
 	}
 	r.points = report.NewPoints(set, settings.Metrics)
 	r.journal = report.NewJournal(set.Logger)
-	r.machine = report.NewMachine(set, r.journal, r.telemetry, probe.ReadConntrack, func(err error) { r.status.report(&r.status.machine, err) })
+	if r.showing = newShowing(&r.settings, set.ID); r.showing != nil {
+		r.journal.Keep(r.showing.recent)
+	}
+	r.machine = report.NewMachine(set, r.journal, r.telemetry, probe.ReadConntrack, func(err error) { r.health.report(&r.health.machine, err) })
 	r.schedule = schedule.New(schedule.Settings{
 		Clock: schedule.SystemClock(), Seed: settings.seed(set.ID), Slots: settings.slots(), Workers: runtime.GOMAXPROCS(0),
 	}, r.check)
@@ -224,6 +232,7 @@ func (r *Receiver) runChecks() {
 		targets[i] = r.newTarget(listed, now)
 	}
 	r.add(targets)
+	r.showing.follow(targets, &r.settings.List)
 	if r.settings.Watch != nil {
 		r.targets = targets
 		r.settings.Watch(r.running, r.change)

@@ -263,7 +263,7 @@ func (r *reporter) Report(event *componentstatus.Event) { r.events = append(r.ev
 
 func TestReportStatus(t *testing.T) {
 	host := &reporter{Host: componenttest.NewNopHost()}
-	s := status{hosts: []component.Host{host}}
+	s := health{hosts: []component.Host{host}}
 	unable, stale := errors.New("this machine"), errors.New("a list")
 	s.report(&s.machine, unable)
 	s.report(&s.sources, stale)

@@ -11,6 +11,7 @@ import (
 	"example.com/tcpcheckreceiver/internal/report"
 	"example.com/tcpcheckreceiver/internal/schedule"
 	"example.com/tcpcheckreceiver/internal/state"
+	"example.com/tcpcheckreceiver/internal/status"
 )
 
 // target is one target, with all that lasts from check to check.
@@ -28,6 +29,7 @@ type target struct {
 	last    time.Time          // the time of the last report
 	giveUp  context.CancelFunc // ends the check that is under way; nil if nothing may have to
 	gone    bool               // it was removed
+	history *status.History    // nil if nobody is to see it
 	session *session           // nil if there is nothing but the connection
 }
 
@@ -68,6 +70,7 @@ func (r *Receiver) check(ctx context.Context, t *target, late time.Duration, han
 	told := t.known.Confirm(found)
 	news := t.session.tell(&told)
 	changes := t.known.Observe(&told)
+	t.history.Observe(&told)
 	t.log.Write(&told, changes)
 	r.machine.Observe(&t.watch, &told, slices.ContainsFunc(changes, stoppedAnswering), late)
 	if r.delivery != nil {

@@ -322,7 +322,7 @@ func TestLocalFault(t *testing.T) {
 	assert.Equal(t, []string{
 		fmt.Sprintf("{} can_connect{network.peer.address=127.0.0.1 network.type=ipv4 server.address=127.0.0.1 server.port=%d tcpcheck.instance=b} 1", up.Port()),
 	}, reporttest.Lines(t, c.collect(t)))
-	c.status.hosts = []component.Host{componenttest.NewNopHost()}
+	c.health.hosts = []component.Host{componenttest.NewNopHost()}
 	c.machine.Review(time.Now())
 	require.Equal(t, 1, c.logs.Len())
 	assert.Equal(t, "this machine is unable to check some instances, which says nothing about them: no such network interface", c.logs.All()[0].Message)

@@ -8,13 +8,15 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"example.com/tcpcheckreceiver/internal/check"
+	"example.com/tcpcheckreceiver/internal/status"
 )
 
 // Journal tells what happens: to the log, and to the consumer of a pipeline of logs if there is
 // one.
 type Journal struct {
 	logger *zap.Logger
-	events *Events // nil if there is no such pipeline
+	events *Events        // nil if there is no such pipeline
+	recent *status.Recent // nil if there is no status page
 }
 
 // NewJournal returns a Journal to a log.
@@ -22,6 +24,9 @@ func NewJournal(logger *zap.Logger) *Journal { return &Journal{logger: logger} }
 
 // Emit has what is told from now on given to events as well. It is called before anything is told.
 func (j *Journal) Emit(events *Events) { j.events = events }
+
+// Keep has what is told from now on be kept as well. It is called before anything is told.
+func (j *Journal) Keep(recent *status.Recent) { j.recent = recent }
 
 // tell tells an event to all.
 func (j *Journal) tell(e *event) {
@@ -32,10 +37,13 @@ func (j *Journal) tell(e *event) {
 // log tells an event to the log alone.
 func (j *Journal) log(e *event) { j.logger.Log(e.level, e.body, e.fields()...) }
 
-// emit tells an event to the consumer alone.
+// emit tells an event to all but the log.
 func (j *Journal) emit(e *event) {
 	if j.events != nil {
 		j.events.add(e)
+	}
+	if j.recent != nil {
+		j.recent.Add(e.kept())
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"example.com/tcpcheckreceiver/internal/check"
 	"example.com/tcpcheckreceiver/internal/state"
+	"example.com/tcpcheckreceiver/internal/status"
 )
 
 // maxLines is how many lines are logged of a target within state.FlapWindow: a name with
@@ -25,6 +26,7 @@ const maxLines = 20
 type Log struct {
 	journal *Journal
 	target  *check.Target
+	history *status.History // nil if there is no status page
 	now     time.Time // of the report that is written
 	// lines is how many there were since window began, and held how many were not
 	// logged since there were too many.
@@ -36,6 +38,9 @@ type Log struct {
 func NewLog(journal *Journal, target *check.Target) Log {
 	return Log{journal: journal, target: target}
 }
+
+// Keep has the target's events be kept in its history as well.
+func (l *Log) Keep(history *status.History) { l.history = history }
 
 // Follow has the lines be about a target that has taken the place of the one before.
 func (l *Log) Follow(target *check.Target) { l.target = target }
@@ -109,7 +114,7 @@ func (l *Log) write(c *state.Change, results []check.Result) {
 	case state.FamilyBack:
 		l.info(familyBack, c, "checking "+name+" again")
 	case state.Denied:
-		l.warn("", c, "not checking "+name+": it is one of the denied addresses")
+		l.warn("", c, "not checking "+name+": "+Denied)
 	case state.Truncated:
 		l.warn("", c, fmt.Sprintf("checking only the first %d of %d addresses of %s", c.Excess.Checked, c.Excess.Found, name))
 	}
@@ -125,10 +130,7 @@ const (
 // writeDown tells that an endpoint of this name is down, with the reason for which it was down before,
 // if that is another one, and since when it had been up or down.
 func (l *Log) writeDown(name string, c *state.Change, results []check.Result) {
-	why := c.Result.Reason()
-	if c.Result.ErrorType == check.Other {
-		why = check.RootCause(c.Result.Err).Error()
-	}
+	why := reasonOf(c.Result)
 	if by := c.Result.SaidBy(); by != "" {
 		why += ", said by " + by
 	}
@@ -139,6 +141,14 @@ func (l *Log) writeDown(name string, c *state.Change, results []check.Result) {
 	}
 	l.warn(event, c, "cannot connect to "+name+": "+why,
 		append(failure(c.Result), attribute.String(previousType, string(c.Before)), since, attribute.String(hinted, Hint(l.target, results, c.Result)))...)
+}
+
+// reasonOf returns why a result failed, as a sentence has it.
+func reasonOf(r *check.Result) string {
+	if r.ErrorType == check.Other {
+		return check.RootCause(r.Err).Error()
+	}
+	return r.Reason()
 }
 
 func (l *Log) warn(name string, about *state.Change, body string, attributes ...attribute.KeyValue) {
@@ -170,6 +180,9 @@ func (l *Log) event(name string, level zapcore.Level, about *state.Change, body 
 // a use for each, a disk is full some time.
 func (l *Log) tell(e *event) {
 	l.journal.emit(e)
+	if l.history != nil {
+		l.history.Add(e.kept())
+	}
 	if l.now.Sub(l.window) >= state.FlapWindow {
 		l.window, l.lines, l.held = l.now, 0, 0
 	}

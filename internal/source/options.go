@@ -46,6 +46,9 @@ type Options struct {
 	// the one that it elects checks, and the others wait. Without it all of them check. See
 	// docs/scaling.md#one-of-several.
 	K8sLeaderElector string `mapstructure:"k8s_leader_elector"`
+	// Status is the ID of an extension, tcpcheck_status, that shows what is known of the targets, on a page.
+	// Without it nothing is kept for one.
+	Status string `mapstructure:"status"`
 	// PhaseSeed is any text. It moves the checks within the interval: collectors with different ones
 	// check the same instance at different moments, and with the same one at the same moment.
 	PhaseSeed string `mapstructure:"phase_seed" default:"the name of the machine and the ID of the receiver"`

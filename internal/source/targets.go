@@ -61,7 +61,51 @@ func (o *Options) ToCheck(problems *Problems) check.List {
 			}
 		}
 	}
+	if o.Status != "" {
+		list.NotChecked = o.notChecked(problems)
+	}
 	return list
+}
+
+// notChecked returns the entries that are not checked by options that have problems, and why.
+func (o *Options) notChecked(problems *Problems) []check.NotChecked {
+	duplicates := o.compare().duplicates
+	if len(problems.texts)+len(duplicates) == 0 {
+		return nil
+	}
+	wrong := make(map[string][]string) // by the place of the entry
+	for place := range problems.texts {
+		of := listPlace.FindString(place)
+		wrong[of] = append(wrong[of], place)
+	}
+	var all []check.NotChecked
+	for e := range o.entries() {
+		left := check.NotChecked{Key: e.key}
+		switch before := duplicates[e]; {
+		case problems.Within(e.Place()):
+			left.Reason, left.Text = check.Refused, o.sentenceOf(problems, wrong[e.Place()])
+		case before != nil:
+			left.Reason, left.Text = check.Duplicate, o.Place(e.Place())+": "+fmt.Sprintf(twice, o.Place(before.Place()))
+		default:
+			continue
+		}
+		all = append(all, left)
+	}
+	return all
+}
+
+// twice is said of an entry that an earlier list has as well, at a place.
+const twice = "it is %s as well, and is checked once"
+
+// sentenceOf returns what is wrong at places, as one text.
+func (o *Options) sentenceOf(problems *Problems, places []string) string {
+	var sentences []string
+	for _, place := range o.sorted(slices.Values(places)) {
+		if text := problems.texts[place]; text != "" {
+			sentences = append(sentences, o.Place(place)+": "+text)
+		}
+	}
+	return strings.Join(sentences, "; ")
 }
 
 // comparison is what comes of comparing the keys of all entries.
@@ -163,7 +207,7 @@ func (o *Options) Warnings() []string {
 		}
 		notes = append(notes, e.notes...)
 		if before := duplicates[e]; before != nil {
-			notes = append(notes, note{e.Place(), "twice", fmt.Sprintf("it is %s as well, and is checked once", o.Place(before.Place()))})
+			notes = append(notes, note{e.Place(), "twice", fmt.Sprintf(twice, o.Place(before.Place()))})
 		}
 	}
 	return o.tell(notes)

@@ -41,3 +41,23 @@ func (l *layer) observe(works bool, errorType check.ErrorType, now time.Time, kn
 	l.works, l.errorType = works, errorType
 	return change
 }
+
+// Since returns when the layer at an endpoint came to work, or not to. It is zero if nothing is known.
+func (c *Certificates) Since(of Endpoint) time.Time {
+	for i := range c.endpoints {
+		if c.endpoints[i].Endpoint == of {
+			return c.endpoints[i].since
+		}
+	}
+	return time.Time{}
+}
+
+// Since returns when the dialogue with an endpoint came to work, or not to. It is zero if nothing is known.
+func (d *Dialogs) Since(of Endpoint) time.Time {
+	for i := range d.endpoints {
+		if d.endpoints[i].Endpoint == of {
+			return d.endpoints[i].since
+		}
+	}
+	return time.Time{}
+}

@@ -118,6 +118,22 @@ func (e *endpoint) change(kind Kind, result *check.Result, since time.Time) Chan
 	return Change{Kind: kind, Endpoint: e.Endpoint, Translated: e.translated, Result: result, Since: since}
 }
 
+// Known is what is known of an Endpoint.
+type Known struct {
+	Up       bool
+	Since    time.Time // it came to be up, or down
+	Flapping bool
+}
+
+// Known returns what is known of an endpoint, and whether anything is.
+func (t *Target) Known(of Endpoint) (Known, bool) {
+	e := t.find(of)
+	if e == nil {
+		return Known{}, false
+	}
+	return Known{e.up, e.since, e.flapping}, true
+}
+
 // Down returns the endpoints that are not up.
 func (t *Target) Down() []Endpoint {
 	var down []Endpoint
