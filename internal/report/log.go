@@ -27,7 +27,7 @@ type Log struct {
 	journal *Journal
 	target  *check.Target
 	history *status.History // nil if there is no status page
-	now     time.Time // of the report that is written
+	now     time.Time       // of the report that is written
 	// lines is how many there were since window began, and held how many were not
 	// logged since there were too many.
 	window      time.Time

@@ -17,7 +17,7 @@ import (
 type History struct {
 	id     uint64
 	lines  []line
-	rest   *rest  // nil while there is nothing of it
+	rest   *rest // nil while there is nothing of it
 	events [mostEvents]told
 }
 

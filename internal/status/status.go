@@ -50,11 +50,11 @@ func (s State) String() string { return [...]string{"unknown", "up", "down", "un
 type Instance struct {
 	ID        uint64 // tells it apart from all others
 	Target    *check.Target
-	Endpoints []Endpoint        // IPv4 before IPv6; empty before the first check
-	Omissions []check.Omission  // families that are not checked
-	Excesses  []check.Excess    // families of which not all addresses are checked
-	Denied    []netip.Addr      // addresses that may not be dialled
-	Events    []Event           // the last ones, the oldest first
+	Endpoints []Endpoint       // IPv4 before IPv6; empty before the first check
+	Omissions []check.Omission // families that are not checked
+	Excesses  []check.Excess   // families of which not all addresses are checked
+	Denied    []netip.Addr     // addresses that may not be dialled
+	Events    []Event          // the last ones, the oldest first
 }
 
 // Endpoint is an address of a target, or a family in which no address is known, with its state.
