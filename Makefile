@@ -10,7 +10,8 @@ CONTRIB = build/collector-contrib/tcpcheck-collector-contrib
 ALLOCATOR = build/otel-allocator
 KUBERNETES = build/kube-apiserver
 HELM = build/helm
-SOURCES = $(shell find . -name '*.go' -not -name '*_test.go' -not -path './build/*' -not -path './cmd/*' -not -path './e2e/*')
+SOURCES = $(shell find . \( -name '*.go' -o -path './extension/*/assets/*' -o -path './extension/*/go.*' \) -type f -not -name '*_test.go' -not -path './build/*' -not -path './cmd/*' -not -path './e2e/*')
+STATUS = extension/tcpcheckstatus
 FUZZTIME ?= 5s
 SOAKTIME ?= 10m
 RELOADS ?= 9
@@ -27,6 +28,7 @@ check: ## check TARGETS='host:port ...' once, over every address family
 	@build/tcpcheck $(TARGETS)
 
 run: $(COLLECTOR) ## build a collector and check real ports with it
+	@echo 'The status page is at http://localhost:9465/ as soon as the collector runs.'
 	$(COLLECTOR) --config examples/quickstart.yaml
 
 collector: $(COLLECTOR) ## build the collector
@@ -43,12 +45,15 @@ test: ## all tests that need no special rights
 unit: ## the unit tests
 	$(GO) test -race ./...
 	cd cmd/tcpcheck && $(GO) test -race ./...
+	cd $(STATUS) && $(GO) test -race ./...
 
 # Of the statements of the receiver, its generated code aside, at least 80 in 100 are to be run by the unit tests.
 coverage: ## what the unit tests cover; fails below 80 %
 	mkdir -p build
 	$(GO) test -coverpkg=$$($(GO) list ./... | grep -v -e metadata -e testnet -e test$$ | paste -sd,) -coverprofile=build/coverage ./... >build/coverage.log || { cat build/coverage.log; exit 1; }
 	$(GO) tool cover -func=build/coverage | awk 'END { print $$NF " of the statements are covered"; exit $$NF + 0 < 80 }'
+	cd $(STATUS) && $(GO) test -coverprofile=$(CURDIR)/build/coverage-status . >$(CURDIR)/build/coverage.log || { cat $(CURDIR)/build/coverage.log; exit 1; }
+	cd $(STATUS) && $(GO) tool cover -func=$(CURDIR)/build/coverage-status | awk 'END { print $$NF " of those of the status page"; exit $$NF + 0 < 80 }'
 
 # The collector as a process. Tests that need root skip with a reason.
 e2e: $(COLLECTOR) ## the collector as a process
@@ -234,6 +239,7 @@ fuzz: ## new inputs for the fuzz tests
 	$(FUZZ) FuzzDNSAnswer ./internal/probe
 	$(FUZZ) FuzzDialog ./internal/probe
 	$(FUZZ) FuzzTLSAnswer ./internal/probe
+	cd $(STATUS) && $(FUZZ) FuzzRequest .
 
 # Mutation tests: gremlins changes each operator in turn, and sees whether a test of that
 # room fails. It tells of each mutant that lives or hangs, of how many die (efficacy), and go test
@@ -270,7 +276,7 @@ generated: generate ## fail if that is not what is committed
 
 # The receiver builds with the lowest Go that go.mod allows, which users may have.
 lowest-go: ## build with the lowest Go that go.mod allows
-	export GOTOOLCHAIN=go$$($(GO) list -m -f '{{.GoVersion}}') && $(GO) build ./... && $(GO) vet ./... && $(GO) -C cmd/tcpcheck vet ./...
+	export GOTOOLCHAIN=go$$($(GO) list -m -f '{{.GoVersion}}') && $(GO) build ./... && $(GO) vet ./... && $(GO) -C cmd/tcpcheck vet ./... && $(GO) -C $(STATUS) vet ./...
 
 # A release is of a tag such as v1.2.3, and the same byte for byte whenever and wherever the
 # same version of Go makes it. Without a tag, it is one of development.
@@ -288,16 +294,18 @@ e2e-release: release ## a release, built twice, installed, upgraded and removed 
 lint: ## golangci-lint
 	$(TOOL) golangci-lint run ./...
 	cd cmd/tcpcheck && $(TOOL) golangci-lint run ./...
+	cd $(STATUS) && $(TOOL) golangci-lint run ./...
 	cd e2e && $(TOOL) golangci-lint run ./...
 	cd tools/release && $(TOOL) golangci-lint run ./...
 
 vet: ## go vet for Linux, macOS and Windows
-	for os in linux darwin windows; do GOOS=$$os $(GO) vet ./... && GOOS=$$os $(GO) -C cmd/tcpcheck vet ./... || exit; done
+	for os in linux darwin windows; do GOOS=$$os $(GO) vet ./... && GOOS=$$os $(GO) -C cmd/tcpcheck vet ./... && GOOS=$$os $(GO) -C $(STATUS) vet ./... || exit; done
 	cd e2e && $(GO) vet ./...
 
 tidy: ## tidy all modules
 	$(GO) mod tidy
 	cd cmd/tcpcheck && $(GO) mod tidy
+	cd $(STATUS) && $(GO) mod tidy
 	cd e2e && $(GO) mod tidy
 	cd tools && $(GO) mod tidy
 	cd tools/prometheus && $(GO) mod tidy

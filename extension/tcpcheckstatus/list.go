@@ -103,6 +103,7 @@ type listView struct {
 	Troubled    []*entry
 	MoreTrouble int
 	Groups      []group
+	Grouped     bool // there is a service
 	Services    []string
 	Verdicts    []verdict
 	Wanted, All int
@@ -145,6 +146,7 @@ func (p *page) serveList(o *overview, r *http.Request) (render, error) {
 		last := &v.Groups[len(v.Groups)-1]
 		last.Entries = append(last.Entries, e)
 	}
+	v.Grouped = len(o.services) > 1 || len(o.services) == 1 && o.services[0] != ""
 	if v.Filter.Page == 1 && !v.Filter.Filters() {
 		v.Troubled = o.troubled[:min(len(o.troubled), mostTroubled)]
 		v.MoreTrouble = len(o.troubled) - len(v.Troubled)

@@ -1,6 +1,7 @@
 package tcpcheckstatus
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -63,23 +64,23 @@ func (o *overview) sentence() string {
 		return fmt.Sprintf("Nothing is known yet of %s", targets(all))
 	}
 	var said []string
-	say := func(n int, what string) {
+	say := func(n int, state, how string) {
 		switch {
 		case n == 0:
 		case len(said) == 0:
-			said = append(said, fmt.Sprintf("%d of %s %s %s", n, targets(all), isOrAre(n), what))
+			said = append(said, fmt.Sprintf("%s of %s %s %s", thousands(n), targets(all), isOrAre(n), strings.TrimSpace(state+" "+how)))
 		default:
-			said = append(said, fmt.Sprintf("%d %s", n, what))
+			said = append(said, fmt.Sprintf("%s %s", thousands(n), cmp.Or(how, state)))
 		}
 	}
-	say(c[isDown], "down")
+	say(c[isDown], "down", "")
 	over := o.over()
 	for _, family := range check.Families {
-		say(over[family], "down over "+familyName(family)+" only")
+		say(over[family], "down", "over "+familyName(family)+" only")
 	}
-	say(c[isPartly], "down at some addresses")
-	say(c[isFailing], "failing above TCP")
-	say(c[isUnchecked], "not checked by this machine")
+	say(c[isPartly], "down", "at some addresses")
+	say(c[isFailing], "", "failing above TCP")
+	say(c[isUnchecked], "", "not checked by this machine")
 	if len(said) > 0 {
 		return strings.Join(said, ", ")
 	}
@@ -143,6 +144,8 @@ func milliseconds(d time.Duration) string {
 	switch ms := float64(d) / float64(time.Millisecond); {
 	case d <= 0:
 		return "–"
+	case ms < 1:
+		return fmt.Sprintf("%d µs", max(1, d.Microseconds()))
 	case ms < 10:
 		return fmt.Sprintf("%.2f ms", ms)
 	case ms < 100:

@@ -47,7 +47,7 @@ type Options struct {
 	// docs/scaling.md#one-of-several.
 	K8sLeaderElector string `mapstructure:"k8s_leader_elector"`
 	// Status is the ID of an extension, tcpcheck_status, that shows what is known of the targets, on a page.
-	// Without it nothing is kept for one.
+	// Without it nothing is kept for one. See docs/status.md.
 	Status string `mapstructure:"status"`
 	// PhaseSeed is any text. It moves the checks within the interval: collectors with different ones
 	// check the same instance at different moments, and with the same one at the same moment.
