@@ -269,7 +269,7 @@ generate: ## generate what comes from metadata.yaml, the schemas and docs/option
 	$(GO) run ./internal/schema
 
 # Fails if the generated files are not those that metadata.yaml, the options and the command ask for.
-GENERATED = documentation.md docs/options.md '*generated_*' internal/metadata cmd/tcpcheck/tcpcheck.1 '*.schema.json'
+GENERATED = documentation.md docs/options.md '*generated_*' internal/metadata 'cmd/tcpcheck/*.1' '*.schema.json'
 generated: generate ## fail if that is not what is committed
 	git diff --exit-code -- $(GENERATED)
 	test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))"

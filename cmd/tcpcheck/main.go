@@ -78,6 +78,8 @@ would, with their defaults, files and discovered targets, and ${env:...} as the
 collector has it; or the instances of a conf.yaml of Datadog's tcp_check. Mistakes
 come as they do from the collector.
 
+tcpcheck status checks nothing: it prints what a collector that runs has found.
+
 Exit status:
 
 It is as the Monitoring Plugins have it.
@@ -153,5 +155,6 @@ Environment:
 		_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	}
 	c.ValidArgsFunction = cobra.NoFileCompletions
+	c.AddCommand(newStatusCommand(result))
 	return c
 }

@@ -93,7 +93,7 @@ func TestArchives(t *testing.T) {
 	t.Parallel()
 	inside := map[string][]string{
 		"tcpcheck-collector": {"LICENSE", "THIRD_PARTY_LICENSES", "config.yaml", "tcpcheck-collector"},
-		"tcpcheck":           {"LICENSE", "THIRD_PARTY_LICENSES", "completions/_tcpcheck", "completions/tcpcheck.bash", "completions/tcpcheck.fish", "tcpcheck", "tcpcheck.1"},
+		"tcpcheck":           {"LICENSE", "THIRD_PARTY_LICENSES", "completions/_tcpcheck", "completions/tcpcheck.bash", "completions/tcpcheck.fish", "tcpcheck", "tcpcheck-status.1", "tcpcheck.1"},
 	}
 	for _, platform := range []string{"linux_amd64", "linux_arm64", "darwin_arm64"} {
 		for name, files := range inside {

@@ -15,7 +15,7 @@ func (r *release) archives() error {
 		for name, files := range map[string][]string{
 			collector: {"config.yaml", "packaging/config.yaml"},
 			command: {
-				"tcpcheck.1", "cmd/tcpcheck/tcpcheck.1",
+				"tcpcheck.1", "cmd/tcpcheck/tcpcheck.1", "tcpcheck-status.1", "cmd/tcpcheck/tcpcheck-status.1",
 				"completions/tcpcheck.bash", filepath.Join(r.work, shells["bash"]),
 				"completions/_tcpcheck", filepath.Join(r.work, shells["zsh"]),
 				"completions/tcpcheck.fish", filepath.Join(r.work, shells["fish"]),

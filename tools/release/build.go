@@ -95,11 +95,16 @@ func (r *release) share() error {
 			return err
 		}
 	}
-	manual, err := os.ReadFile(filepath.Join("cmd", command, "tcpcheck.1"))
-	if err != nil {
-		return err
+	for _, name := range []string{"tcpcheck.1", "tcpcheck-status.1"} {
+		manual, err := os.ReadFile(filepath.Join("cmd", command, name))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(r.work, name+".gz"), compress(manual), 0o644); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(filepath.Join(r.work, "tcpcheck.1.gz"), compress(manual), 0o644)
+	return nil
 }
 
 // compress compresses data by gzip, without a name or a time.
