@@ -5,7 +5,7 @@ TOOL = $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 COLLECTOR = build/collector/tcpcheck-collector
 PROMETHEUS = build/prometheus
 DATADOG = build/datadog/tcpcheck-collector-datadog
-LATER = build/collector-later/tcpcheck-collector-later
+DISCOVERY = build/collector-discovery/tcpcheck-collector-discovery
 CONTRIB = build/collector-contrib/tcpcheck-collector-contrib
 ALLOCATOR = build/otel-allocator
 KUBERNETES = build/kube-apiserver
@@ -18,7 +18,7 @@ RELOADS ?= 9
 
 .DEFAULT_GOAL = test
 .PHONY: help check run collector test unit coverage e2e e2e-fleet e2e-prometheus e2e-datadog e2e-scaling e2e-kubernetes e2e-contrib compat configs without-ipv6 lowest-go faults editor trace tls quiet dialog accuracy soak soak-tracked bench profile
-.PHONY: benchmarks picture fuzz mutants distribution-datadog distribution-datadog-modules generate generated release e2e-release lint vet tidy clean
+.PHONY: benchmarks picture fuzz mutants distribution-discovery distribution-datadog distribution-datadog-modules generate generated release e2e-release lint vet tidy clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 32
@@ -67,12 +67,15 @@ without-ipv6: ## make test and make run on a machine without IPv6 (root)
 e2e-fleet: $(COLLECTOR) ## two agents, a gateway and a service, and cables that are cut (root)
 	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) test -race -count=1 -v -run '^TestFleet' .
 
-# The receiver in a distribution of a later release: its own tests with the modules
-# of that release, the end-to-end tests, and discovery. There is no v0.161.0 of the
-# health check extension. Needs root.
-compat: $(LATER) ## the receiver in a later release of the collector (root)
-	cd $(dir $(LATER)) && $(GO) test -mod=mod -tags remove_all_sd -count=1 example.com/tcpcheckreceiver/...
-	cd e2e && COLLECTOR=$(CURDIR)/$(LATER) $(GO) test -race -count=1 -skip TestHealth .
+# Every test of the receiver with other releases of the collector. make unit has the modules of
+# go.mod, of v0.155.0, and make e2e the collector of builder-config.yaml. Here the unit tests have the modules
+# of that one and of the distribution with discovery, as the builder has compiled them (-trimpath), and
+# the end-to-end tests the collector for Datadog, which is of v0.155.0, and the one with discovery. Needs root.
+compat: $(COLLECTOR) $(DISCOVERY) $(DATADOG) ## the tests of the receiver with other releases of the collector (root)
+	cd $(dir $(COLLECTOR)) && $(GO) test -mod=mod -trimpath -count=1 example.com/tcpcheckreceiver/...
+	cd $(dir $(DISCOVERY)) && $(GO) test -mod=mod -trimpath -tags remove_all_sd -count=1 example.com/tcpcheckreceiver/...
+	cd e2e && COLLECTOR=$(CURDIR)/$(DATADOG) $(GO) test -race -count=1 .
+	cd e2e && COLLECTOR=$(CURDIR)/$(DISCOVERY) $(GO) test -race -count=1 .
 
 # One list for several collectors, by Prometheus' hashmod. The Target Allocator and the elector are
 # in e2e-kubernetes.
@@ -86,8 +89,8 @@ $(ALLOCATOR): tools/allocator/go.mod tools/allocator/go.sum
 
 # The manifests, the chart, discovery, and collectors that share out a list, with etcd and the API server of
 # Kubernetes. Needs root, and etcd, which .ci/run installs.
-e2e-kubernetes: $(COLLECTOR) $(LATER) $(ALLOCATOR) $(KUBERNETES) $(HELM) ## what is shipped for Kubernetes, with its API server (root)
-	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) COLLECTOR_LATER=$(CURDIR)/$(LATER) ALLOCATOR=$(CURDIR)/$(ALLOCATOR) \
+e2e-kubernetes: $(COLLECTOR) $(DISCOVERY) $(ALLOCATOR) $(KUBERNETES) $(HELM) ## what is shipped for Kubernetes, with its API server (root)
+	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) COLLECTOR_DISCOVERY=$(CURDIR)/$(DISCOVERY) ALLOCATOR=$(CURDIR)/$(ALLOCATOR) \
 		KUBE_APISERVER=$(CURDIR)/$(KUBERNETES) KUBECTL=$(CURDIR)/build/kubectl HELM=$(CURDIR)/$(HELM) \
 		$(GO) test -race -count=1 -v ./kubernetes
 
@@ -102,19 +105,22 @@ $(HELM): tools/helm/go.mod tools/helm/go.sum
 	cd tools/helm && $(GO) build -ldflags="-s -w" -o $(CURDIR)/$@ helm.sh/helm/v4/cmd/helm
 
 # Beside contrib's TCP check receiver, and with its metrics.
-e2e-contrib: $(CONTRIB) $(LATER) ## the receiver beside contrib's
-	cd e2e && COLLECTOR_CONTRIB=$(CURDIR)/$(CONTRIB) COLLECTOR_LATER=$(CURDIR)/$(LATER) $(GO) test -race -count=1 ./contrib
+e2e-contrib: $(CONTRIB) $(DISCOVERY) ## the receiver beside contrib's
+	cd e2e && COLLECTOR_CONTRIB=$(CURDIR)/$(CONTRIB) COLLECTOR_DISCOVERY=$(CURDIR)/$(DISCOVERY) $(GO) test -race -count=1 ./contrib
 
 $(CONTRIB): distributions/contrib/builder-config.yaml go.mod go.sum $(SOURCES)
 	mkdir -p build
 	$(TOOL) builder --config $<
 
 # Every collector configuration that is shipped, in the distribution that it is for.
-configs: $(COLLECTOR) $(LATER) $(DATADOG) ## every shipped configuration, in the distribution that it is for
-	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) COLLECTOR_LATER=$(CURDIR)/$(LATER) COLLECTOR_DATADOG=$(addprefix $(CURDIR)/,$(DATADOG)) \
+configs: $(COLLECTOR) $(DISCOVERY) $(DATADOG) ## every shipped configuration, in the distribution that it is for
+	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) COLLECTOR_DISCOVERY=$(CURDIR)/$(DISCOVERY) COLLECTOR_DATADOG=$(addprefix $(CURDIR)/,$(DATADOG)) \
 		$(GO) test -race -count=1 -v ./configs
 
-$(LATER): distributions/later/builder-config.yaml go.mod go.sum $(SOURCES)
+# About 8 minutes without a build cache.
+distribution-discovery: $(DISCOVERY) ## build the distribution with discovery
+
+$(DISCOVERY): distributions/discovery/builder-config.yaml go.mod go.sum $(SOURCES)
 	mkdir -p build
 	$(TOOL) builder --config $<
 
@@ -129,12 +135,13 @@ $(DATADOG): $(wildcard distributions/datadog/*) go.mod go.sum $(SOURCES)
 	cd build/datadog && CGO_ENABLED=0 $(GO) build -trimpath -ldflags="-s -w" -o $(@F) .
 
 # Writes distributions/datadog/go.mod and go.sum anew, after a change of the
-# builder's configuration. The builder's go mod tidy is let fail: it also asks for
+# builder's configuration, with the builder of that release, which asks for the collector
+# of its own. The builder's go mod tidy is let fail: it also asks for
 # modules that only tests of the exporter's dependencies import, and some of those
 # have no checksum.
 distribution-datadog-modules: ## record its modules anew
 	mkdir -p build/datadog
-	-$(TOOL) builder --config distributions/datadog/builder-config.yaml --skip-compilation
+	-$(GO) run go.opentelemetry.io/collector/cmd/builder@v0.155.0 --config distributions/datadog/builder-config.yaml --skip-compilation
 	cd build/datadog && for os in linux darwin windows; do \
 		CGO_ENABLED=0 GOOS=$$os $(GO) list -mod=mod -deps . >/dev/null || exit; \
 	done

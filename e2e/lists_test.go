@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -163,4 +164,29 @@ scrape_configs:
 	await("b", "c")
 	targets()
 	await()
+}
+
+// In a distribution with the Prometheus receiver, its other ways to discover targets work here as
+// well: what is registered in the process. The server is no PuppetDB, but answers as one.
+func TestOtherDiscovery(t *testing.T) {
+	needs(t, "prometheusreceiver")
+	up := testnet.Listen(t, "tcp4", "127.0.0.1:0")
+	puppet := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		_, _ = io.WriteString(w, `[{"certname": "127.0.0.1", "resource": "r", "type": "Class", "title": "Web", "exported": false, "tags": ["web"], "file": "f", "line": 1, "parameters": {}, "environment": "production"}]`)
+	}))
+	t.Cleanup(puppet.Close)
+	config, page := pipeline(t, fmt.Sprintf(`
+initial_delay: 0
+flush_interval: 100ms
+scrape_configs:
+  - job_name: puppet
+    puppetdb_sd_configs: [{url: %q, query: 'resources { type = "Class" }', port: %d}]
+    relabel_configs: [{source_labels: [__meta_puppetdb_environment], target_label: environment}]
+`, puppet.URL, up.Port()))
+	start(t, config)
+	series := fmt.Sprintf("{environment=production job=puppet network_peer_address=127.0.0.1 network_type=ipv4 server_address=127.0.0.1 server_port=%d tcpcheck_instance=127.0.0.1:%[1]d}", up.Port())
+	page.await(t, func(page harness.Page) bool {
+		return assert.ObjectsAreEqual(map[string]float64{series: 1}, page.Values(canConnect))
+	})
 }

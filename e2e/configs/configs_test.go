@@ -30,11 +30,11 @@ import (
 // The environment variables that name the binaries, by the component that only one
 // distribution has. Whatever needs neither is for COLLECTOR.
 var distributions = map[string]string{
-	"receiver_creator":   "COLLECTOR_LATER",
-	"host_observer":      "COLLECTOR_LATER",
-	"k8s_observer":       "COLLECTOR_LATER",
-	"k8s_leader_elector": "COLLECTOR_LATER",
-	"transform":          "COLLECTOR_LATER",
+	"receiver_creator":   "COLLECTOR_DISCOVERY",
+	"host_observer":      "COLLECTOR_DISCOVERY",
+	"k8s_observer":       "COLLECTOR_DISCOVERY",
+	"k8s_leader_elector": "COLLECTOR_DISCOVERY",
+	"transform":          "COLLECTOR_DISCOVERY",
 	"datadog":            "COLLECTOR_DATADOG",
 }
 

@@ -76,7 +76,7 @@ func TestContribMetrics(t *testing.T) {
 	text, config := harness.Read(t, "../../examples/contrib-metrics.yaml"), filepath.Join(t.TempDir(), "collector.yaml")
 	from, to := strings.Index(text, "    targets:"), strings.Index(text, "    defaults:")
 	harness.Write(t, config, text[:from]+harness.Indent(targets, "    ")+"\n"+text[to:])
-	command := exec.Command(harness.Binary(t, "COLLECTOR_LATER", "e2e-contrib"), "--config", config)
+	command := exec.Command(harness.Binary(t, "COLLECTOR_DISCOVERY", "e2e-contrib"), "--config", config)
 	command.Env = append(os.Environ(), "OWN_METRICS_PORT=0", "PAGE="+ours, "CHECK_INTERVAL=1s")
 	harness.Start(t, command, harness.CollectorReady)
 

@@ -82,7 +82,7 @@ func (c *cluster) testChart(t *testing.T) {
 				var config corev1.ConfigMap
 				require.NoError(t, yaml.Unmarshal([]byte(document), &config))
 				if text := config.Data["collector.yaml"]; text != "" {
-					validate := exec.Command(harness.Binary(t, "COLLECTOR_LATER", "e2e-kubernetes"), "validate", "--config="+c.written(t, text))
+					validate := exec.Command(harness.Binary(t, "COLLECTOR_DISCOVERY", "e2e-kubernetes"), "validate", "--config="+c.written(t, text))
 					validate.Env = append(os.Environ(), "VANTAGE_POINT=node", "POD_NAME=pod")
 					output, err := validate.CombinedOutput()
 					assert.NoError(t, err, "%s", output)

@@ -184,7 +184,7 @@ func (c *cluster) podOf(t *testing.T, namespace, workload, name string) *corev1.
 }
 
 // images is which program an image stands for, by the environment variable that names it.
-var images = map[string]string{"tcpcheck-collector": "COLLECTOR", "tcpcheck-collector-later": "COLLECTOR_LATER"}
+var images = map[string]string{"tcpcheck-collector": "COLLECTOR", "tcpcheck-collector-discovery": "COLLECTOR_DISCOVERY"}
 
 // collector is the collector of a pod.
 type collector struct {

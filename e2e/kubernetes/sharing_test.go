@@ -228,7 +228,7 @@ func (c *cluster) testElector(t *testing.T) {
 	}
 	start := func(t *testing.T, name, account string) member {
 		m := member{page: harness.FreeAddress(t)}
-		command := exec.Command(harness.Binary(t, "COLLECTOR_LATER", "e2e-kubernetes"), "--config=../../examples/elected.yaml",
+		command := exec.Command(harness.Binary(t, "COLLECTOR_DISCOVERY", "e2e-kubernetes"), "--config=../../examples/elected.yaml",
 			"--set=extensions::k8s_leader_elector::lease_duration=3s", "--set=extensions::k8s_leader_elector::renew_deadline=2s", "--set=extensions::k8s_leader_elector::retry_period=500ms")
 		command.Env = append(os.Environ(), "NAMESPACE="+namespace, "HOSTNAME="+name, "TARGET="+up.String(), "OWN_METRICS_PORT=0", "PAGE="+m.page)
 		m.Program = harness.Start(t, c.withToken(t, command, namespace, account), harness.CollectorReady)

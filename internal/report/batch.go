@@ -198,8 +198,8 @@ func (b *batch) remember() {
 }
 
 // stale returns where a point of metric i goes that ends a series: a metric of its own
-// with the same name. The Prometheus exporter (v0.155.0, and v0.161.0 still) takes no
-// notice of the points that follow such a one in the same metric.
+// with the same name. The Prometheus exporter (v0.155.0 to v0.161.0; v0.165.1 no longer)
+// takes no notice of the points that follow such a one in the same metric.
 func (r *resource) stale(i int) pmetric.NumberDataPointSlice {
 	added := r.metrics.AppendEmpty()
 	r.template.metrics.ScopeMetrics().At(0).Metrics().At(r.template.index[i]).CopyTo(added)

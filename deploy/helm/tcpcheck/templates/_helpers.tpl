@@ -25,7 +25,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
 {{- define "tcpcheck.image" -}}
-{{- $repository := ternary "tcpcheck-collector-later" "tcpcheck-collector" (eq (include "tcpcheck.asks" .) "yes") -}}
+{{- $repository := ternary "tcpcheck-collector-discovery" "tcpcheck-collector" (eq (include "tcpcheck.asks" .) "yes") -}}
 {{ .Values.image.repository | default $repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
