@@ -69,11 +69,11 @@ e2e-fleet: $(COLLECTOR) ## two agents, a gateway and a service, and cables that 
 
 # Every test of the receiver with other releases of the collector. make unit has the modules of
 # go.mod, of v0.155.0, and make e2e the collector of builder-config.yaml. Here the unit tests have the modules
-# of that one and of the distribution with discovery, as the builder has compiled them (-trimpath), and
+# of that one and of the distribution with discovery, as the builder has compiled them, and
 # the end-to-end tests the collector for Datadog, which is of v0.155.0, and the one with discovery. Needs root.
 compat: $(COLLECTOR) $(DISCOVERY) $(DATADOG) ## the tests of the receiver with other releases of the collector (root)
-	cd $(dir $(COLLECTOR)) && $(GO) test -mod=mod -trimpath -count=1 example.com/tcpcheckreceiver/...
-	cd $(dir $(DISCOVERY)) && $(GO) test -mod=mod -trimpath -tags remove_all_sd -count=1 example.com/tcpcheckreceiver/...
+	cd $(dir $(COLLECTOR)) && CGO_ENABLED=0 $(GO) test -mod=mod -trimpath -count=1 example.com/tcpcheckreceiver/...
+	cd $(dir $(DISCOVERY)) && CGO_ENABLED=0 $(GO) test -mod=mod -trimpath -tags remove_all_sd,enable_puppetdb_sd -count=1 example.com/tcpcheckreceiver/...
 	cd e2e && COLLECTOR=$(CURDIR)/$(DATADOG) $(GO) test -race -count=1 .
 	cd e2e && COLLECTOR=$(CURDIR)/$(DISCOVERY) $(GO) test -race -count=1 .
 
