@@ -6,6 +6,7 @@ go 1.25.0
 
 require (
 	example.com/tcpcheckreceiver v0.1.0
+	example.com/tcpcheckreceiver/extension/tcpcheckstatus v0.1.0
 	github.com/open-telemetry/opentelemetry-collector-contrib/exporter/datadogexporter v0.155.0
 	github.com/open-telemetry/opentelemetry-collector-contrib/exporter/prometheusexporter v0.155.0
 	github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckv2extension v0.155.0
@@ -421,5 +422,7 @@ require (
 	sigs.k8s.io/structured-merge-diff/v6 v6.3.0 // indirect
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
+
+replace example.com/tcpcheckreceiver/extension/tcpcheckstatus v0.1.0 => ../../extension/tcpcheckstatus
 
 replace example.com/tcpcheckreceiver v0.1.0 => ../..
