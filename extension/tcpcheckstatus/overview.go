@@ -200,7 +200,7 @@ func filterOf(r *http.Request) (filter, error) {
 	if f.Service == noService {
 		f.Service = ""
 	}
-	if states := append(stateWords(), "troubled"); f.State != "" && !slices.Contains(states, f.State) {
+	if states := append(stateWords(), troubled); f.State != "" && !slices.Contains(states, f.State) {
 		return f, &problem{http.StatusBadRequest, fmt.Sprintf("state: %q is none; they are %s", visible(f.State), strings.Join(states, ", "))}
 	}
 	if f.Family != "" && f.Family != "ipv4" && f.Family != "ipv6" {
@@ -216,7 +216,10 @@ func filterOf(r *http.Request) (filter, error) {
 	return f, nil
 }
 
-// noService stands for the targets without a service, which no service is called.
+// troubled stands for all verdicts of which something is wrong with a target.
+const troubled = "troubled"
+
+// noService stands for the targets without a service.
 const noService = "-"
 
 func stateWords() []string {
@@ -232,32 +235,35 @@ func (f *filter) Filters() bool { return f.Text+f.State+f.Family != "" || !f.Any
 
 // wants reports whether a target is wanted. The text is in lower case.
 func (f *filter) wants(e *entry, text string) bool {
-	switch {
-	case !f.Any && e.Service() != f.Service:
-		return false
-	case f.Family != "":
-		if !slices.ContainsFunc(e.Endpoints, func(e status.Endpoint) bool { return e.Family.String() == f.Family && f.suits(&e) }) {
-			return false
-		}
-	}
-	if f.State == "troubled" {
-		if !e.Bad() {
-			return false
-		}
-	} else if f.State != "" && e.Verdict.String() != f.State && !(f.State == "down" && e.Verdict <= isPartly && f.Family != "") {
+	if !f.Any && e.Service() != f.Service || !f.wantsVerdict(e.Verdict) {
 		return false
 	}
-	return text == "" || e.has(text)
+	in := func(e status.Endpoint) bool { return e.Family.String() == f.Family && f.suits(&e) }
+	return (f.Family == "" || slices.ContainsFunc(e.Endpoints, in)) && (text == "" || e.has(text))
+}
+
+// wantsVerdict reports whether targets of a verdict may be wanted. Down over a family are more than those that are
+// down over all.
+func (f *filter) wantsVerdict(v verdict) bool {
+	switch f.State {
+	case "":
+		return true
+	case troubled:
+		return v <= isFailing
+	case isDown.String():
+		return v == isDown || f.Family != "" && v <= isPartly
+	}
+	return v.String() == f.State
 }
 
 // suits reports whether an endpoint of the family that is wanted is in the state that is.
 func (f *filter) suits(e *status.Endpoint) bool {
 	switch f.State {
-	case "down", "one_family", "partly":
+	case isDown.String(), isOneFamily.String(), isPartly.String():
 		return e.State == status.Down
-	case "up":
+	case isUp.String():
 		return e.State == status.Up
-	case "unchecked":
+	case isUnchecked.String():
 		return e.State == status.Unchecked
 	}
 	return true

@@ -75,12 +75,14 @@ func TestHistory(t *testing.T) {
 		{
 			"another address of the family goes on, that of the other family does not",
 			[]report{{0, []check.Result{up, result(v6, check.Up)}}, {5, []check.Result{result(other, check.Up)}}},
-			5, map[string]string{"192.0.2.2": "70:1 71:1"},
+			5,
+			map[string]string{"192.0.2.2": "70:1 71:1"},
 		},
 		{
 			"an address that comes beside another one is new",
 			[]report{{0, []check.Result{up}}, {5, []check.Result{result(other, check.Down), up}}},
-			5, map[string]string{"192.0.2.1": "70:1 71:1", "192.0.2.2": "71:2"},
+			5,
+			map[string]string{"192.0.2.1": "70:1 71:1", "192.0.2.2": "71:2"},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
