@@ -104,9 +104,10 @@ func TestSentence(t *testing.T) {
 		{"1 of 2 targets connect, of the others nothing is known yet", []status.Instance{up("a"), instance("b", "")}},
 		{"1 of 1 target is down", []status.Instance{instance("a", "", down4(), down6())}},
 		{"1 of 2 targets is down over IPv6 only", []status.Instance{up("a"), instance("b", "", up4(), down6())}},
-		{"2 of 4 targets are down, 1 over IPv6 only", []status.Instance{up("a"), instance("b", "", down4()), instance("c", "", down4(), down6()), instance("d", "", up4(), down6())}},
+		{"2 of 4 targets are down, and 1 more over IPv6 only", []status.Instance{up("a"), instance("b", "", down4()), instance("c", "", down4(), down6()), instance("d", "", up4(), down6())}},
 		{"1 of 1 target is down at some addresses", []status.Instance{instance("a", "", up4(), down4(), up6())}},
-		{"1 of 2 targets is down, 1 failing above TCP", []status.Instance{instance("a", "", down4()), instance("b", "", failing())}},
+		{"1 of 3 targets is down, 1 more over IPv6 only, and 1 more failing above TCP", []status.Instance{instance("a", "", down4()), instance("b", "", up4(), down6()), instance("c", "", failing())}},
+		{"1 of 2 targets is down, and 1 more failing above TCP", []status.Instance{instance("a", "", down4()), instance("b", "", failing())}},
 		{"1 of 1 target is failing above TCP", []status.Instance{instance("a", "", failing())}},
 		{"1 of 1 target is not checked by this machine", []status.Instance{instance("a", "", endpoint(v4, status.Unchecked), up6())}},
 	} {
@@ -124,8 +125,8 @@ func TestListPage(t *testing.T) {
 	w := get(newTestPage(t, s), "/")
 	require.Equal(t, http.StatusOK, w.Code)
 	page := w.Body.String()
-	assert.Contains(t, page, `<h1 class="bad">1 of 3 targets is down, 1 over IPv6 only.</h1>`)
-	assert.Contains(t, page, "<title>1 of 3 targets is down, 1 over IPv6 only – tcpcheck</title>")
+	assert.Contains(t, page, `<h1 class="bad">1 of 3 targets is down, and 1 more over IPv6 only.</h1>`)
+	assert.Contains(t, page, "<title>1 of 3 targets is down, and 1 more over IPv6 only – tcpcheck</title>")
 	for _, part := range []string{
 		"down over IPv6 only", "connection refused", "See what the service is bound to.", "since <time datetime=\"2026-11-29T11:00:00Z\">2026-11-29 11:00:00 UTC</time>", "1 h 0 min",
 		"1.50 ms", "2.00 ms", "it has no port", "refused", "The list of <bdi>a.yaml</bdi>", `<time id="taken" datetime="2026-11-29T12:00:00Z">2026-11-29 12:00:00 UTC</time>`, "<svg class=\"strip\"",

@@ -121,7 +121,7 @@ func TestReceiver(t *testing.T) {
 	require.NoError(t, r.Start(context.Background(), host{component.MustNewID("tcpcheck_status"): p}))
 	require.Eventually(t, func() bool {
 		_, text := fetch(t, at)
-		return strings.Contains(text, "1 of 3 targets is down, 1 over IPv6 only.")
+		return strings.Contains(text, "1 of 3 targets is down, and 1 more over IPv6 only.")
 	}, time.Minute, 50*time.Millisecond)
 	_, text = fetch(t, at)
 	assert.Contains(t, text, "It connects over ipv4 and is refused over ipv6")

@@ -70,7 +70,7 @@ func (o *overview) sentence() string {
 		case len(said) == 0:
 			said = append(said, fmt.Sprintf("%s of %s %s %s", thousands(n), targets(all), isOrAre(n), strings.TrimSpace(state+" "+how)))
 		default:
-			said = append(said, fmt.Sprintf("%s %s", thousands(n), cmp.Or(how, state)))
+			said = append(said, fmt.Sprintf("%s more %s", thousands(n), cmp.Or(how, state)))
 		}
 	}
 	say(c[isDown], "down", "")
@@ -81,6 +81,9 @@ func (o *overview) sentence() string {
 	say(c[isPartly], "down", "at some addresses")
 	say(c[isFailing], "", "failing above TCP")
 	say(c[isUnchecked], "", "not checked by this machine")
+	if n := len(said); n > 1 {
+		said[n-1] = "and " + said[n-1]
+	}
 	if len(said) > 0 {
 		return strings.Join(said, ", ")
 	}
