@@ -19,9 +19,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/pdata/pmetric"
-	"go.uber.org/zap"
 
 	"example.com/tcpcheckreceiver/e2e/harness"
 	"example.com/tcpcheckreceiver/e2e/peers"
@@ -30,6 +30,7 @@ import (
 var (
 	onLoopback = flag.Int("loopback", 0, "targets on loopback; 0 is not to run")
 	behindPeer = flag.Int("peer", 2_000, "targets behind the test peer")
+	withPage   = flag.Bool("page", false, "show the receiver on a status page that is fetched ten times a second meanwhile")
 	serve      = flag.String("serve", "", "serve connections to this address, for the measuring process")
 	delayed    = flag.Duration("delay", 0, "be the test peer, with this delay, for the measuring process")
 )
@@ -99,9 +100,14 @@ func collect(t *testing.T, targets []netip.AddrPort) map[netip.AddrPort]time.Dur
 	for i, target := range targets {
 		instances[i] = map[string]any{"name": fmt.Sprint(i), "endpoint": target.String(), "collect_response_time": true, "min_collection_interval": "1h"}
 	}
-	config := confmap.NewFromStringMap(map[string]any{"initial_delay": 0, "instances": instances})
+	configured := map[string]any{"initial_delay": 0, "instances": instances}
+	host := componenttest.NewNopHost()
+	if *withPage {
+		configured["status"] = pageID.String()
+		host = startPage(t)
+	}
 	payloads := make(chan pmetric.Metrics, 1000)
-	receiver := harness.StartReceiver(t, config, zap.NewNop(), func(_ context.Context, metrics pmetric.Metrics) error {
+	receiver := harness.StartReceiverOn(t, host, confmap.NewFromStringMap(configured), componenttest.NewNopTelemetrySettings(), func(_ context.Context, metrics pmetric.Metrics) error {
 		payloads <- metrics
 		return nil
 	})

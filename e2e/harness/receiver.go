@@ -42,6 +42,12 @@ func StartReceiverGated(t testing.TB, config *confmap.Conf, logger *zap.Logger, 
 // StartReceiverWith is StartReceiver, with what the receiver says of itself going to telemetry.
 func StartReceiverWith(t testing.TB, config *confmap.Conf, telemetry component.TelemetrySettings, consume consumer.ConsumeMetricsFunc) receiver.Metrics {
 	t.Helper()
+	return StartReceiverOn(t, componenttest.NewNopHost(), config, telemetry, consume)
+}
+
+// StartReceiverOn is StartReceiverWith, of a collector with the extensions of host.
+func StartReceiverOn(t testing.TB, host component.Host, config *confmap.Conf, telemetry component.TelemetrySettings, consume consumer.ConsumeMetricsFunc) receiver.Metrics {
+	t.Helper()
 	factory := tcpcheckreceiver.NewFactory()
 	decoded := factory.CreateDefaultConfig()
 	require.NoError(t, config.Unmarshal(decoded))
@@ -52,7 +58,7 @@ func StartReceiverWith(t testing.TB, config *confmap.Conf, telemetry component.T
 	settings.TelemetrySettings = telemetry
 	r, err := factory.CreateMetrics(ctx, settings, decoded, next)
 	require.NoError(t, err)
-	require.NoError(t, r.Start(ctx, componenttest.NewNopHost()))
+	require.NoError(t, r.Start(ctx, host))
 	return r
 }
 
