@@ -17,7 +17,7 @@ SOAKTIME ?= 10m
 RELOADS ?= 9
 
 .DEFAULT_GOAL = test
-.PHONY: help check run collector test unit coverage e2e e2e-fleet e2e-prometheus e2e-datadog e2e-scaling e2e-kubernetes e2e-contrib compat configs without-ipv6 lowest-go faults editor trace tls quiet dialog accuracy soak soak-tracked bench profile
+.PHONY: help check run collector test unit coverage e2e e2e-fleet e2e-prometheus e2e-datadog e2e-scaling e2e-kubernetes e2e-contrib compat configs without-ipv6 lowest-go faults editor status trace tls quiet dialog accuracy soak soak-tracked bench profile
 .PHONY: benchmarks picture fuzz mutants distribution-discovery distribution-datadog distribution-datadog-modules generate generated release e2e-release lint vet tidy clean
 
 help: ## list the targets
@@ -159,6 +159,12 @@ faults: ## the table of faults (root)
 editor: ## completion and diagnosis in an editor (node, npm)
 	cd e2e/editor && npm ci --ignore-scripts --no-audit --no-fund
 	cd e2e && $(GO) test -race -count=1 ./editor
+
+# The status page in chromium, which .ci/run installs, by the rules of axe-core; with 10,000 targets, of which it logs
+# how long the page takes; and in a terminal. Needs root, node and npm.
+status: $(COLLECTOR) ## the status page in a real browser, and with 10,000 targets (root, chromium, node, npm)
+	cd e2e/status && npm ci --ignore-scripts --no-audit --no-fund
+	cd e2e && COLLECTOR=$(CURDIR)/$(COLLECTOR) $(GO) test -race -count=1 -v ./status
 
 # What tcpcheck --trace tells of ways through chains of network namespaces. The tests wait for
 # most of their time. Needs root.

@@ -35,7 +35,8 @@ const (
 // takes is logged.
 func TestTenThousand(t *testing.T) {
 	harness.RequireNamespace(t)
-	port := peers.StartServer(t, "-serve", "[::]:0").Targets(1)[0].Port()
+	port := peers.StartServer(t, "-serve", "0.0.0.0:0").Targets(1)[0].Port()
+	defer func(l net.Listener) { _ = l.Close() }(peers.Accept(t, fmt.Sprintf("[::1]:%d", port)))
 	var receivers strings.Builder
 	receivers.WriteString("  tcpcheck:\n    status: tcpcheck_status\n    initial_delay: 0\n    defaults: {host: localhost, address_families: [ipv4, ipv6], collect_response_time: true}\n    instances:\n")
 	for i := range manyTargets {
