@@ -104,7 +104,9 @@ func collect(t *testing.T, targets []netip.AddrPort) map[netip.AddrPort]time.Dur
 	host := componenttest.NewNopHost()
 	if *withPage {
 		configured["status"] = pageID.String()
-		host = startPage(t)
+		var stop func()
+		host, stop = startPage(t)
+		defer stop()
 	}
 	payloads := make(chan pmetric.Metrics, 1000)
 	receiver := harness.StartReceiverOn(t, host, confmap.NewFromStringMap(configured), componenttest.NewNopTelemetrySettings(), func(_ context.Context, metrics pmetric.Metrics) error {

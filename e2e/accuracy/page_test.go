@@ -28,9 +28,9 @@ type hostOf map[component.ID]component.Component
 // GetExtensions implements component.Host.
 func (h hostOf) GetExtensions() map[component.ID]component.Component { return h }
 
-// startPage returns a collector with a status page, which is fetched ten times a second until the end of the test: the
-// list, and all of it as JSON, in turn.
-func startPage(t *testing.T) component.Host {
+// startPage returns a collector with a status page, which is fetched ten times a second until stop is called: the list,
+// and all of it as JSON, in turn.
+func startPage(t *testing.T) (host component.Host, stop func()) {
 	t.Helper()
 	address := harness.FreeAddress(t)
 	factory := tcpcheckstatus.NewFactory()
@@ -59,11 +59,10 @@ func startPage(t *testing.T) component.Host {
 			}
 		}
 	})
-	t.Cleanup(func() {
+	return hostOf{pageID: page}, func() {
 		close(ended)
 		fetching.Wait()
 		fmt.Printf("the page was fetched %d times\n", fetched)
 		require.NoError(t, page.Shutdown(context.Background()))
-	})
-	return hostOf{pageID: page}
+	}
 }
