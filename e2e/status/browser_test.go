@@ -70,9 +70,9 @@ type tab struct {
 // endMark is what the tab says to itself in its console once all that came before is known.
 const endMark = "the end of what came before"
 
-// open shows an address in a new tab. At the end of the test, nothing may have been said in its console, refused by its
+// open shows the page in a new tab. At the end of the test, nothing may have been said in its console, refused by its
 // policy, or asked of another host than this machine.
-func open(t *testing.T, browser *rod.Browser, s screen, address string) *tab {
+func open(t *testing.T, browser *rod.Browser, s screen) *tab {
 	t.Helper()
 	page, err := browser.Page(proto.TargetCreateTarget{URL: "about:blank"})
 	require.NoError(t, err)
@@ -112,7 +112,7 @@ func open(t *testing.T, browser *rod.Browser, s screen, address string) *tab {
 	if s.noScript {
 		require.NoError(t, proto.EmulationSetScriptExecutionDisabled{Value: true}.Call(page))
 	}
-	tb.visit(address)
+	tb.visit(at)
 	t.Cleanup(func() {
 		tb.settled()
 		_ = page.Close()

@@ -68,7 +68,7 @@ func TestCommand(t *testing.T) {
 	}
 	printed, status := ran(t, exec.Command(program, "status", "-o", "json", "--state", "one_family"))
 	assert.Equal(t, 1, status)
-	_, served := get(t, "api/v1/status?state=one_family")
+	served := get(t, "api/v1/status?state=one_family")
 	assert.Equal(t, untimed(served), untimed(printed))
 
 	const page = "../../docs/command.md"
@@ -161,12 +161,12 @@ func TestReceivers(t *testing.T) {
 	command := collector(t, config)
 	program := harness.Start(t, command, harness.CollectorReady)
 	awaitPage(t, "2 of 2 targets are down.")
-	_, before := get(t, "api/v1/status")
+	before := get(t, "api/v1/status")
 	file := command.Args[2]
 	harness.Write(t, file, strings.Replace(config, "name: tcpcheck/second", "name: renamed", 1))
 	program.Reload()
 	awaitPage(t, "2 of 2 targets are down.")
-	_, after := get(t, "api/v1/status")
+	after := get(t, "api/v1/status")
 	ids := func(text string) []string {
 		var ids []string
 		for _, id := range regexp.MustCompile(`"id":"(\w+)","receiver":"tcpcheck",`).FindAllStringSubmatch(text, -1) {

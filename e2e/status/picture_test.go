@@ -25,7 +25,7 @@ func TestPicture(t *testing.T) {
 	awaitPage(t, "1 of 6 targets is down over IPv6 only.")
 	closeDatabase()
 	awaitPage(t, "1 of 6 targets is down, and 1 more over IPv6 only.")
-	tb := open(t, startBrowser(t), screen{}, at)
+	tb := open(t, startBrowser(t), screen{})
 	sentence := tb.text("h1")
 	assert.Contains(t, harness.Read(t, "../../README.md"), "![A status page that says: "+sentence+"](docs/status.png)")
 	assert.Contains(t, harness.Read(t, "../../docs/status.md"), "![A status page that says: "+sentence+"](status.png)")

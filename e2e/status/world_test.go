@@ -77,9 +77,9 @@ func listen(t *testing.T, network, address string) net.Listener {
 const at = "http://localhost:9465/"
 
 // startCollector runs a collector with a configuration of its receivers and extensions, until the end of the test.
-func startCollector(t *testing.T, extensions, receivers string) *harness.Program {
+func startCollector(t *testing.T, extensions, receivers string) {
 	t.Helper()
-	return harness.Start(t, collector(t, configuration(extensions, "tcpcheck_status", receivers)), harness.CollectorReady)
+	harness.Start(t, collector(t, configuration(extensions, "tcpcheck_status", receivers)), harness.CollectorReady)
 }
 
 // collector returns a command that runs a collector with a configuration.
@@ -137,10 +137,10 @@ func openShop(t *testing.T, apiNetwork string) (closeDatabase func(), openDataba
 }
 
 // get returns the answer of the page to a path.
-func get(t *testing.T, path string) (*http.Response, string) {
+func get(t *testing.T, path string) string {
 	t.Helper()
 	client := http.Client{Timeout: harness.Patience, Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}}
 	answer, err := client.Get(at + path)
 	require.NoError(t, err)
-	return answer, body(t, answer)
+	return body(t, answer)
 }
