@@ -60,7 +60,7 @@ the list of file a is that of 2026-01-01 00:00:00: no such file
 `, got.out)
 
 	got = runWith(context.Background(), "status", "--url", at, "-o", "json")
-	assert.Equal(t, document, got.out)
+	assert.JSONEq(t, document, got.out)
 	assert.Equal(t, statusCritical, got.status)
 }
 
