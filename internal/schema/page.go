@@ -107,7 +107,9 @@ func (p *page) writeRows(structure reflect.Type) {
 		case flags == "squash" && isOurs:
 			p.writeRows(field.Type)
 		case flags == "squash":
-			p.row(strings.Join(namesOf(field.Type), "`, `"), "", "", p.meaning(structure, field))
+			names := namesOf(field.Type)
+			slices.Sort(names) // another release of that library may have them in another order
+			p.row(strings.Join(names, "`, `"), "", "", p.meaning(structure, field))
 		case name != "":
 			meaning := p.meaning(structure, field)
 			fallback := p.fallback(field)
