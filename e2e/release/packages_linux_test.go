@@ -101,6 +101,7 @@ func TestPackages(t *testing.T) {
 			page := m.await("curl --silent --fail http://localhost:9464/metrics | grep network_tcp_can_connect{")
 			assert.Contains(t, page, `tcpcheck_instance="this collector"`)
 			assert.True(t, strings.HasSuffix(strings.TrimSpace(page), "} 1"), page)
+			assert.Regexp(t, `(?m)^this collector +127\.0\.0\.1:9464 +ipv4 +127\.0\.0\.1 +up `, m.await(harness.BlockOf(t, "docs/installation.md", "tcpcheck status")))
 			privileges := m.run("cat /proc/" + m.run(mainPID) + "/status")
 			assert.Contains(t, privileges, "NoNewPrivs:\t1\n")
 			assert.Contains(t, privileges, "CapBnd:\t0000000000000000\n")
