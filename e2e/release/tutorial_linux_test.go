@@ -63,11 +63,13 @@ func (m *machine) network() {
 func TestPrometheusOnDebian(t *testing.T) {
 	t.Parallel()
 	needs(t, "prometheus", "prometheus-alertmanager", "promtool", "amtool", "curl")
-	m := newMachine(t, t.TempDir())
+	copied := t.TempDir()
+	require.NoError(t, os.CopyFS(filepath.Join(copied, "prometheus"), os.DirFS(repository+"/prometheus")))
+	m := newMachine(t, copied)
 	m.network()
 	m.run("systemctl start prometheus prometheus-alertmanager")
 	m.await("curl --silent --fail http://localhost:9090/-/ready && curl --silent --fail http://localhost:9093/-/ready")
-	m.run("cd '" + absolute(t, repository) + "' && " + harness.BlockOf(t, "docs/prometheus.md", "cp prometheus/"))
+	m.run("cd /mnt && " + harness.BlockOf(t, "docs/prometheus.md", "cp prometheus/"))
 	m.await("curl --silent --fail http://localhost:9090/api/v1/rules | grep TCPCheckDown")
 	m.await("curl --silent --fail http://localhost:9093/api/v2/status | grep TCPCheckMachineOutage")
 	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\| `([^`]+)`, `([^`]+)` \\| `([^`]+)` \\| `([^`]+)` \\| `([^`]+)` \\|").FindAllStringSubmatch(harness.Read(t, repository+"/docs/prometheus.md"), -1) {
