@@ -38,10 +38,10 @@ func TestPicture(t *testing.T) {
 		interval = 5 * time.Second // the quickstart's own
 	}
 	quickstart := func(different ...string) *harness.Program {
-		return startQuickstart(t, append(different, "service::telemetry::metrics::level: none")...) // there are two
+		return startQuickstart(t, append(different, "service::telemetry::metrics::level: none")...) // there are two, of which one has the page
 	}
 	open := func(different ...string) *harness.Program {
-		return quickstart(append(different, "service::pipelines: {metrics: {receivers: [otlp], exporters: [debug]}, metrics/print: {receivers: [otlp]}}")...)
+		return quickstart(append(different, "service::extensions: []", "service::pipelines: {metrics: {receivers: [otlp], exporters: [debug]}, metrics/print: {receivers: [otlp]}}")...)
 	}
 	ports := open()
 	quickstart("service::pipelines::metrics/ports::receivers: [tcpcheck]", fmt.Sprintf("receivers::tcpcheck::collection_interval: %v", interval), flush)
