@@ -32,14 +32,12 @@ func TestCommand(t *testing.T) {
 	machine.Listen("tcp4", "0.0.0.0:8001")
 	machine.Listen("tcp", "[::]:8002")
 	folder := t.TempDir()
-	command, hosts := filepath.Join(folder, "tcpcheck"), filepath.Join(folder, "hosts")
-	said, err := exec.Command("go", "-C", "../cmd/tcpcheck", "build", "-o", command, ".").CombinedOutput()
-	require.NoError(t, err, "%s", said)
+	command, hosts := harness.Command(t), filepath.Join(folder, "hosts")
 	harness.Write(t, hosts, loopbackNames)
 
 	const targets = "localhost:8001 localhost:8002"
 	ran := machine.Command(harness.WithFile("/etc/hosts", hosts, append([]string{command}, strings.Fields(targets)...)...).Args...)
-	said, err = ran.CombinedOutput()
+	said, err := ran.CombinedOutput()
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit, "%s", said)
 	assert.Equal(t, 1, exit.ExitCode(), "WARNING")

@@ -111,9 +111,7 @@ func TestNAT64(t *testing.T) {
 	if _, err := exec.LookPath("tayga"); err != nil {
 		t.Skip("needs tayga, a translator, which .ci/run installs")
 	}
-	tcpcheck := filepath.Join(t.TempDir(), "tcpcheck")
-	said, err := exec.Command("go", "-C", "../cmd/tcpcheck", "build", "-o", tcpcheck, ".").CombinedOutput()
-	require.NoError(t, err, "%s", said)
+	tcpcheck := harness.Command(t)
 	for prefix, address := range map[string]string{
 		"64:ff9b::/96":          "64:ff9b::c034:c102",
 		"2001:db8:64::/48":      "2001:db8:64:c034:c1:200::",

@@ -38,20 +38,11 @@ func on(t *testing.T, command *exec.Cmd, folder string, programs map[string]stri
 	return command
 }
 
-// command builds tcpcheck, and returns its path.
-func command(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "tcpcheck")
-	said, err := exec.Command("go", "-C", "../../cmd/tcpcheck", "build", "-o", path, ".").CombinedOutput()
-	require.NoError(t, err, "%s", said)
-	return path
-}
-
 // The examples of docs/command.md print what the page says, on a machine with both families.
 func TestDocumentedCommand(t *testing.T) {
 	m := harness.NewMachine(t)
 	require.NoError(t, m.Do(func() error { return os.WriteFile("/proc/sys/net/ipv6/conf/lo/disable_ipv6", []byte("0"), 0o600) }))
-	program, folder := command(t), t.TempDir()
+	program, folder := harness.Command(t), t.TempDir()
 	hosts := filepath.Join(folder, "hosts")
 	harness.Write(t, hosts, "127.0.0.1 localhost\n::1 localhost\n")
 
@@ -132,7 +123,7 @@ func TestDocumentedCompletion(t *testing.T) {
 complete -p tcpcheck >/dev/null
 COMP_WORDS=(tcpcheck --trac) COMP_CWORD=1 COMP_LINE="tcpcheck --trac" COMP_POINT=15
 "$(complete -p tcpcheck | sed 's/.*-F \([^ ]*\).*/\1/')" tcpcheck --trac tcpcheck && printf '%s\n' "${COMPREPLY[@]}"`
-	said, err := on(t, exec.Command("bash", "-ec", script), t.TempDir(), map[string]string{"tcpcheck": command(t)}).CombinedOutput()
+	said, err := on(t, exec.Command("bash", "-ec", script), t.TempDir(), map[string]string{"tcpcheck": harness.Command(t)}).CombinedOutput()
 	require.NoError(t, err, "%s", said)
 	assert.Contains(t, string(said), "--trace")
 }

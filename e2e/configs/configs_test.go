@@ -88,6 +88,7 @@ func TestConfigurations(t *testing.T) {
 	for _, source := range []string{"examples/quickstart.yaml", "examples/discovery.yaml", "deploy/kubernetes/agent.yaml: tcpcheck-agent/collector.yaml", "deploy/kubernetes/gateway.yaml: tcpcheck-gateway/collector.yaml"} {
 		require.Contains(t, found, source)
 	}
+	places := filesInPages(t)
 	for source, text := range found {
 		t.Run(source, func(t *testing.T) {
 			p, ok := whole(text)
@@ -98,7 +99,7 @@ func TestConfigurations(t *testing.T) {
 				t.Skipf("needs the distribution that %s names; run the test by make configs", variable)
 			}
 			file := filepath.Join(t.TempDir(), "collector.yaml")
-			for place, content := range filesInPages(t) {
+			for place, content := range places {
 				if strings.Contains(text, place) {
 					here := filepath.Join(t.TempDir(), filepath.Base(place))
 					harness.Write(t, here, content)

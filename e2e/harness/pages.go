@@ -3,6 +3,7 @@ package harness
 import (
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,6 +24,16 @@ func Repository(t testing.TB) string {
 	}
 	require.Fail(t, "the test is in no folder of the repository")
 	return ""
+}
+
+// Command builds tcpcheck, and returns its path.
+func Command(t testing.TB) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join(t.TempDir(), "tcpcheck"))
+	require.NoError(t, err)
+	said, err := exec.Command("go", "-C", filepath.Join(Repository(t), "cmd", "tcpcheck"), "build", "-o", path, ".").CombinedOutput()
+	require.NoError(t, err, "%s", said)
+	return path
 }
 
 // Block is what a page has between two lines of backquotes.

@@ -16,15 +16,6 @@ import (
 	"example.com/tcpcheckreceiver/e2e/harness"
 )
 
-// command builds tcpcheck, and returns its path.
-func command(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "tcpcheck")
-	said, err := exec.Command("go", "-C", "../../cmd/tcpcheck", "build", "-o", path, ".").CombinedOutput()
-	require.NoError(t, err, "%s", said)
-	return path
-}
-
 // ran returns what a command prints and its exit status.
 func ran(t *testing.T, c *exec.Cmd) (printed string, status int) {
 	t.Helper()
@@ -39,9 +30,10 @@ func ran(t *testing.T, c *exec.Cmd) (printed string, status int) {
 // What `tcpcheck status` prints of a collector, and as what it ends.
 func TestCommand(t *testing.T) {
 	closeDatabase, _ := openShop(t, "tcp4")
+	awaitPage(t, "1 of 6 targets is down over IPv6 only.") // so the database has connected, and has an average
 	closeDatabase()
 	awaitPage(t, "1 of 6 targets is down, and 1 more over IPv6 only.")
-	program := command(t)
+	program := harness.Command(t)
 	for _, c := range []struct {
 		arguments string
 		status    int
@@ -91,7 +83,7 @@ func untimed(printed string) string {
 // Without a page, with another server in its place, or with a filter that is none, a sentence says so.
 func TestCommandFails(t *testing.T) {
 	harness.RequireNamespace(t)
-	program := command(t)
+	program := harness.Command(t)
 	printed, status := ran(t, exec.Command(program, "status"))
 	assert.Equal(t, 3, status)
 	assert.Contains(t, printed, "http://localhost:9465 does not answer, where the status page of a collector is to be")
